@@ -1,0 +1,101 @@
+// Package channel owns upstream channels: a provider's address and sealed
+// credentials, the models it offers, the groups it serves, its order and its
+// time limits. It must not know HTTP handlers, SQL or routing.
+package channel
+
+import "time"
+
+// Kind names the provider package that speaks to a channel.
+type Kind string
+
+// The kinds there are.
+const (
+	OpenAI Kind = "openai" // any OpenAI-compatible server
+	Demo   Kind = "demo"   // the built-in provider, in-process
+)
+
+// Status is whether a channel takes requests.
+type Status int
+
+// The statuses.
+const (
+	Enabled  Status = 1
+	Disabled Status = 2
+)
+
+// OnDisconnect is what happens to the upstream call when the client leaves.
+type OnDisconnect string
+
+// The choices.
+const (
+	Cancel OnDisconnect = "cancel" // stop the upstream at once
+	Drain  OnDisconnect = "drain"  // read on to learn the true usage
+)
+
+// Timeouts bound the parts of an upstream call; 0 means the default.
+type Timeouts struct {
+	Connect   time.Duration
+	FirstByte time.Duration
+	Idle      time.Duration
+	Total     time.Duration
+}
+
+// The time limits of a channel that sets none.
+const (
+	DefaultConnect   = 10 * time.Second
+	DefaultFirstByte = 120 * time.Second
+	DefaultIdle      = 60 * time.Second
+	DefaultTotal     = 15 * time.Minute
+)
+
+// OrDefault fills in what is unset.
+func (t Timeouts) OrDefault() Timeouts {
+	set := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	set(&t.Connect, DefaultConnect)
+	set(&t.FirstByte, DefaultFirstByte)
+	set(&t.Idle, DefaultIdle)
+	set(&t.Total, DefaultTotal)
+	return t
+}
+
+// Credential is one upstream key. The value never leaves the process but
+// towards the channel's own base URL.
+type Credential struct {
+	ID     string // stable, made when the credential is added
+	Sealed []byte
+	Value  string // opened; empty in records that only list
+	Last4  string
+}
+
+// Channel is one upstream. A *Channel handed out is shared and must not be
+// changed.
+type Channel struct {
+	ID           int64
+	Name         string
+	Kind         Kind
+	BaseURL      string // what an SDK would be given, without a trailing slash
+	Credentials  []Credential
+	Models       []string          // patterns of public names
+	ModelMapping map[string]string // public name → upstream name
+	Groups       []string
+	Priority     int64 // higher is tried first
+	Weight       int64 // share inside a priority, 0 counts as never unless alone
+	Status       Status
+	Tag          string
+	Timeouts     Timeouts
+	OnDisconnect OnDisconnect
+	Created      time.Time
+	Version      int64
+}
+
+// UpstreamModel is the name the upstream knows the public model by.
+func (c *Channel) UpstreamModel(public string) string {
+	if up, ok := c.ModelMapping[public]; ok {
+		return up
+	}
+	return public
+}

@@ -1,0 +1,110 @@
+// Package fault is Halley's error type: a small kind that fixes the HTTP
+// status, a stable machine word, a message fit for the caller, and the cause
+// for the log. Errors are returned, wrapped on the way, and turned into an
+// answer once, at the edge. The package knows nothing of HTTP bodies or
+// dialects.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind classifies an error by what the caller can do about it.
+type Kind uint8
+
+// The kinds, with the HTTP status each stands for.
+const (
+	Internal           Kind = iota // 500
+	Malformed                      // 400: not readable as what was asked for
+	Unauthenticated                // 401
+	PaymentRequired                // 402: the grant is used up
+	Forbidden                      // 403
+	NotFound                       // 404
+	Conflict                       // 409
+	PreconditionFailed             // 412: the record moved on
+	TooLarge                       // 413
+	Invalid                        // 422: readable, but breaks a rule
+	RateLimited                    // 429
+	BadGateway                     // 502
+	Unavailable                    // 503
+	GatewayTimeout                 // 504
+	NotAllowed                     // 405
+)
+
+var statuses = [...]int{500, 400, 401, 402, 403, 404, 409, 412, 413, 422, 429, 502, 503, 504, 405}
+
+// Status is the HTTP status of the kind.
+func (k Kind) Status() int {
+	if int(k) < len(statuses) {
+		return statuses[k]
+	}
+	return 500
+}
+
+// Error is an error with everything an edge needs to answer it.
+type Error struct {
+	Kind       Kind
+	Code       string        // stable machine word, e.g. "name_too_long"
+	Message    string        // plain language for the caller; never holds a secret
+	Param      string        // the request field at fault, "" when none
+	RetryAfter time.Duration // > 0 when waiting helps
+	Cause      error         // for the log only
+}
+
+// New makes an error; format and args give the public message.
+func New(kind Kind, code, format string, args ...any) *Error {
+	msg := format
+	if len(args) > 0 {
+		msg = fmt.Sprintf(format, args...)
+	}
+	return &Error{Kind: kind, Code: code, Message: msg}
+}
+
+// Wrap makes an error with a cause that is logged but not shown.
+func Wrap(cause error, kind Kind, code, format string, args ...any) *Error {
+	e := New(kind, code, format, args...)
+	e.Cause = cause
+	return e
+}
+
+// Field returns the error with Param set.
+func (e *Error) Field(name string) *Error { e.Param = name; return e }
+
+// Retry returns the error with RetryAfter set.
+func (e *Error) Retry(after time.Duration) *Error { e.RetryAfter = after; return e }
+
+// Error gives the message and, for logs, the cause.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Message + ": " + e.Cause.Error()
+	}
+	return e.Message
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// From finds the fault in err's chain; any other error becomes an Internal one
+// whose message says nothing.
+func From(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Wrap(err, Internal, "internal_error", "Something went wrong on our side.")
+}
+
+// Is reports whether err's chain holds a fault of the kind.
+func Is(err error, kind Kind) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == kind
+}
+
+// Code gives the machine word of the fault in err's chain, "" when there is none.
+func Code(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return ""
+}

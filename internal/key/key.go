@@ -1,0 +1,88 @@
+// Package key owns API keys: their record and its rules, the value's format,
+// sealing and look-up, the limits a key carries, and what status it truly has.
+// It must not know HTTP, dialects, SQL or prices.
+package key
+
+import (
+	"net/netip"
+	"time"
+
+	"halley/internal/money"
+)
+
+// Status is a key's state as the management API counts it.
+type Status int
+
+// The statuses. Expired and Exhausted are normally derived, but an
+// administrator may also set them.
+const (
+	Enabled   Status = 1
+	Disabled  Status = 2
+	Expired   Status = 3
+	Exhausted Status = 4
+)
+
+// GroupAuto is the group name that asks for automatic routing.
+const GroupAuto = "auto"
+
+// Never is the ExpiresAt of a key that does not expire.
+const Never int64 = -1
+
+// Key is one API key as stored. A *Key handed out by the Service is shared and
+// must not be changed. Money is the ledger's business: the record has what was
+// granted and used when it was read, and live figures come from budget.
+type Key struct {
+	ID      int64
+	UserID  int64
+	Status  Status // as stored; see Effective
+	Name    string
+	Created time.Time
+	// Accessed is the last use, Created at first.
+	Accessed time.Time
+	// ExpiresAt is Unix seconds, Never for none.
+	ExpiresAt int64
+	Granted   money.Nano
+	Used      money.Nano
+	// Unlimited lifts the key's own quota, never the account's balance.
+	Unlimited          bool
+	ModelLimitsEnabled bool
+	Models             []string // patterns, trimmed and without doubles
+	AllowIPs           []netip.Prefix
+	Group              string // "" the owner's, GroupAuto, or a name
+	CrossGroupRetry    bool
+	Limits             Limits
+	Version            int64
+	Last4              string // last four characters of the current value
+	Sealed             []byte // the current value, sealed
+	Hash               []byte // look-up hash of the current value
+}
+
+// Limits is the optional object behind the 16 published fields. A nil pointer
+// or slice means unset; 0 means none allowed.
+type Limits struct {
+	RPM         *int64               `json:"rpm"`
+	RPD         *int64               `json:"rpd"`
+	TPM         *int64               `json:"tpm"`
+	Concurrency *int64               `json:"concurrency"`
+	PerModel    map[string]RateLimit `json:"per_model"`
+	Budgets     []RenewingBudget     `json:"budgets"`
+	Endpoints   []string             `json:"endpoints"`
+	AutoGroups  []string             `json:"auto_groups"`
+	ParentID    *int64               `json:"parent_id"`
+	Metadata    map[string]string    `json:"metadata"`
+}
+
+// RateLimit is the limits of one model pattern.
+type RateLimit struct {
+	RPM *int64 `json:"rpm"`
+	TPM *int64 `json:"tpm"`
+}
+
+// RenewingBudget is an amount that comes back at each period's boundary.
+type RenewingBudget struct {
+	Amount   int64  `json:"amount"` // quota units
+	Period   string `json:"period"` // day, week, month or hours:N
+	TimeZone string `json:"time_zone"`
+	Used     int64  `json:"used"`      // read-only, quota units
+	RenewsAt int64  `json:"renews_at"` // read-only, Unix seconds
+}

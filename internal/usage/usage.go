@@ -1,0 +1,73 @@
+// Package usage owns what a request consumed: the token counts, the record
+// that every request of a known key leaves behind, how records reach the store
+// in batches, and the questions asked of them. It must not know HTTP or SQL.
+package usage
+
+import (
+	"time"
+
+	"halley/internal/money"
+)
+
+// Tokens is one request's consumption in one set of terms, whatever the
+// provider's own: Prompt is all input including cached, cache-write, audio and
+// image tokens; Completion is all output including reasoning and audio. The
+// others are parts of those two.
+type Tokens struct {
+	Prompt       int64
+	CachedRead   int64
+	CacheWrite5m int64
+	CacheWrite1h int64
+	AudioIn      int64
+	ImageIn      int64
+	Completion   int64
+	Reasoning    int64
+	AudioOut     int64
+	ImageOut     int64
+}
+
+// Source tells how the token counts are known.
+type Source string
+
+// The sources.
+const (
+	FromProvider Source = "provider"  // reported by the upstream
+	Metered      Source = "metered"   // counted from the bytes that passed
+	Estimated    Source = "estimated" // worked out from sizes alone
+	NoUsage      Source = "none"      // nothing was consumed
+)
+
+// Record is the one narrow row of a request. Ledger fields (Charge,
+// GrantDelta…) say how the request moved the key's and the account's money.
+type Record struct {
+	EventID      string // unique, made by the server: the idempotency key of settlement
+	Time         time.Time
+	RequestID    string
+	KeyID        int64
+	KeyName      string
+	UserID       int64
+	Model        string
+	ServedModel  string
+	ChannelID    int64
+	Group        string
+	Dialect      string
+	Endpoint     string
+	Stream       bool
+	Status       int
+	ErrorCode    string
+	Tokens       Tokens
+	Cost         money.Nano // charged
+	Absorbed     money.Nano // cost that the grant could not bear
+	PriceVersion string
+	Held         money.Nano
+	Latency      time.Duration
+	FirstByte    time.Duration // 0 when nothing was sent
+	Attempts     int
+	Source       Source
+	EndUser      string
+	IP           string
+	// KeyGrantDelta and UserGrantDelta raise the grant of an unlimited key or
+	// account by what it spent, so that granted = remaining + used + held.
+	KeyGrantDelta  money.Nano
+	UserGrantDelta money.Nano
+}
