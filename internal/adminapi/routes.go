@@ -1,0 +1,36 @@
+package adminapi
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// route is one line of the table.
+type route struct {
+	method  string
+	path    string // ServeMux pattern; served with and without a closing slash
+	access  access
+	handle  func(*call) (any, error)
+	summary string
+	in, out reflect.Type // body and data, nil for none
+	query   []string     // names of query parameters
+	// readScope lets a read-only token call it although it is not a GET.
+	readScope bool
+}
+
+// patterns are the ServeMux patterns of the route.
+func (rt route) patterns() []string {
+	base := strings.TrimSuffix(rt.path, "/")
+	return []string{rt.method + " " + base, rt.method + " " + base + "/{$}"}
+}
+
+// typeOf names a body or data type in the table.
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// table is every route there is.
+func (s *Server) table() []route {
+	return slices.Concat(
+		s.openAPIRoutes(),
+	)
+}

@@ -1,0 +1,159 @@
+// Package adminapi is the management API under /api: one file per resource,
+// routes.go is the route table. It turns requests into calls of the domains'
+// services and faults into the envelope. It must not know SQL, and holds no
+// rule that a domain could hold.
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+
+	"halley/internal/account"
+	"halley/internal/clientip"
+	"halley/internal/fault"
+)
+
+// MaxBody caps a management request's body.
+const MaxBody = 1 << 20
+
+// Authenticator finds out who is calling.
+type Authenticator interface {
+	AuthenticateToken(ctx context.Context, value string) (*account.Identity, error)
+	AuthenticateSession(ctx context.Context, value string) (*account.Identity, error)
+}
+
+// Base is what every handler needs.
+type Base struct {
+	Log  *slog.Logger
+	Auth Authenticator
+	// LocalIdentity is who calls over the Unix socket, where the file's
+	// permissions are the credential.
+	LocalIdentity func(ctx context.Context) (*account.Identity, error)
+	ClientIP      *clientip.Resolver
+	// AllowedOrigins may call from a browser with CORS; none by default.
+	AllowedOrigins []string
+	Version        string
+}
+
+// Server serves the management API.
+type Server struct {
+	Services
+	base   Base
+	routes []route
+	mux    *http.ServeMux
+	origin *http.CrossOriginProtection
+}
+
+// New builds the server from the services it speaks for.
+func New(base Base, services Services) (*Server, error) {
+	s := &Server{Services: services, base: base, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	for _, origin := range base.AllowedOrigins {
+		if err := s.origin.AddTrustedOrigin(origin); err != nil {
+			return nil, errors.Join(errors.New("cors.allowed_origins: "+origin), err)
+		}
+	}
+	s.routes = s.table()
+	for _, rt := range s.routes {
+		for _, pattern := range rt.patterns() {
+			s.mux.Handle(pattern, s.handler(rt))
+		}
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, fault.New(fault.NotFound, "not_found", "There is no %s %s.", r.Method, r.URL.Path))
+	})
+	return s, nil
+}
+
+// ServeHTTP serves callers who show a personal access token or a session.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		s.cors(w, r)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	s.cors(w, r)
+	if clean := path.Clean(r.URL.Path); clean != strings.TrimSuffix(r.URL.Path, "/") {
+		// ServeMux would redirect, which drops bodies.
+		s.fail(w, r, fault.New(fault.NotFound, "not_found", "There is no %s %s.", r.Method, r.URL.Path))
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// Local serves the Unix socket: whoever can open it acts as root.
+func (s *Server) Local() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), localKey{}, true)))
+	})
+}
+
+// localKey marks a request that came over the Unix socket; it is the
+// connection's fact, not the request's, so no header can forge it.
+type localKey struct{}
+
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || len(s.base.AllowedOrigins) == 0 {
+		return
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	for _, allowed := range s.base.AllowedOrigins {
+		if origin != allowed {
+			continue
+		}
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+		h.Set("Access-Control-Expose-Headers", "ETag, X-Request-Id")
+	}
+}
+
+// handler runs one route: body, credential, role, handler, answer.
+func (s *Server) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{ctx: r.Context(), request: r, query: r.URL.Query(), ip: s.base.ClientIP.Of(r)}
+		result, err := s.run(rt, c, w)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		for name, values := range c.header {
+			w.Header()[name] = values
+		}
+		s.succeed(w, r, result)
+	})
+}
+
+func (s *Server) run(rt route, c *call, w http.ResponseWriter) (any, error) {
+	r := c.request
+	if len(r.Header.Values("Authorization")) > 1 {
+		return nil, fault.New(fault.Malformed, "repeated_header", "The Authorization header is given more than once.").Field("Authorization")
+	}
+	if rt.access != public && rt.access != ownCredential {
+		who, err := s.identify(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := permit(rt, r.Method, who); err != nil {
+			return nil, err
+		}
+		c.who = who
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, fault.New(fault.TooLarge, "request_too_large", "The body is larger than %d bytes.", MaxBody)
+		}
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Malformed, "invalid_body", "The body could not be read to its end.")
+		}
+		c.body = body
+	}
+	return rt.handle(c)
+}

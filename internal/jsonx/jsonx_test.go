@@ -1,0 +1,63 @@
+package jsonx_test
+
+import (
+	"strings"
+	"testing"
+
+	"halley/internal/jsonx"
+)
+
+type body struct {
+	Name  jsonx.Opt[string] `json:"name"`
+	Count jsonx.Opt[int64]  `json:"count"`
+	IDs   []int64           `json:"ids"`
+	Inner struct {
+		Flag bool `json:"flag"`
+	} `json:"inner"`
+}
+
+func TestDecodeNamesTheMemberAtFault(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ in, field, reason string }{
+		"wrong type in optional": {`{"name":5}`, "name", "must be a string"},
+		"fraction":               {`{"count":1.5}`, "count", "whole number"},
+		"beyond 64 bits":         {`{"count":9223372036854775808}`, "count", "whole number"},
+		"string for number":      {`{"count":"1"}`, "count", "must be a whole number"},
+		"inside a list":          {`{"ids":[1,"x"]}`, "ids.1", "whole number"},
+		"nested":                 {`{"inner":{"flag":"yes"}}`, "inner.flag", "true or false"},
+		"twice":                  {`{"name":"a","name":"b"}`, "name", "twice"},
+		"truncated":              {`{"name":"a"`, "", "not valid JSON"},
+		"trailing":               {`{} x`, "", "not valid JSON"},
+		"not utf-8":              {"{\"name\":\"\xff\"}", "", "not valid JSON"},
+		"not an object":          {`[]`, "", "must be an object"},
+		"deep":                   {`{"x":` + strings.Repeat("[", 20000), "", "not valid JSON"},
+		"empty":                  {``, "", "not valid JSON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var b body
+			err := jsonx.Decode([]byte(row.in), &b)
+			bad, ok := err.(*jsonx.DecodeError)
+			if !ok {
+				t.Fatalf("err = %v, want a DecodeError", err)
+			}
+			if bad.Field != row.field || !strings.Contains(bad.Reason, row.reason) {
+				t.Errorf("got field %q reason %q, want %q with %q", bad.Field, bad.Reason, row.field, row.reason)
+			}
+		})
+	}
+}
+
+func TestOptTellsAbsentFromNull(t *testing.T) {
+	t.Parallel()
+	var b body
+	if err := jsonx.Decode([]byte(`{"name":null,"count":0,"unknown":{"a":1}}`), &b); err != nil {
+		t.Fatal(err)
+	}
+	if !b.Name.Set || !b.Name.Null || b.Name.Ptr() != nil {
+		t.Errorf("null member reads %+v", b.Name)
+	}
+	if p := b.Count.Ptr(); p == nil || *p != 0 {
+		t.Errorf("zero member reads %+v", b.Count)
+	}
+}
