@@ -109,6 +109,9 @@ func ParseDecimal(s string, places int) (int64, error) {
 	if whole == "" || (dotted && frac == "") {
 		return 0, fmt.Errorf("%q is not a decimal number", s)
 	}
+	if strings.Trim(whole+frac, "0123456789") != "" {
+		return 0, fmt.Errorf("%q is not a decimal number", s)
+	}
 	frac = strings.TrimRight(frac, "0")
 	if len(frac) > places {
 		return 0, fmt.Errorf("%q has more than %d decimal places", s, places)
@@ -116,9 +119,6 @@ func ParseDecimal(s string, places int) (int64, error) {
 	digits := whole + frac + strings.Repeat("0", places-len(frac))
 	var v uint64
 	for _, c := range []byte(digits) {
-		if c < '0' || c > '9' {
-			return 0, fmt.Errorf("%q is not a decimal number", s)
-		}
 		hi, lo := bits.Mul64(v, 10)
 		sum, carry := bits.Add64(lo, uint64(c-'0'), 0)
 		if hi != 0 || carry != 0 || sum > math.MaxInt64 {
@@ -190,11 +190,40 @@ func (s Sum) Nano(r Ratio) Nano {
 		return Max
 	}
 	q, rem := bits.Div64(mid, l0, div)
+	if q >= uint64(Max) { // before rounding up, which could wrap around to 0
+		return Max
+	}
 	if rem > 0 {
 		q++
 	}
-	if q > uint64(Max) {
-		return Max
-	}
 	return Nano(q)
+}
+
+// Room is how many tokens at price can still be added to the sum before Nano(r)
+// would exceed limit: -1 when the sum alone exceeds it, math.MaxInt64 when
+// there is no end to it, because the tokens cost nothing or because limit is
+// Max, where Nano stops.
+func (s Sum) Room(limit Nano, r Ratio, price Pico) int64 {
+	if s.Nano(r) > limit {
+		return -1
+	}
+	if price <= 0 || r <= 0 || limit >= Max {
+		return math.MaxInt64
+	}
+	// sum × ratio ≤ limit × 10^9, so what fits is ⌊limit × 10^9 / ratio⌋.
+	hi, lo := bits.Mul64(uint64(limit), 1_000_000_000)
+	hi, lo = div128(hi, lo, uint64(r))
+	lo, borrow := bits.Sub64(lo, s.lo, 0)
+	hi, _ = bits.Sub64(hi, s.hi, borrow)
+	hi, lo = div128(hi, lo, uint64(price))
+	if hi != 0 || lo > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(lo)
+}
+
+// div128 divides hi:lo by d, rounding down.
+func div128(hi, lo, d uint64) (qhi, qlo uint64) {
+	qlo, _ = bits.Div64(hi%d, lo, d)
+	return hi / d, qlo
 }
