@@ -34,7 +34,9 @@ func (c *call) set(name, value string) {
 }
 
 // setVersion adds the record's version as its ETag.
-func (c *call) setVersion(version int64) { c.set("ETag", strconv.Quote(strconv.FormatInt(version, 10))) }
+func (c *call) setVersion(version int64) {
+	c.set("ETag", strconv.Quote(strconv.FormatInt(version, 10)))
+}
 
 // ifMatch is the version an If-Match header asks for; nil without one or with *.
 func (c *call) ifMatch() (*int64, error) {
