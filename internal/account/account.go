@@ -6,6 +6,7 @@ package account
 import (
 	"time"
 
+	"halley/internal/budget"
 	"halley/internal/money"
 )
 
@@ -49,6 +50,18 @@ type User struct {
 	Version      int64
 }
 
+// Balance is the money as it stood when the record was read. What is live comes
+// from the ledger.
+func (u *User) Balance() budget.Balance {
+	return budget.Balance{Granted: u.Granted, Used: u.Used, Unlimited: u.Unlimited}
+}
+
+// Account is a user together with the live balance.
+type Account struct {
+	*User
+	Balance budget.Balance
+}
+
 // Scope is what a personal access token may do.
 type Scope string
 
@@ -65,19 +78,34 @@ type Token struct {
 	UserID    int64
 	Name      string
 	Scope     Scope
-	Hash      []byte
+	Hash      []byte // SHA-256 of the value
 	Last4     string
 	Created   time.Time
-	Accessed  time.Time
-	ExpiresAt int64 // Unix seconds, -1 never
+	Accessed  time.Time // last use, to the minute; Created at first
+	ExpiresAt int64     // Unix seconds, Never for none
+}
+
+// Never is the ExpiresAt of a token that does not expire.
+const Never int64 = -1
+
+// Session is one signed-in browser. The cookie holds a random value of which
+// only the hash is kept.
+type Session struct {
+	Hash      []byte // SHA-256 of the value
+	UserID    int64
+	Created   time.Time
+	Seen      time.Time // last use, to the minute
+	Ends      time.Time // whatever its use
+	IP        string
+	UserAgent string
 }
 
 // Identity is who is calling the management API, and with what powers.
 type Identity struct {
 	User    *User
 	Scope   Scope
-	TokenID int64 // 0 for sessions and the local socket
-	Session []byte
+	TokenID int64  // 0 for sessions and the local socket
+	Session []byte // the session's hash; nil for tokens and the local socket
 }
 
 // Admin reports whether the caller may administer.
@@ -85,3 +113,8 @@ func (id *Identity) Admin() bool { return id.User.Role == RoleAdmin || id.User.R
 
 // Root reports whether the caller is root.
 func (id *Identity) Root() bool { return id.User.Role == RoleRoot }
+
+// Local reports whether the caller came over the local socket (or is a command
+// at work on the database itself) and so stands for the machine's operator, not
+// for the root account it is shown as.
+func (id *Identity) Local() bool { return id.TokenID == 0 && id.Session == nil }

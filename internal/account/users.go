@@ -1,0 +1,451 @@
+package account
+
+import (
+	"context"
+	"errors"
+
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/group"
+	"halley/internal/money"
+)
+
+// NewUser is a user to be made.
+type NewUser struct {
+	Username    string
+	Password    string
+	DisplayName string
+	Email       string
+	Role        Role   // "" is RoleUser; nobody is made root
+	Group       string // "" is the default group
+	Quota       *int64 // units; nil is what new users get
+	Unlimited   bool
+}
+
+// Patch is a change of a user by an administrator; nil leaves a field.
+type Patch struct {
+	Status      *Status
+	Role        *Role
+	Group       *string
+	DisplayName *string
+	Email       *string
+	Password    *string
+	Unlimited   *bool
+}
+
+// SelfPatch is a change of a user by themselves; nil leaves a field.
+type SelfPatch struct {
+	DisplayName *string
+	Email       *string
+	Password    *string
+	OldPassword *string // needed with Password
+	TimeZone    *string
+	Language    *string
+}
+
+// Get is one user with the live balance.
+func (s *Service) Get(ctx context.Context, id int64) (*Account, error) {
+	u, err := s.store.UserByID(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, userNotFound(id)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	b, err := s.ledger.Balance(ctx, subject(id))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return &Account{User: u, Balance: b}, nil
+}
+
+// List is one page of users, newest first, and how many match.
+func (s *Service) List(ctx context.Context, f Filter) ([]*Account, int64, error) {
+	users, total, err := s.store.ListUsers(ctx, f)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	accounts := make([]*Account, 0, len(users))
+	for _, u := range users {
+		accounts = append(accounts, s.live(u))
+	}
+	return accounts, total, nil
+}
+
+// Create makes a user. Administrators make users, root also administrators.
+// The password is the maker's choice, so its owner is asked to change it.
+func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account, error) {
+	u, err := s.draft(n)
+	if err != nil {
+		return nil, err
+	}
+	if u.Role != RoleUser && !by.Root() {
+		return nil, fault.New(fault.Forbidden, "root_required", "Only root may make administrators.").Field("role")
+	}
+	if u.PasswordHash, err = s.hasher.hash(ctx, n.Password); err != nil {
+		return nil, unavailable(err)
+	}
+	err = s.store.InsertUser(ctx, u)
+	if errors.Is(err, ErrNameTaken) {
+		return nil, fault.New(fault.Conflict, "username_taken", "The username %s is taken; a deleted user's name stays reserved, so that records of the past keep one meaning.", u.Username).Field("username")
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return s.live(u), nil
+}
+
+// draft is the user that n describes, without the password's hash.
+func (s *Service) draft(n NewUser) (*User, error) {
+	if err := checkUsername(n.Username); err != nil {
+		return nil, err
+	}
+	if err := checkPassword(n.Password); err != nil {
+		return nil, err
+	}
+	displayName, err := cleanDisplayName(n.DisplayName)
+	if err != nil {
+		return nil, err
+	}
+	email, err := cleanEmail(n.Email)
+	if err != nil {
+		return nil, err
+	}
+	if n.Role == "" {
+		n.Role = RoleUser
+	}
+	if err := checkRole(n.Role, RoleUser, RoleAdmin); err != nil {
+		return nil, err
+	}
+	if n.Group == "" {
+		n.Group = group.Default
+	}
+	if err := s.checkGroup(n.Group); err != nil {
+		return nil, err
+	}
+	quota := s.newUserQuota()
+	if n.Quota != nil {
+		quota = *n.Quota
+	}
+	if err := checkQuota(quota); err != nil {
+		return nil, err
+	}
+	return &User{
+		Username: n.Username, DisplayName: displayName, Email: email, Role: n.Role, Status: Enabled, Group: n.Group,
+		Granted: money.FromUnits(quota), Unlimited: n.Unlimited, MustChange: true, Created: s.now(),
+	}, nil
+}
+
+// Update changes a user on an administrator's behalf.
+func (s *Service) Update(ctx context.Context, by *Identity, id int64, p Patch) (*Account, error) {
+	if err := s.checkPatch(&p); err != nil {
+		return nil, err
+	}
+	// Nobody's password is hashed for a caller who may not set it.
+	target, err := s.Owner(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayUpdate(by, target, p); err != nil {
+		return nil, err
+	}
+	var hash string
+	if p.Password != nil {
+		if hash, err = s.hasher.hash(ctx, *p.Password); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	change := func(e *Edit) error {
+		// The user may have become somebody else's business meanwhile.
+		if err := mayUpdate(by, &e.User, p); err != nil {
+			return err
+		}
+		before := e.User
+		p.apply(&e.User, hash)
+		if lostRoot(&before, &e.User) && e.OtherRoots == 0 {
+			return lastRoot()
+		}
+		e.EndSessions = hash != "" || e.User.Role != before.Role || e.User.Status == Disabled
+		return nil
+	}
+	if p.Unlimited == nil {
+		return s.edit(ctx, id, change)
+	}
+	return s.editMoney(ctx, id, func(budget.Balance) (budget.Change, error) { return budget.Change{Unlimited: p.Unlimited}, nil }, change)
+}
+
+// UpdateSelf changes the caller's own record. A new password needs the old one
+// and ends every session; who had one gets a new one, else the Login is nil.
+func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, from Origin) (*Account, *Login, error) {
+	if err := p.check(); err != nil {
+		return nil, nil, err
+	}
+	var hash string
+	if p.Password != nil {
+		old := ""
+		if p.OldPassword != nil {
+			old = *p.OldPassword
+		}
+		ok, err := s.guess(ctx, who.User.ID, old, from)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			return nil, nil, fault.New(fault.Invalid, "wrong_password", "old_password is not the password.").Field("old_password")
+		}
+		if hash, err = s.hasher.hash(ctx, *p.Password); err != nil {
+			return nil, nil, unavailable(err)
+		}
+	}
+	account, err := s.edit(ctx, who.User.ID, func(e *Edit) error {
+		p.apply(&e.User, hash)
+		e.EndSessions = hash != ""
+		return nil
+	})
+	if err != nil || hash == "" || who.Session == nil {
+		return account, nil, err
+	}
+	login, err := s.newSession(ctx, account.User, from)
+	return account, login, err
+}
+
+// ChangeBalance moves what a user can spend; decide is budget.SetRemaining or
+// budget.AddRemaining.
+func (s *Service) ChangeBalance(ctx context.Context, by *Identity, id int64, decide func(budget.Balance) (budget.Change, error)) (*Account, error) {
+	if _, err := s.Owner(ctx, id); err != nil {
+		return nil, err
+	}
+	return s.editMoney(ctx, id, decide, func(e *Edit) error { return mayManage(by, &e.User) })
+}
+
+// Delete removes a user for good. The row stays, so that records of the past
+// name somebody and nobody else can take the name. The user is stopped first,
+// then everything of theirs ends, then the user goes: when a step fails, the
+// user is still there, disabled, and can be deleted again.
+func (s *Service) Delete(ctx context.Context, by *Identity, id int64) error {
+	_, err := s.edit(ctx, id, func(e *Edit) error {
+		if err := mayManage(by, &e.User); err != nil {
+			return err
+		}
+		if ownAccount(by, &e.User) {
+			return errOwnAccount("delete")
+		}
+		before := e.User
+		e.User.Status = Disabled
+		if before.Role == RoleRoot && e.OtherRoots == 0 {
+			return lastRoot()
+		}
+		e.EndSessions = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if s.onDelete != nil {
+		if err := s.onDelete(ctx, id); err != nil {
+			return unavailable(err)
+		}
+	}
+	defer s.Invalidate(id)
+	if err := s.store.DeleteUser(ctx, id, s.now()); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return userNotFound(id)
+		}
+		return unavailable(err)
+	}
+	s.ledger.Forget(subject(id))
+	return nil
+}
+
+// edit changes a record that is not about money.
+func (s *Service) edit(ctx context.Context, id int64, change func(*Edit) error) (*Account, error) {
+	// Also when it failed: a commit whose answer was lost may have happened.
+	defer s.Invalidate(id)
+	u, err := s.store.EditUser(ctx, id, change)
+	if errors.Is(err, ErrNotFound) {
+		return nil, userNotFound(id)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return s.live(u), nil
+}
+
+// editMoney changes balance and record together.
+func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Balance) (budget.Change, error), change func(*Edit) error) (*Account, error) {
+	var account *Account
+	balance, err := s.ledger.Edit(ctx, subject(id), decide, func(ctx context.Context, c budget.Change) error {
+		var err error
+		account, err = s.edit(ctx, id, func(e *Edit) error {
+			e.Change = c
+			return change(e)
+		})
+		return err
+	})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	account.Balance = balance
+	return account, nil
+}
+
+// live puts the balance in memory, if there is one, over the stored one.
+func (s *Service) live(u *User) *Account {
+	if b, ok := s.ledger.Peek(subject(u.ID)); ok {
+		return &Account{User: u, Balance: b}
+	}
+	return &Account{User: u, Balance: u.Balance()}
+}
+
+func (s *Service) checkGroup(name string) error {
+	if !s.groupExists(name) {
+		return fault.New(fault.Invalid, "invalid_group", "There is no group %q.", name).Field("group")
+	}
+	return nil
+}
+
+// checkPatch checks the fields by themselves and tidies them.
+func (s *Service) checkPatch(p *Patch) error {
+	if p.Status != nil {
+		if err := checkStatus(*p.Status); err != nil {
+			return err
+		}
+	}
+	if p.Role != nil {
+		if err := checkRole(*p.Role, RoleUser, RoleAdmin, RoleRoot); err != nil {
+			return err
+		}
+	}
+	if p.Group != nil {
+		if err := s.checkGroup(*p.Group); err != nil {
+			return err
+		}
+	}
+	if p.Password != nil {
+		if err := checkPassword(*p.Password); err != nil {
+			return err
+		}
+	}
+	return cleanContact(&p.DisplayName, &p.Email)
+}
+
+func (p *SelfPatch) check() error {
+	if p.Password != nil {
+		if err := checkPassword(*p.Password); err != nil {
+			return err
+		}
+		if p.OldPassword == nil || *p.OldPassword == "" {
+			return fault.New(fault.Invalid, "old_password_required", "A new password needs old_password, too.").Field("old_password")
+		}
+	}
+	if p.TimeZone != nil {
+		if err := checkTimeZone(*p.TimeZone); err != nil {
+			return err
+		}
+	}
+	if p.Language != nil {
+		if err := checkLanguage(*p.Language); err != nil {
+			return err
+		}
+	}
+	return cleanContact(&p.DisplayName, &p.Email)
+}
+
+// cleanContact replaces what is there by its tidy form.
+func cleanContact(displayName, email **string) error {
+	if *displayName != nil {
+		clean, err := cleanDisplayName(**displayName)
+		if err != nil {
+			return err
+		}
+		*displayName = &clean
+	}
+	if *email != nil {
+		clean, err := cleanEmail(**email)
+		if err != nil {
+			return err
+		}
+		*email = &clean
+	}
+	return nil
+}
+
+func (p *Patch) apply(u *User, hash string) {
+	set(&u.Status, p.Status)
+	set(&u.Role, p.Role)
+	set(&u.Group, p.Group)
+	set(&u.DisplayName, p.DisplayName)
+	set(&u.Email, p.Email)
+	if hash != "" {
+		u.PasswordHash, u.MustChange = hash, true
+	}
+}
+
+func (p *SelfPatch) apply(u *User, hash string) {
+	set(&u.DisplayName, p.DisplayName)
+	set(&u.Email, p.Email)
+	set(&u.TimeZone, p.TimeZone)
+	set(&u.Language, p.Language)
+	if hash != "" {
+		u.PasswordHash, u.MustChange = hash, false
+	}
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// mayManage: administrators manage users and themselves, root manages
+// everybody.
+func mayManage(by *Identity, target *User) error {
+	switch {
+	case by.Root(), by.Admin() && (target.Role == RoleUser || target.ID == by.User.ID):
+		return nil
+	case !by.Admin():
+		return fault.New(fault.Forbidden, "admin_required", "Only an administrator may do this.")
+	}
+	return fault.New(fault.Forbidden, "root_required", "Only root may change an administrator's or root's account.")
+}
+
+// mayUpdate reports whether by may change the target in this way.
+func mayUpdate(by *Identity, target *User, p Patch) error {
+	if err := mayManage(by, target); err != nil {
+		return err
+	}
+	roleChanges := p.Role != nil && *p.Role != target.Role
+	if ownAccount(by, target) {
+		switch {
+		case roleChanges:
+			return errOwnAccount("change the role of")
+		case p.Status != nil && *p.Status != target.Status:
+			return errOwnAccount("disable")
+		case p.Password != nil:
+			return fault.New(fault.Forbidden, "own_account", "Change your own password with old_password, through PATCH /api/user/self.").Field("password")
+		}
+	}
+	if roleChanges && !by.Root() {
+		return fault.New(fault.Forbidden, "root_required", "Only root may change roles.").Field("role")
+	}
+	return nil
+}
+
+// ownAccount reports whether by is the target in person. The machine's operator
+// is not: resetting root's password from there is what a lock-out is mended
+// with.
+func ownAccount(by *Identity, target *User) bool { return target.ID == by.User.ID && !by.Local() }
+
+func errOwnAccount(verb string) error {
+	return fault.New(fault.Forbidden, "own_account", "You cannot %s your own account.", verb)
+}
+
+// lostRoot reports whether an enabled root is one no longer.
+func lostRoot(before, after *User) bool {
+	root := func(u *User) bool { return u.Role == RoleRoot && u.Status == Enabled }
+	return root(before) && !root(after)
+}
+
+func lastRoot() error {
+	return fault.New(fault.Conflict, "last_root", "This is the last root account; make another one first.")
+}
