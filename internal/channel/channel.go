@@ -65,11 +65,17 @@ func (t Timeouts) OrDefault() Timeouts {
 // Credential is one upstream key. The value never leaves the process but
 // towards the channel's own base URL.
 type Credential struct {
-	ID     string // stable, made when the credential is added
-	Sealed []byte
-	Value  string // opened; empty in records that only list
-	Last4  string
+	ID     string `json:"id"` // stable, made when the credential is added
+	Sealed []byte `json:"-"`
+	Value  string `json:"-"` // opened; empty in what a Store gives
+	Last4  string `json:"last4"`
 }
+
+// String and GoString keep the value out of whatever prints a channel.
+func (c Credential) String() string { return "credential " + c.ID + " …" + c.Last4 }
+
+// GoString is String.
+func (c Credential) GoString() string { return c.String() }
 
 // Channel is one upstream. A *Channel handed out is shared and must not be
 // changed.

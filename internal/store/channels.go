@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"halley/internal/channel"
+	"halley/internal/jsonx"
+)
+
+var _ channel.Store = (*DB)(nil)
+
+const channelColumns = `name, kind, base_url, credentials, models, model_mapping, groups, priority, weight, status, tag, timeouts, on_disconnect`
+
+const (
+	sqlChannels      = `SELECT id, created_ms, version, ` + channelColumns + ` FROM channels ORDER BY id`
+	sqlChannel       = `SELECT id, created_ms, version, ` + channelColumns + ` FROM channels WHERE id = $1`
+	sqlChannelInsert = `INSERT INTO channels (` + channelColumns + `, created_ms, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1) RETURNING id`
+	sqlChannelUpdate = `UPDATE channels SET name = $1, kind = $2, base_url = $3, credentials = $4, models = $5, model_mapping = $6, groups = $7, priority = $8, weight = $9, status = $10, tag = $11, timeouts = $12, on_disconnect = $13, version = version + 1 WHERE id = $14 AND version = $15`
+	sqlChannelDelete = `DELETE FROM channels WHERE id = $1`
+)
+
+func channelStatements() map[string]string {
+	return map[string]string{
+		"sqlChannels": sqlChannels, "sqlChannel": sqlChannel, "sqlChannelInsert": sqlChannelInsert,
+		"sqlChannelUpdate": sqlChannelUpdate, "sqlChannelDelete": sqlChannelDelete,
+	}
+}
+
+// channelCredential is an entry of the credentials column.
+type channelCredential struct {
+	ID     string `json:"id"`
+	Sealed []byte `json:"sealed"`
+	Last4  string `json:"last4"`
+}
+
+// channelTimeouts is the timeouts column, in milliseconds.
+type channelTimeouts struct {
+	Connect   int64 `json:"connect_ms,omitzero"`
+	FirstByte int64 `json:"first_byte_ms,omitzero"`
+	Idle      int64 `json:"idle_ms,omitzero"`
+	Total     int64 `json:"total_ms,omitzero"`
+}
+
+// Channels implements channel.Store.
+func (db *DB) Channels(ctx context.Context) ([]*channel.Channel, error) {
+	rows, err := db.r.QueryContext(ctx, sqlChannels)
+	if err != nil {
+		return nil, fmt.Errorf("select channels: %w", err)
+	}
+	defer rows.Close()
+	var channels []*channel.Channel
+	for rows.Next() {
+		c, err := scanChannel(rows)
+		if err != nil {
+			return nil, err
+		}
+		channels = append(channels, c)
+	}
+	return channels, rows.Err()
+}
+
+// Channel implements channel.Store. It reads where writes go, so that a change
+// that was just made is seen.
+func (db *DB) Channel(ctx context.Context, id int64) (*channel.Channel, error) {
+	c, err := scanChannel(db.w.QueryRowContext(ctx, sqlChannel, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, channel.NotFound(id)
+	}
+	return c, err
+}
+
+// InsertChannel implements channel.Store.
+func (db *DB) InsertChannel(ctx context.Context, c *channel.Channel) (int64, error) {
+	values, err := channelValues(c)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	if err := db.w.QueryRowContext(ctx, sqlChannelInsert, append(values, millis(c.Created))...).Scan(&id); err != nil {
+		return 0, fmt.Errorf("insert channel: %w", err)
+	}
+	return id, nil
+}
+
+// UpdateChannel implements channel.Store.
+func (db *DB) UpdateChannel(ctx context.Context, c *channel.Channel, version int64) (bool, error) {
+	values, err := channelValues(c)
+	if err != nil {
+		return false, err
+	}
+	result, err := db.w.ExecContext(ctx, sqlChannelUpdate, append(values, c.ID, version)...)
+	if err != nil {
+		return false, fmt.Errorf("update channel: %w", err)
+	}
+	return changedRow(result)
+}
+
+// DeleteChannel implements channel.Store.
+func (db *DB) DeleteChannel(ctx context.Context, id int64) (bool, error) {
+	result, err := db.w.ExecContext(ctx, sqlChannelDelete, id)
+	if err != nil {
+		return false, fmt.Errorf("delete channel: %w", err)
+	}
+	return changedRow(result)
+}
+
+// channelValues are the values of channelColumns, in their order.
+func channelValues(c *channel.Channel) ([]any, error) {
+	credentials := make([]channelCredential, len(c.Credentials))
+	for i, cred := range c.Credentials {
+		credentials[i] = channelCredential{ID: cred.ID, Sealed: cred.Sealed, Last4: cred.Last4}
+	}
+	timeouts := channelTimeouts{
+		Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
+		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(),
+	}
+	texts := make([]string, 5)
+	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts} {
+		text, err := jsonx.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("write channel: %w", err)
+		}
+		texts[i] = string(text)
+	}
+	return []any{
+		c.Name, string(c.Kind), c.BaseURL, texts[0], texts[1], texts[2], texts[3],
+		c.Priority, c.Weight, int64(c.Status), c.Tag, texts[4], string(c.OnDisconnect),
+	}, nil
+}
+
+func scanChannel(row interface{ Scan(...any) error }) (*channel.Channel, error) {
+	var c channel.Channel
+	var created int64
+	var credentialText, modelText, mappingText, groupText, timeoutText string
+	err := row.Scan(&c.ID, &created, &c.Version, &c.Name, &c.Kind, &c.BaseURL, &credentialText, &modelText, &mappingText,
+		&groupText, &c.Priority, &c.Weight, &c.Status, &c.Tag, &timeoutText, &c.OnDisconnect)
+	if err != nil {
+		return nil, fmt.Errorf("read channel: %w", err)
+	}
+	var credentials []channelCredential
+	var timeouts channelTimeouts
+	for _, column := range []struct {
+		text string
+		into any
+	}{
+		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &c.ModelMapping},
+		{groupText, &c.Groups}, {timeoutText, &timeouts},
+	} {
+		if err := jsonx.Unmarshal([]byte(column.text), column.into); err != nil {
+			return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
+		}
+	}
+	c.Created = instant(created)
+	for _, cred := range credentials {
+		c.Credentials = append(c.Credentials, channel.Credential{ID: cred.ID, Sealed: cred.Sealed, Last4: cred.Last4})
+	}
+	c.Timeouts = channel.Timeouts{
+		Connect: time.Duration(timeouts.Connect) * time.Millisecond, FirstByte: time.Duration(timeouts.FirstByte) * time.Millisecond,
+		Idle: time.Duration(timeouts.Idle) * time.Millisecond, Total: time.Duration(timeouts.Total) * time.Millisecond,
+	}
+	return &c, nil
+}
