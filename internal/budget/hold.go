@@ -90,6 +90,9 @@ func (l *Ledger) reserve(h *Hold, key, user *pocket, want money.Nano, fit Fit) e
 // Amount is what is held.
 func (h *Hold) Amount() money.Nano { return h.amount }
 
+// Open reports whether the hold is taken and not yet settled.
+func (h *Hold) Open() bool { return h.open }
+
 // Charge is what a settlement did.
 type Charge struct {
 	Charged  money.Nano

@@ -130,6 +130,31 @@ func emptyLine(b []byte, i int, atEOF bool) (end int, done bool) {
 	return lineEnd(b, i, atEOF)
 }
 
+// DataSpan says where the data of an event with a single data line stands. ok
+// is false when the event has no data line or several.
+func DataSpan(event []byte) (from, to int, ok bool) {
+	for at := 0; at < len(event); {
+		line := event[at:]
+		n := lineLen(line)
+		if n >= 0 {
+			line = line[:n]
+		} else {
+			n = len(line)
+		}
+		if value, found := bytes.CutPrefix(line, []byte("data:")); found {
+			if ok {
+				return 0, 0, false
+			}
+			from, to, ok = at+len("data:"), at+n, true
+			if len(value) > 0 && value[0] == ' ' {
+				from++
+			}
+		}
+		at += n + 1
+	}
+	return from, to, ok
+}
+
 // Data is the event's data: the value of its one data line, without a copy, or
 // of several joined by LF. ok is false when the event has none.
 func Data(event []byte) (data []byte, ok bool) {

@@ -104,7 +104,11 @@ func FuzzNothingIsLostOrMade(f *testing.F) {
 			t.Fatalf("chunking changed the events of %q: %s", in, diff)
 		}
 		for _, e := range events {
-			sse.Data([]byte(e))
+			data, ok := sse.Data([]byte(e))
+			from, to, single := sse.DataSpan([]byte(e))
+			if single && (!ok || e[from:to] != string(data)) {
+				t.Fatalf("DataSpan of %q is %q, Data is %q", e, e[from:to], data)
+			}
 		}
 	})
 }

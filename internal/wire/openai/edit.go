@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"halley/internal/wire"
 )
@@ -17,6 +18,20 @@ type Changes struct {
 	// CompletionCap adds a missing cap as max_completion_tokens, which newer
 	// models want instead of max_tokens.
 	CompletionCap bool
+}
+
+// WantsCompletionTokens reports whether the model refuses max_tokens and takes
+// max_completion_tokens: OpenAI's o series and GPT-5 and later.
+func WantsCompletionTokens(model string) bool {
+	if _, name, ok := strings.Cut(model, "/"); ok {
+		model = name
+	}
+	for _, prefix := range [...]string{"o1", "o3", "o4", "gpt-5", "gpt-6"} {
+		if strings.HasPrefix(model, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // Edits are the changes as edits of the body that h was scanned from.

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/key"
+	"halley/internal/provider"
+)
+
+// admitCaller judges what is known before the body is read: the key's and the
+// owner's state, the address and the endpoint.
+func (g *Gateway) admitCaller(ctx context.Context, who caller, in *Inbound) error {
+	if err := g.admitState(ctx, who); err != nil {
+		return err
+	}
+	return admitPlace(who.key, in.IP, string(in.Operation))
+}
+
+// admitState judges the key and its owner as they are now.
+func (g *Gateway) admitState(ctx context.Context, who caller) error {
+	if who.owner.Status != account.Enabled {
+		return fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
+	}
+	status := who.key.Status
+	if status == key.Enabled && who.key.ExpiresAt != key.Never && g.Now().Unix() >= who.key.ExpiresAt {
+		status = key.Expired
+	}
+	switch status {
+	case key.Disabled:
+		return fault.New(fault.Unauthenticated, "key_disabled", "This API key is disabled.")
+	case key.Expired:
+		return fault.New(fault.Unauthenticated, "key_expired", "This API key has expired.")
+	case key.Exhausted:
+		return exhausted()
+	case key.Enabled:
+	}
+	if g.Recorder.Full() {
+		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
+	}
+	if who.key.Unlimited {
+		return nil
+	}
+	b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
+	if err != nil {
+		return err
+	}
+	if b.Remaining() <= 0 && b.Held == 0 {
+		return exhausted()
+	}
+	return nil
+}
+
+func exhausted() error {
+	return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
+}
+
+// admitPlace judges where the request comes from and where it goes.
+func admitPlace(k *key.Key, ip netip.Addr, endpoint string) error {
+	if !k.AllowsIP(ip) {
+		return fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from %s.", addressText(ip))
+	}
+	if !k.AllowsEndpoint(endpoint) {
+		return fault.New(fault.Forbidden, "endpoint_not_allowed", "This API key may not call the %s endpoint.", endpoint)
+	}
+	return nil
+}
+
+func addressText(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return "an unknown address"
+	}
+	return ip.String()
+}
+
+// admitModel judges the key's own model list.
+func admitModel(k *key.Key, model string) error {
+	if !k.AllowsModel(model) {
+		return fault.New(fault.Forbidden, "model_not_allowed", "This API key may not use the model %q.", model).Field("model")
+	}
+	return nil
+}
+
+// groupsOf are the groups the caller's requests are routed in, in order.
+func (s *Snapshot) groupsOf(who caller) ([]string, error) {
+	switch who.key.Group {
+	case "":
+		if _, ok := s.Groups.Get(who.owner.Group); !ok {
+			return nil, notAllowed(who.owner.Group)
+		}
+		return []string{who.owner.Group}, nil
+	case key.GroupAuto:
+		order := s.AutoGroups
+		if who.key.Limits.AutoGroups != nil {
+			order = who.key.Limits.AutoGroups
+		}
+		groups := make([]string, 0, len(order))
+		for _, name := range order {
+			if s.Groups.Usable(name, who.owner.Group) && !slices.Contains(groups, name) {
+				groups = append(groups, name)
+			}
+		}
+		if len(groups) == 0 {
+			return nil, fault.New(fault.Forbidden, "group_not_allowed", "None of the groups of automatic routing is open to this account.")
+		}
+		return groups, nil
+	}
+	if !s.Groups.Usable(who.key.Group, who.owner.Group) {
+		return nil, notAllowed(who.key.Group)
+	}
+	return []string{who.key.Group}, nil
+}
+
+func notAllowed(group string) error {
+	return fault.New(fault.Forbidden, "group_not_allowed", "The group %q is not open to this account.", group)
+}
+
+// operations are the endpoint names of limits.endpoints that this gateway
+// serves.
+func operation(endpoint string) (provider.Operation, bool) {
+	switch op := provider.Operation(endpoint); op {
+	case provider.Chat, provider.Embeddings:
+		return op, true
+	case provider.Models:
+	}
+	return "", false
+}

@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"halley/internal/channel"
+	"halley/internal/fault"
+	"halley/internal/provider"
+	"halley/internal/upstream"
+	"halley/internal/usage"
+	"halley/internal/wire"
+	"halley/internal/wire/openai"
+)
+
+const (
+	// maxAnswer bounds a plain answer, which is held whole to be metered.
+	maxAnswer = 256 << 20
+	// maxErrorBody bounds an upstream's error answer.
+	maxErrorBody = 4 << 20
+)
+
+// attempt sends the request to the plan's channel and brings back its answer.
+func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan) error {
+	t.record.Attempts = 1
+	up, ok := g.Upstreams[p.channel.Kind]
+	if !ok {
+		return fault.New(fault.Unavailable, "no_channel_available", "No channel for the model %q is available right now.", a.head.Model)
+	}
+	upCtx, stop := g.upstreamContext(ctx, p.channel)
+	defer stop()
+	call, err := upstream.Do(upCtx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
+	if err != nil {
+		return t.failed(ctx, err)
+	}
+	defer call.Close()
+	switch {
+	case call.Status >= 400:
+		return t.forwardError(ctx, call, up.Provider)
+	case call.Status != http.StatusOK:
+		return badGateway(fmt.Errorf("the upstream answered with the status %d", call.Status))
+	case a.head.Stream && isEventStream(call.Header):
+		return t.stream(ctx, call, a)
+	}
+	return t.forwardPlain(ctx, call, a)
+}
+
+// upstreamContext is the client's, so that a client who leaves frees the
+// upstream, unless the channel reads on to learn the usage.
+func (g *Gateway) upstreamContext(ctx context.Context, ch *channel.Channel) (context.Context, context.CancelFunc) {
+	if ch.OnDisconnect != channel.Drain {
+		return ctx, func() {}
+	}
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timed, timeUp := context.WithTimeout(detached, g.DrainUpstream)
+		context.AfterFunc(timed, func() { timeUp(); cancel() })
+	})
+	return detached, func() { stop(); cancel() }
+}
+
+func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
+	ch := p.channel
+	edits := a.head.Edits(openai.Changes{
+		Model:         ch.UpstreamModel(a.head.Model),
+		IncludeUsage:  a.head.Stream,
+		OutputCap:     t.cap,
+		CompletionCap: openai.WantsCompletionTokens(ch.UpstreamModel(a.head.Model)),
+	})
+	body := a.body
+	if len(edits) > 0 {
+		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
+	}
+	header := forwardedHeader(t.in.Header)
+	if len(ch.Credentials) > 0 {
+		name, value := prov.Authorize(ch.Credentials[0].Value)
+		header.Set(name, value)
+	}
+	times := ch.Timeouts.OrDefault()
+	return upstream.Request{
+		Method: http.MethodPost, URL: prov.URL(ch, a.operation), Header: header, Body: body,
+		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: times.Total},
+	}
+}
+
+// failed explains a call that gave no usable answer before anything was sent.
+func (t *ticket) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return t.clientGone(ctx)
+	}
+	if upstream.IsTimeout(err) {
+		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long to answer.")
+	}
+	return badGateway(err)
+}
+
+func badGateway(err error) error {
+	return fault.Wrap(err, fault.BadGateway, "upstream_error", "The upstream could not answer the request.")
+}
+
+// clientGone notes that there is nobody left to answer; when it was the server
+// that ended the request, the client is told.
+func (t *ticket) clientGone(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), ErrShutdown) {
+		return shuttingDown()
+	}
+	t.gone()
+	return nil
+}
+
+// gone marks the record; the ticket's end settles what was metered, if it was.
+func (t *ticket) gone() {
+	t.record.Status, t.record.ErrorCode = statusClientGone, "client_closed_request"
+}
+
+// ErrShutdown is the cause with which a server ends the requests that outlive
+// its drain time.
+var ErrShutdown = errors.New("the server is shutting down")
+
+// forwardError brings an upstream's error answer back unmodified, unless it is
+// about our own credential.
+func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov provider.Provider) error {
+	body, err := readLimited(call, maxErrorBody)
+	if err != nil {
+		return t.failed(ctx, err)
+	}
+	if prov.Classify(call.Status, body) == provider.OfCredential {
+		return badGateway(fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000)))
+	}
+	t.record.ErrorCode = "upstream_error"
+	t.record.Status = call.Status
+	t.refund()
+	t.writeWhole(call.Header, body)
+	return nil
+}
+
+// forwardPlain brings back an answer that is one JSON body.
+func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) error {
+	body, err := readLimited(call, maxAnswer)
+	if err != nil {
+		return t.failed(ctx, err)
+	}
+	answer, ok := openai.ScanAnswer(body)
+	switch {
+	case len(body) == 0:
+		return badGateway(errors.New("the upstream answered 200 with an empty body"))
+	case !ok:
+		return badGateway(fmt.Errorf("the upstream answered 200 with something that is not JSON: %s", clip(string(body), 200)))
+	case answer.IsError:
+		return badGateway(fmt.Errorf("the upstream answered 200 with an error: %s", clip(string(body), 1000)))
+	}
+	if answer.ServiceTier != "" {
+		t.tier = answer.ServiceTier
+	}
+	tokens, source := answer.Usage, usage.FromProvider
+	if !answer.HasUsage {
+		tokens, source = estimateAnswer(a, body), usage.Estimated
+	}
+	if ctx.Err() != nil { // drained: the client has gone, the usage is known
+		t.gone()
+		t.settle(tokens, source)
+		return nil
+	}
+	t.record.Status = http.StatusOK
+	t.settle(tokens, source)
+	if name := a.head.Model; answer.ModelAt.Present() && t.record.ServedModel != name {
+		body = wire.Apply(make([]byte, 0, len(body)+len(name)), body, []wire.Edit{{At: answer.ModelAt, With: openai.Quote(name)}})
+	}
+	t.writeWhole(call.Header, body)
+	return nil
+}
+
+// estimateAnswer is for upstreams that do not say what they used.
+func estimateAnswer(a *ask, body []byte) usage.Tokens {
+	tokens := usage.Tokens{Prompt: promptEstimate(a)}
+	if a.operation != provider.Embeddings {
+		var m meter
+		m.text(body)
+		tokens.Completion = max(1, m.tokens())
+	}
+	return tokens
+}
+
+// writeWhole sends an answer that is settled, with the record's status.
+func (t *ticket) writeWhole(from http.Header, body []byte) {
+	copyAnswerHeader(t.sink.Header(), from)
+	t.sink.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	t.begin(t.record.Status)
+	_, _ = t.sink.Write(body) // the client may be gone; everything is settled
+}
+
+func readLimited(call *upstream.Call, most int) ([]byte, error) {
+	size := 4096
+	if text := call.Header.Get("Content-Length"); text != "" {
+		if n, err := strconv.Atoi(text); err == nil && n > 0 {
+			size = min(n+1, 1<<20)
+		}
+	}
+	body := make([]byte, 0, size)
+	for {
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+		n, err := call.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the upstream's answer: %w", err)
+		}
+		if len(body) > most {
+			return nil, errors.New("the upstream's answer is too large")
+		}
+	}
+}
+
+func isEventStream(h http.Header) bool {
+	kind := h.Get("Content-Type")
+	if strings.HasPrefix(kind, "text/event-stream") {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(kind)
+	return err == nil && media == "text/event-stream"
+}

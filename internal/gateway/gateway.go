@@ -1,0 +1,210 @@
+// Package gateway is the life of one model request: authenticate, admit, route,
+// hold, attempt, stream, settle. One file per stage, in that order. It knows
+// the domains' rules and the wire scan, but not net/http's server side, SQL, or
+// how a provider's credential is shown.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/channel"
+	"halley/internal/group"
+	"halley/internal/key"
+	"halley/internal/limit"
+	"halley/internal/money"
+	"halley/internal/price"
+	"halley/internal/provider"
+	"halley/internal/route"
+	"halley/internal/usage"
+	"halley/internal/wire"
+)
+
+// Keys finds the record of a key's value. An unknown value is a fault with the
+// code invalid_api_key.
+type Keys interface {
+	Authenticate(ctx context.Context, value string) (*key.Key, error)
+}
+
+// Owners finds the account that a key belongs to.
+type Owners interface {
+	Owner(ctx context.Context, userID int64) (*account.User, error)
+}
+
+// Recorder takes the one record of each request; it never blocks.
+type Recorder interface {
+	Record(r usage.Record)
+	// Full reports that records wait in such numbers that no charged request
+	// may be taken on.
+	Full() bool
+}
+
+// Observer is told of every finished request, for metrics.
+type Observer interface {
+	Finished(r *usage.Record)
+	UnknownKey()
+}
+
+// Snapshot is what operators configure, compiled: immutable, swapped whole.
+type Snapshot struct {
+	Routes     *route.Table
+	Groups     *group.Set
+	Prices     *price.Book
+	AutoGroups []string
+}
+
+// Upstream is how one channel kind is reached.
+type Upstream struct {
+	Provider  provider.Provider
+	Transport http.RoundTripper
+}
+
+// Config is what a Gateway is built from.
+type Config struct {
+	Keys      Keys
+	Owners    Owners
+	Ledger    *budget.Ledger
+	Limiter   *limit.Limiter
+	Recorder  Recorder
+	Observer  Observer
+	Snapshot  func() *Snapshot
+	Upstreams map[channel.Kind]Upstream
+	Log       *slog.Logger
+	Now       func() time.Time
+	// NewEventID makes the idempotency key of a settlement.
+	NewEventID func() string
+	// Roll is a random number in [0, 1) for the choice by weight.
+	Roll func() float64
+	// DrainUpstream bounds how long an upstream is read on for its usage after
+	// the client has left, on channels that ask for it.
+	DrainUpstream time.Duration
+}
+
+// Gateway serves model requests.
+type Gateway struct {
+	Config
+	draining atomic.Bool
+	inFlight sync.WaitGroup
+	mu       sync.Mutex // orders Serve's Add against Drain's Wait
+}
+
+// New makes a gateway.
+func New(c Config) *Gateway { return &Gateway{Config: c} }
+
+// Inbound is one request as the door hands it in.
+type Inbound struct {
+	RequestID string
+	Start     time.Time
+	// Credentials are the values to try, in order.
+	Credentials []string
+	IP          netip.Addr
+	Dialect     wire.Dialect
+	Operation   provider.Operation
+	Header      http.Header // the client's, not changed
+	// ReadBody reads the body, capped; its errors are faults.
+	ReadBody func() ([]byte, error)
+}
+
+// Sink is the client's side of the answer. A Write that fails means that the
+// client has gone.
+type Sink interface {
+	Header() http.Header
+	Start(status int)
+	Write(p []byte) (int, error)
+	Flush() error
+}
+
+// Serve runs the request to its end and returns what the door logs. Whatever
+// happens on the way, a request of a known key leaves exactly one record.
+func (g *Gateway) Serve(ctx context.Context, in *Inbound, sink Sink) *usage.Record {
+	t := &ticket{gateway: g, in: in, sink: sink}
+	if !g.enter() {
+		t.refuse(shuttingDown())
+		sink.Header().Set("Connection", "close")
+		t.answer()
+		return &t.record
+	}
+	defer g.inFlight.Done()
+	defer t.close()
+	if err := g.serve(ctx, t); err != nil {
+		t.refuse(err)
+	}
+	t.answer()
+	return &t.record
+}
+
+func (g *Gateway) serve(ctx context.Context, t *ticket) error {
+	who, err := g.authenticate(ctx, t.in)
+	if err != nil {
+		return err
+	}
+	t.known(who)
+	snap := g.Snapshot()
+	if err := g.admitCaller(ctx, who, t.in); err != nil {
+		return err
+	}
+	ask, err := readAsk(t.in)
+	if err != nil {
+		return err
+	}
+	t.asked(ask)
+	plan, err := g.plan(snap, who, ask)
+	if err != nil {
+		return err
+	}
+	t.planned(plan)
+	if err := g.takeLimits(t, who, ask); err != nil {
+		return err
+	}
+	if err := g.hold(ctx, t, who, ask, plan); err != nil {
+		return err
+	}
+	return g.attempt(ctx, t, ask, plan)
+}
+
+// enter counts the request in, unless the gateway is draining.
+func (g *Gateway) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining.Load() {
+		return false
+	}
+	g.inFlight.Add(1)
+	return true
+}
+
+// Draining reports that no new request is taken on.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
+// Drain refuses new requests and waits for those under way, until ctx ends.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.mu.Lock()
+	g.draining.Store(true)
+	g.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends when the last request does; Drain is the last call of a process
+		g.inFlight.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// spent is a request's cost once its tokens are known.
+func (p *plan) spent(t usage.Tokens, tier string) money.Nano {
+	if p.price == nil {
+		return 0
+	}
+	return p.price.Cost(t, tier, p.ratio)
+}

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"strconv"
+
+	"halley/internal/money"
+	"halley/internal/provider"
+	"halley/internal/wire"
+)
+
+const (
+	// defaultOutputCap is the cap of a model whose maximum is not known, when
+	// the request sets none.
+	defaultOutputCap = 32_768
+	// leastOutput is the fewest output tokens a request goes through with when
+	// its cap has to be lowered.
+	leastOutput = 16
+	// mediaTokens bounds what one picture, sound or file adds to a prompt.
+	mediaTokens = 4_000
+)
+
+// hold reserves the worst case: every byte of the body a prompt token and the
+// whole output cap. Where that is not affordable, it holds the calibrated
+// estimate of the prompt and as much output as fits, and lowers the cap.
+func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *plan) error {
+	if p.price == nil {
+		return g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, 0, nil)
+	}
+	tier := a.head.ServiceTier
+	perChoice := outputCap(a, p)
+	output := perChoice * a.head.Choices
+	bound := int64(len(a.body)) + int64(a.head.Media)*mediaTokens
+	var lowered int64
+	fit := func(spendable money.Nano) (money.Nano, bool) {
+		prompt := min(bound, promptUpper(a))
+		affordable := p.price.AffordableOutput(spendable, prompt, tier, p.ratio)
+		if affordable >= output {
+			return p.price.Bound(prompt, output, tier, p.ratio), true
+		}
+		each := affordable / a.head.Choices
+		if affordable < 0 || each < min(leastOutput, perChoice) {
+			return 0, false
+		}
+		lowered = each
+		return p.price.Bound(prompt, each*a.head.Choices, tier, p.ratio), true
+	}
+	if err := g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, p.price.Bound(bound, output, tier, p.ratio), fit); err != nil {
+		return err
+	}
+	t.record.Held = t.hold.Amount()
+	if lowered > 0 {
+		t.cap = lowered
+		t.sink.Header().Set("X-Halley-Output-Cap", strconv.FormatInt(lowered, 10))
+	}
+	return nil
+}
+
+// outputCap is the most output tokens one choice may have.
+func outputCap(a *ask, p *plan) int64 {
+	switch {
+	case a.operation == provider.Embeddings:
+		return 0
+	case a.head.Cap() > 0:
+		return a.head.Cap()
+	case p.price.MaxOutputTokens > 0:
+		return p.price.MaxOutputTokens
+	}
+	return defaultOutputCap
+}
+
+// promptUpper is a calibrated upper estimate of the prompt's tokens: text of
+// the densest usual kinds (digits, code, base64-like identifiers) has about two
+// and a half bytes a token, other scripts about one and a half.
+func promptUpper(a *ask) int64 {
+	ascii, other := wire.TextSize(a.body)
+	return int64(ascii*4+other*7)/10 + 8 + int64(a.head.Media)*mediaTokens
+}
+
+// promptEstimate is the likely number of prompt tokens: about four bytes of
+// English or JSON a token, two and a half of other scripts.
+func promptEstimate(a *ask) int64 {
+	ascii, other := wire.TextSize(a.body)
+	return max(1, textTokens(ascii, other)) + int64(a.head.Media)*mediaTokens/4
+}
+
+// textTokens estimates the tokens of text by its bytes.
+func textTokens(ascii, other int) int64 { return int64(ascii*10+other*16+39) / 40 }

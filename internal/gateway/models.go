@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"halley/internal/account"
+	"halley/internal/key"
+)
+
+// Model is one entry of a key's model list.
+type Model struct {
+	ID      string
+	OwnedBy string
+	Created int64 // Unix seconds
+}
+
+// Models lists what the key may call right now, sorted by id. The key's state
+// and address are judged as for a model request; an exhausted key may still
+// look.
+func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, ip netip.Addr) ([]Model, error) {
+	who := caller{key: k, owner: owner}
+	if err := g.admitState(ctx, who); err != nil && !isExhausted(err) {
+		return nil, err
+	}
+	if !k.AllowsIP(ip) {
+		return nil, admitPlace(k, ip, "")
+	}
+	snap := g.Snapshot()
+	groups, err := snap.groupsOf(who)
+	if err != nil {
+		return nil, err
+	}
+	free := k.Unlimited && owner.Unlimited // may use what has no price
+	var models []Model
+	for _, id := range snap.ModelsOf(groups) {
+		if !k.AllowsModel(id) {
+			continue
+		}
+		m := Model{ID: id, OwnedBy: "halley"}
+		p, priced := snap.Prices.Lookup(id)
+		if priced {
+			m.OwnedBy, m.Created = p.Vendor, p.Created
+		} else if !free && !snap.pricedSomewhere(groups, id) {
+			continue
+		}
+		models = append(models, m)
+	}
+	return models, nil
+}
+
+// ModelsOf is every model that the groups' usable channels offer.
+func (s *Snapshot) ModelsOf(groups []string) []string {
+	known := make([]string, 0, 256)
+	for _, p := range s.Prices.All() {
+		known = append(known, p.Model)
+	}
+	return s.Routes.Models(groups, known)
+}
+
+// pricedSomewhere reports whether a channel maps the model to a name with a
+// price.
+func (s *Snapshot) pricedSomewhere(groups []string, model string) bool {
+	for _, group := range groups {
+		for _, ch := range s.Routes.Candidates(group, model) {
+			if s.priceOf(model, ch) != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// GroupsFor are the groups that requests of an owner's key without a group of
+// its own and of automatic routing may reach.
+func (s *Snapshot) GroupsFor(owner *account.User) []string {
+	groups := []string{owner.Group}
+	for _, g := range s.Groups.For(owner.Group) {
+		if !slices.Contains(groups, g.Name) {
+			groups = append(groups, g.Name)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,215 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"halley/internal/fault"
+	"halley/internal/sse"
+	"halley/internal/upstream"
+	"halley/internal/usage"
+	"halley/internal/wire"
+	"halley/internal/wire/openai"
+)
+
+// maxEvent bounds one event of a stream, and with it a stream's memory.
+const maxEvent = 16 << 20
+
+// afterDone is how long the upstream may take to end its answer once it has
+// said that the stream is complete; ending it lets the connection be used again.
+const afterDone = 250 * time.Millisecond
+
+// buffers are the read and write buffers of streams.
+//
+//nolint:gochecknoglobals // a pool is the one kind of shared state that holds nothing
+var buffers = sync.Pool{New: func() any { return &streamBuffers{in: make([]byte, 0, 16<<10), out: make([]byte, 0, 4<<10)} }}
+
+type streamBuffers struct{ in, out []byte }
+
+// relay is one stream on its way through.
+type relay struct {
+	t         *ticket
+	a         *ask
+	meter     meter
+	done      bool // the upstream said that the stream is complete
+	gone      bool // the client has left; only on channels that drain
+	rename    []byte
+	wantUsage bool
+}
+
+// stream forwards the upstream's events as they arrive. Nothing is sent before
+// the first event is here; after that, an end that is not the stream's own is
+// told with an error event.
+func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error {
+	b := buffers.Get().(*streamBuffers) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	defer func() {
+		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
+			buffers.Put(b)
+		}
+	}()
+	r := &relay{t: t, a: a, wantUsage: a.head.IncludeUsage}
+	if t.record.ServedModel != a.head.Model {
+		r.rename = openai.Quote(a.head.Model)
+	}
+	events := sse.NewReader(call, b.in, maxEvent)
+	var err error
+	for err == nil {
+		err = events.Fill()
+		out := b.out[:0]
+		for e := events.Buffered(); e != nil; e = events.Buffered() {
+			out = r.take(out, e)
+		}
+		if err != nil && len(events.Rest()) > 0 {
+			out = r.take(out, events.Rest()) // the last event without its empty line
+		}
+		b.out = out[:0]
+		if len(out) == 0 {
+			continue
+		}
+		if ctx.Err() != nil && !r.gone {
+			r.leave(ctx)
+		}
+		if r.done && !t.settled {
+			if !r.gone {
+				t.record.Status = http.StatusOK
+			}
+			r.settle()
+			call.Linger(afterDone)
+		}
+		if sendErr := r.send(call, out); sendErr != nil {
+			if !r.leave(ctx) {
+				err = errClientGone
+			}
+		}
+	}
+	return r.finish(ctx, call, err)
+}
+
+var errClientGone = errors.New("the client has gone")
+
+// take meters one event and appends to out what the client gets of it.
+func (r *relay) take(out, event []byte) []byte {
+	from, to, ok := sse.DataSpan(event)
+	if !ok {
+		return append(out, event...)
+	}
+	data := event[from:to]
+	if bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+		r.done = true
+		return append(out, event...)
+	}
+	r.meter.chunk(data)
+	if r.rename == nil && !r.meter.worthAScan(data) {
+		return append(out, event...)
+	}
+	answer, ok := openai.ScanAnswer(data)
+	if !ok {
+		return append(out, event...) // same-dialect chunks are not validated
+	}
+	if answer.IsError {
+		r.meter.failed = true
+	}
+	if answer.ServiceTier != "" {
+		r.t.tier, r.meter.tierKnown = answer.ServiceTier, true
+	}
+	if answer.HasUsage {
+		r.meter.usage, r.meter.hasUsage = answer.Usage, true
+		if answer.NoChoices && !r.wantUsage {
+			return out // the chunk that we asked for and the client did not
+		}
+	}
+	if r.rename != nil && answer.ModelAt.Present() {
+		at := wire.Span{From: from + answer.ModelAt.From, To: from + answer.ModelAt.To}
+		return wire.Apply(out, event, []wire.Edit{{At: at, With: r.rename}})
+	}
+	return append(out, event...)
+}
+
+// send passes events on to the client, the answer's head with the first.
+func (r *relay) send(call *upstream.Call, out []byte) error {
+	if r.gone {
+		return nil
+	}
+	if !r.t.started {
+		copyAnswerHeader(r.t.sink.Header(), call.Header)
+		r.t.sink.Header().Set("Cache-Control", "no-cache")
+		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
+		r.t.begin(http.StatusOK)
+	}
+	if _, err := r.t.sink.Write(out); err != nil {
+		return err
+	}
+	return r.t.sink.Flush()
+}
+
+// leave notes that the client has gone, and reports whether the upstream is
+// read on.
+func (r *relay) leave(ctx context.Context) bool {
+	r.t.gone()
+	r.gone = r.t.plan.drains() && ctx.Err() != nil
+	return r.gone
+}
+
+// finish settles and, when the stream was cut, says so.
+func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) error {
+	t := r.t
+	if r.done || (errors.Is(err, io.EOF) && (r.meter.finished || r.meter.failed)) {
+		if !t.started && !r.gone {
+			if sendErr := r.send(call, nil); sendErr != nil {
+				t.gone()
+			}
+		}
+		r.settle()
+		return nil
+	}
+	gone := errors.Is(err, errClientGone) || r.gone || (ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrShutdown))
+	switch {
+	case gone:
+		t.gone()
+		r.settle()
+		return nil
+	case !t.started:
+		// Nothing has been sent: an honest error answer is still possible.
+		if errors.Is(err, io.EOF) {
+			return badGateway(errors.New("the upstream ended the stream before its first event"))
+		}
+		return t.failed(ctx, err)
+	}
+	f := interrupted(ctx, err)
+	t.refuse(f)
+	r.settle()
+	event := append([]byte("data: "), openai.Error(f, t.in.RequestID)...)
+	if _, err := t.sink.Write(append(event, "\n\n"...)); err == nil {
+		_ = t.sink.Flush() // the client may be gone
+	}
+	return nil
+}
+
+func interrupted(ctx context.Context, err error) *fault.Error {
+	switch {
+	case errors.Is(context.Cause(ctx), ErrShutdown):
+		return fault.From(shuttingDown())
+	case upstream.IsTimeout(err):
+		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream stopped sending; the answer is not complete.")
+	}
+	return fault.Wrap(fmt.Errorf("the upstream cut the stream: %w", err), fault.BadGateway, "upstream_error", "The upstream broke off; the answer is not complete.")
+}
+
+// settle charges what the provider reported or, without that, what was metered.
+func (r *relay) settle() {
+	m := &r.meter
+	switch {
+	case m.hasUsage:
+		r.t.settle(m.usage, usage.FromProvider)
+	case m.chunks == 0:
+		r.t.refund()
+	default:
+		r.t.settle(usage.Tokens{Prompt: promptEstimate(r.a), Completion: m.tokens()}, usage.Metered)
+	}
+}

@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/limit"
+	"halley/internal/money"
+	"halley/internal/usage"
+	"halley/internal/wire/openai"
+)
+
+// statusClientGone is the status of a request whose client left; no client ever
+// sees it.
+const statusClientGone = 499
+
+// ticket is one request's way to its one record: it collects the facts as the
+// stages learn them, keeps the hold, and makes sure that answer, settlement and
+// record each happen exactly once.
+type ticket struct {
+	gateway *Gateway
+	in      *Inbound
+	sink    Sink
+
+	who    caller
+	plan   *plan
+	hold   budget.Hold
+	lease  limit.Lease
+	cap    int64  // lowered output cap, 0 when it was not
+	tier   string // service tier to price by
+	record usage.Record
+
+	fault   *fault.Error // what went wrong, nil when nothing did
+	started bool         // the answer has begun
+	settled bool
+}
+
+func (t *ticket) known(who caller) {
+	t.who = who
+	t.record = usage.Record{
+		EventID: t.gateway.NewEventID(), Time: t.in.Start, RequestID: t.in.RequestID,
+		KeyID: who.key.ID, KeyName: who.key.Name, UserID: who.owner.ID,
+		Dialect: string(t.in.Dialect), Endpoint: string(t.in.Operation), Source: usage.NoUsage,
+	}
+	if t.in.IP.IsValid() {
+		t.record.IP = t.in.IP.String()
+	}
+}
+
+func (t *ticket) asked(a *ask) {
+	t.record.Model, t.record.Stream, t.record.EndUser = clip(a.head.Model, 200), a.head.Stream, clip(a.head.EndUser, 200)
+	t.tier = a.head.ServiceTier
+}
+
+func (t *ticket) planned(p *plan) {
+	t.plan = p
+	t.record.ChannelID, t.record.Group = p.channel.ID, p.group
+	t.record.ServedModel = p.channel.UpstreamModel(t.record.Model)
+	if p.price != nil {
+		t.record.PriceVersion = p.price.Version
+	}
+}
+
+// clip bounds what a client's text can take in a row.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "")
+}
+
+// refuse notes what went wrong; the first fault stays.
+func (t *ticket) refuse(err error) {
+	if t.fault != nil || err == nil {
+		return
+	}
+	t.fault = fault.From(err)
+	t.record.Status = t.fault.Kind.Status()
+	t.record.ErrorCode = t.fault.Code
+	if t.record.Status >= 500 {
+		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "model request failed",
+			slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", t.record.ChannelID), slog.String("code", t.fault.Code), slog.String("error", err.Error()))
+	}
+}
+
+// refund settles for nothing: the request failed before any output.
+func (t *ticket) refund() { t.settle(usage.Tokens{}, usage.NoUsage) }
+
+// settle replaces the hold by the cost of the tokens and writes the record.
+// Only the first call counts. It is called before the client can know that its
+// answer is complete, so that its next request finds the money back.
+func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
+	if t.settled || t.who.key == nil {
+		return
+	}
+	t.settled = true
+	r := &t.record
+	r.Tokens, r.Source = tokens, source
+	var cost money.Nano
+	if t.plan != nil && source != usage.NoUsage {
+		cost = t.plan.spent(tokens, t.tier)
+	}
+	r.Settled = t.hold.Open()
+	charge := t.hold.Settle(cost)
+	r.Cost, r.Absorbed, r.KeyGrantDelta, r.UserGrantDelta = charge.Charged, charge.Absorbed, charge.KeyGrant, charge.UserGrant
+	r.Latency = t.gateway.Now().Sub(r.Time)
+	if !t.started && r.Source != usage.NoUsage && r.Status == http.StatusOK {
+		r.FirstByte = r.Latency // the answer follows at once
+	}
+	t.lease.Done(tokens.Prompt + tokens.Completion)
+	if charge.Absorbed > 0 {
+		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "an upstream billed more than the request could bear",
+			slog.String("request_id", r.RequestID), slog.Int64("channel_id", r.ChannelID), slog.String("absorbed_usd", charge.Absorbed.USDString()))
+	}
+	t.gateway.Recorder.Record(*r)
+	t.gateway.Observer.Finished(r)
+}
+
+// begin starts the answer.
+func (t *ticket) begin(status int) {
+	t.started = true
+	t.record.Status = status
+	t.record.FirstByte = t.gateway.Now().Sub(t.in.Start)
+	t.sink.Start(status)
+}
+
+// answer tells the client about the fault, if there is one and nothing has been
+// sent yet.
+func (t *ticket) answer() {
+	if t.fault == nil || t.started || t.record.Status == statusClientGone {
+		return
+	}
+	t.refund()
+	t.started = true
+	h := t.sink.Header()
+	if t.fault.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((t.fault.RetryAfter+time.Second-1)/time.Second), 10))
+	}
+	body := openai.Error(t.fault, t.in.RequestID)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	t.sink.Start(t.fault.Kind.Status())
+	_, _ = t.sink.Write(body) // the client may be gone
+}
+
+// close is deferred: it settles what is still open and turns a panic into an
+// answer.
+func (t *ticket) close() {
+	if reason := recover(); reason != nil {
+		t.gateway.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
+			slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+		t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
+		t.answer()
+	}
+	t.refund()
+}
+
+func shuttingDown() error {
+	return fault.New(fault.Unavailable, "shutting_down", "This server is shutting down; send the request again.").Retry(time.Second)
+}

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/channel"
+	"halley/internal/fault"
+	"halley/internal/key"
+	"halley/internal/money"
+	"halley/internal/provider"
+)
+
+// Question is a request that is only imagined. What is left empty is not
+// judged.
+type Question struct {
+	Model    string
+	IP       netip.Addr
+	Endpoint string
+}
+
+// Verdict says whether the request would be admitted, with the error table's
+// code when not, and where it would go.
+type Verdict struct {
+	Allowed bool
+	Code    string
+	Message string
+	Plan    []Step
+}
+
+// Step is one channel that may serve, in the order of trying.
+type Step struct {
+	ChannelID int64
+	Group     string
+	Why       string
+}
+
+// Verify is a dry run of admission: it holds and charges nothing.
+func (g *Gateway) Verify(ctx context.Context, k *key.Key, owner *account.User, q Question) (Verdict, error) {
+	steps, err := g.verify(ctx, caller{key: k, owner: owner}, q)
+	if err == nil {
+		return Verdict{Allowed: true, Plan: steps}, nil
+	}
+	f := fault.From(err)
+	if f.Kind == fault.Internal || f.Code == "store_unavailable" {
+		return Verdict{}, err
+	}
+	return Verdict{Code: f.Code, Message: f.Message, Plan: steps}, nil
+}
+
+func (g *Gateway) verify(ctx context.Context, who caller, q Question) ([]Step, error) {
+	if err := g.admitState(ctx, who); err != nil {
+		return nil, err
+	}
+	if q.IP.IsValid() && !who.key.AllowsIP(q.IP) {
+		return nil, admitPlace(who.key, q.IP, q.Endpoint)
+	}
+	if q.Endpoint != "" && !who.key.AllowsEndpoint(q.Endpoint) {
+		return nil, fault.New(fault.Forbidden, "endpoint_not_allowed", "This API key may not call the %s endpoint.", q.Endpoint)
+	}
+	snap := g.Snapshot()
+	if q.Model == "" {
+		_, err := snap.groupsOf(who)
+		return nil, err
+	}
+	a := &ask{operation: provider.Operation(q.Endpoint)}
+	a.head.Model, a.head.Choices = q.Model, 1
+	p, err := g.plan(snap, who, a)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := snap.groupsOf(who)
+	if err != nil {
+		return nil, err
+	}
+	steps := snap.steps(groups, q.Model)
+	return steps, g.affords(ctx, who, p, a)
+}
+
+// steps lists the usable channels of the first group that has one.
+func (s *Snapshot) steps(groups []string, model string) []Step {
+	for _, group := range groups {
+		var steps []Step
+		for _, ch := range s.Routes.Candidates(group, model) {
+			if ch.Status == channel.Enabled {
+				steps = append(steps, Step{ChannelID: ch.ID, Group: group, Why: fmt.Sprintf("priority %d, weight %d", ch.Priority, ch.Weight)})
+			}
+		}
+		if steps != nil {
+			return steps
+		}
+	}
+	return nil
+}
+
+// affords judges whether a short prompt with the least output would fit.
+func (g *Gateway) affords(ctx context.Context, who caller, p *plan, a *ask) error {
+	if p.price == nil {
+		return nil
+	}
+	least := p.price.Bound(1, min(leastOutput, outputCap(a, p)), "", p.ratio)
+	for _, gate := range []struct {
+		subject budget.Subject
+		lifted  bool
+		code    string
+		message string
+	}{
+		{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", "This API key's quota does not cover even a short request."},
+		{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", "The account's balance does not cover even a short request."},
+	} {
+		if gate.lifted {
+			continue
+		}
+		b, err := g.Ledger.Balance(ctx, gate.subject)
+		if err != nil {
+			return err
+		}
+		if b.Remaining() < max(least, money.Nano(0)) {
+			return fault.New(fault.PaymentRequired, gate.code, "%s", gate.message)
+		}
+	}
+	return nil
+}
+
+func isExhausted(err error) bool { return fault.Code(err) == "key_quota_exhausted" }

@@ -1,0 +1,52 @@
+// Package openai speaks to OpenAI-compatible servers: the base URL is what an
+// SDK would be given, the credential goes as a bearer token.
+package openai
+
+import (
+	"bytes"
+	"net/http"
+
+	"halley/internal/channel"
+	"halley/internal/provider"
+)
+
+// Provider is the kind; it has no state.
+type Provider struct{}
+
+var _ provider.Provider = Provider{}
+
+// URL appends the operation's path to the channel's base URL.
+func (Provider) URL(ch *channel.Channel, op provider.Operation) string {
+	switch op {
+	case provider.Embeddings:
+		return ch.BaseURL + "/embeddings"
+	case provider.Models:
+		return ch.BaseURL + "/models"
+	case provider.Chat:
+	}
+	return ch.BaseURL + "/chat/completions"
+}
+
+// Authorize gives a bearer token.
+func (Provider) Authorize(credential string) (header, value string) {
+	return "Authorization", "Bearer " + credential
+}
+
+// Classify tells our own refused credential or empty balance from errors of the
+// request. 401 and 402 are always ours; a 403 or 429 only with the words that
+// the servers use for a key or a balance (OpenAI insufficient_quota, DeepSeek
+// and others "Insufficient Balance"); the rest is the request's.
+func (Provider) Classify(status int, body []byte) provider.Class {
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired:
+		return provider.OfCredential
+	case http.StatusForbidden, http.StatusTooManyRequests, http.StatusBadRequest:
+		head := bytes.ToLower(body[:min(len(body), 4096)])
+		for _, word := range []string{"insufficient_quota", "insufficient balance", "insufficient_balance", "credit balance is too low", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"} {
+			if bytes.Contains(head, []byte(word)) {
+				return provider.OfCredential
+			}
+		}
+	}
+	return provider.OfRequest
+}

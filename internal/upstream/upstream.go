@@ -1,0 +1,200 @@
+// Package upstream is the wire to providers: it sends one request through a
+// RoundTripper, bounds every phase of it in time, refuses addresses that the
+// operator does not allow, and says in plain terms how a call failed. It must
+// not know dialects, keys or money.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// AddressPolicy says which addresses may be called.
+type AddressPolicy interface {
+	Allowed(addr netip.Addr) bool
+}
+
+// Timeouts bound the phases of a call.
+type Timeouts struct {
+	Connect   time.Duration // TCP and TLS
+	FirstByte time.Duration // from sending until the answer's first body byte
+	Idle      time.Duration // between two reads of the body
+	Total     time.Duration
+}
+
+// The ways a call fails, as causes of its context; errors.Is finds them in what
+// Do and Body.Read return.
+var (
+	ErrFirstByte = errors.New("the upstream took too long to answer")
+	ErrIdle      = errors.New("the upstream stopped sending")
+	ErrTotal     = errors.New("the upstream took too long altogether")
+	ErrConnect   = errors.New("the upstream cannot be reached")
+	ErrAddress   = errors.New("the upstream's address is not allowed")
+)
+
+// IsTimeout reports whether err is one of the time limits.
+func IsTimeout(err error) bool {
+	return errors.Is(err, ErrFirstByte) || errors.Is(err, ErrIdle) || errors.Is(err, ErrTotal)
+}
+
+// NewTransport makes the transport for HTTP upstreams: no proxying by
+// environment, no transparent compression, so that bytes pass as they are.
+func NewTransport(policy AddressPolicy) *http.Transport {
+	dialer := &net.Dialer{
+		KeepAlive: 30 * time.Second,
+		// Control sees the address that is really dialled, after DNS.
+		Control: func(_, address string, _ syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(address)
+			if err != nil || !policy.Allowed(ap.Addr().Unmap().WithZone("")) {
+				return ErrAddress
+			}
+			return nil
+		},
+	}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if limit, ok := ctx.Value(connectKey{}).(time.Duration); ok {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, limit)
+				defer cancel()
+			}
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrConnect, err)
+			}
+			return conn, nil
+		},
+		ForceAttemptHTTP2:     true,
+		DisableCompression:    true,
+		MaxIdleConns:          4096,
+		MaxIdleConnsPerHost:   1024,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		WriteBufferSize:       16 << 10,
+		ReadBufferSize:        16 << 10,
+	}
+}
+
+// connectKey carries a channel's connect limit to the dialer.
+type connectKey struct{}
+
+// Request is what to send.
+type Request struct {
+	Method string
+	URL    string
+	Header http.Header
+	Body   []byte // must not change until the call has ended
+	Times  Timeouts
+}
+
+// Call is one upstream call under way. Close must be called; it may be called
+// again.
+type Call struct {
+	Status int
+	Header http.Header
+	body   io.ReadCloser
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+	phase  *time.Timer
+	total  *time.Timer
+	idle   time.Duration
+}
+
+// Do sends the request and waits for the answer's headers. Cancelling ctx ends
+// the call at any time. Errors wrap one of the package's, the context's cause,
+// or what the network said.
+func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, connectKey{}, req.Times.Connect))
+	c := &Call{cancel: cancel, ctx: ctx, idle: req.Times.Idle}
+	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, newBody(req.Body))
+	if err != nil {
+		cancel(nil)
+		return nil, fmt.Errorf("build the upstream request: %w", err)
+	}
+	hr.Header = req.Header
+	hr.ContentLength = int64(len(req.Body))
+	if len(req.Body) > 0 {
+		hr.GetBody = func() (io.ReadCloser, error) { return newBody(req.Body), nil }
+	}
+	c.phase = time.AfterFunc(req.Times.FirstByte, func() { cancel(ErrFirstByte) })
+	c.total = time.AfterFunc(req.Times.Total, func() { cancel(ErrTotal) })
+	resp, err := rt.RoundTrip(hr)
+	if err != nil {
+		err = c.explain(err)
+		c.Close()
+		return nil, err
+	}
+	c.Status, c.Header, c.body = resp.StatusCode, resp.Header, resp.Body
+	return c, nil
+}
+
+// Read reads the body and restarts the idle limit.
+func (c *Call) Read(p []byte) (int, error) {
+	n, err := c.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, c.explain(err)
+	}
+	c.phase.Reset(c.idle)
+	if err == nil && n > 0 && c.ctx.Err() != nil {
+		return n, c.explain(c.ctx.Err())
+	}
+	return n, err
+}
+
+// Linger bounds what is left of the call to d a read.
+func (c *Call) Linger(d time.Duration) {
+	c.idle = d
+	c.phase.Reset(d)
+}
+
+// Close frees the connection: it goes back to the pool if the body was read to
+// its end and is closed otherwise.
+func (c *Call) Close() {
+	if c.phase != nil {
+		c.phase.Stop()
+		c.total.Stop()
+	}
+	if c.body != nil {
+		_ = c.body.Close()
+	}
+	c.cancel(context.Canceled)
+}
+
+// explain prefers the reason we ended the call for over the transport's words.
+func (c *Call) explain(err error) error {
+	if cause := context.Cause(c.ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+// body is a request body that can be sent again.
+type body struct {
+	rest []byte
+}
+
+func newBody(b []byte) io.ReadCloser {
+	if len(b) == 0 {
+		return http.NoBody
+	}
+	return &body{b}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+func (b *body) Close() error { return nil }
