@@ -103,6 +103,9 @@ func (s *Service) CreateToken(ctx context.Context, who *Identity, n NewToken) (v
 	if errors.Is(err, ErrTooMany) {
 		return "", nil, fault.New(fault.Conflict, "too_many_tokens", "You have %d personal access tokens, which is as many as one may have; delete one first.", tokensPerUser)
 	}
+	if errors.Is(err, ErrNotFound) {
+		return "", nil, userNotFound(who.User.ID)
+	}
 	if err != nil {
 		return "", nil, unavailable(err)
 	}

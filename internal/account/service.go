@@ -39,8 +39,9 @@ type UserStore interface {
 	EditUser(ctx context.Context, id int64, change func(*Edit) error) (*User, error)
 	// DeleteUser marks the user deleted, with everything that signs in.
 	DeleteUser(ctx context.Context, id int64, at time.Time) error
-	// ReplacePasswordHash does nothing when the hash is no longer old.
-	ReplacePasswordHash(ctx context.Context, id int64, old, new string) error
+	// ReplacePasswordHash reports whether the hash was still old and is now
+	// new.
+	ReplacePasswordHash(ctx context.Context, id int64, old, new string) (bool, error)
 }
 
 // SessionStore keeps sessions under the hash of their value.
@@ -63,7 +64,7 @@ type SessionsExpired struct{ At, IdleSince time.Time }
 // TokenStore keeps personal access tokens.
 type TokenStore interface {
 	// InsertAccessToken sets t's ID, or gives ErrTooMany when the user has
-	// limit tokens.
+	// limit tokens and ErrNotFound when there is no such user.
 	InsertAccessToken(ctx context.Context, t *Token, limit int) error
 	AccessTokenByHash(ctx context.Context, hash []byte) (*Token, error)
 	// ListAccessTokens gives one page of a user's tokens, newest first, and

@@ -150,19 +150,36 @@ func (s *Service) guess(ctx context.Context, userID int64, password string, from
 	return ok, unavailable(err)
 }
 
-// rehash hashes the password with today's parameters.
+// rehash hashes the password that u was just found to have with today's
+// parameters.
 func (s *Service) rehash(ctx context.Context, u *User, password string) (*User, error) {
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	if err := s.store.ReplacePasswordHash(ctx, u.ID, u.PasswordHash, hash); err != nil {
+	replaced, err := s.store.ReplacePasswordHash(ctx, u.ID, u.PasswordHash, hash)
+	if err != nil {
 		return nil, unavailable(err)
 	}
-	s.users.drop(u.ID)
-	fresh := *u
-	fresh.PasswordHash = hash
-	return &fresh, nil
+	if replaced {
+		s.users.drop(u.ID)
+		fresh := *u
+		fresh.PasswordHash = hash
+		return &fresh, nil
+	}
+	// Another login was first with the same, or the password was changed.
+	fresh, err := s.store.UserByName(ctx, Fold(u.Username))
+	if errors.Is(err, ErrNotFound) {
+		return nil, wrongCredentials()
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	ok, _, err := s.hasher.verify(ctx, fresh.PasswordHash, password)
+	if err == nil && !ok {
+		err = wrongCredentials()
+	}
+	return fresh, unavailable(err)
 }
 
 // newSession opens a session for a user whose password was just checked.

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"halley/internal/account"
+)
+
+var _ account.SessionStore = (*DB)(nil)
+
+const (
+	// Changes nothing but holds the user's row until the commit.
+	sqlSessionUser = `UPDATE users SET password_hash = password_hash WHERE id = $1 AND password_hash = $2 AND status = 1 AND deleted_ms = 0`
+
+	sqlSessionInsert        = `INSERT INTO sessions (hash, user_id, created_ms, seen_ms, ends_ms, ip, user_agent) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	sqlSessionsExpired      = `DELETE FROM sessions WHERE user_id = $1 AND (ends_ms <= $2 OR seen_ms <= $3)`
+	sqlSessionsOldest       = `DELETE FROM sessions WHERE user_id = $1 AND hash NOT IN (SELECT hash FROM sessions WHERE user_id = $1 ORDER BY created_ms DESC, seen_ms DESC LIMIT $2)`
+	sqlSessionByHash        = `SELECT hash, user_id, created_ms, seen_ms, ends_ms, ip, user_agent FROM sessions WHERE hash = $1`
+	sqlSessionTouch         = `UPDATE sessions SET seen_ms = $1 WHERE hash = $2`
+	sqlSessionDelete        = `DELETE FROM sessions WHERE hash = $1`
+	sqlSessionsOfUserDelete = `DELETE FROM sessions WHERE user_id = $1`
+)
+
+func sessionStatements() map[string]string {
+	return map[string]string{
+		"sqlSessionUser": sqlSessionUser, "sqlSessionInsert": sqlSessionInsert, "sqlSessionsExpired": sqlSessionsExpired, "sqlSessionsOldest": sqlSessionsOldest,
+		"sqlSessionByHash": sqlSessionByHash, "sqlSessionTouch": sqlSessionTouch, "sqlSessionDelete": sqlSessionDelete, "sqlSessionsOfUserDelete": sqlSessionsOfUserDelete,
+	}
+}
+
+// InsertSession implements account.SessionStore.
+func (db *DB) InsertSession(ctx context.Context, s *account.Session, passwordHash string, expired account.SessionsExpired, keep int) error {
+	return db.tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, sqlSessionUser, s.UserID, passwordHash)
+		if err != nil {
+			return fmt.Errorf("lock the session's user: %w", err)
+		}
+		if there, err := changedRow(result); err != nil || !there {
+			return errors.Join(err, account.ErrNotFound)
+		}
+		if _, err := tx.ExecContext(ctx, sqlSessionsExpired, s.UserID, millis(expired.At), millis(expired.IdleSince)); err != nil {
+			return fmt.Errorf("drop ended sessions: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, sqlSessionsOldest, s.UserID, keep-1); err != nil {
+			return fmt.Errorf("drop the oldest sessions: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, sqlSessionInsert, s.Hash, s.UserID, millis(s.Created), millis(s.Seen), millis(s.Ends), s.IP, s.UserAgent); err != nil {
+			return fmt.Errorf("insert session: %w", err)
+		}
+		return nil
+	})
+}
+
+// SessionByHash implements account.SessionStore.
+func (db *DB) SessionByHash(ctx context.Context, hash []byte) (*account.Session, error) {
+	var s account.Session
+	var created, seen, ends int64
+	err := db.r.QueryRowContext(ctx, sqlSessionByHash, hash).Scan(&s.Hash, &s.UserID, &created, &seen, &ends, &s.IP, &s.UserAgent)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, account.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read session: %w", err)
+	}
+	s.Created, s.Seen, s.Ends = instant(created), instant(seen), instant(ends)
+	return &s, nil
+}
+
+// TouchSession implements account.SessionStore.
+func (db *DB) TouchSession(ctx context.Context, hash []byte, seen time.Time) (bool, error) {
+	result, err := db.w.ExecContext(ctx, sqlSessionTouch, millis(seen), hash)
+	if err != nil {
+		return false, fmt.Errorf("touch session: %w", err)
+	}
+	return changedRow(result)
+}
+
+// DeleteSession implements account.SessionStore.
+func (db *DB) DeleteSession(ctx context.Context, hash []byte) error {
+	if _, err := db.w.ExecContext(ctx, sqlSessionDelete, hash); err != nil {
+		return fmt.Errorf("delete session: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/money"
+)
+
+var _ account.UserStore = (*DB)(nil)
+
+const (
+	userColumns = `id, username, display_name, email, password_hash, role, status, grp, granted_nano, used_nano, unlimited, request_count, time_zone, language, must_change, created_ms, version`
+	userMatches = `deleted_ms = 0 AND ($1 = '' OR username_fold LIKE $1 ESCAPE '\' OR lower(display_name) LIKE $1 ESCAPE '\' OR lower(email) LIKE $1 ESCAPE '\' OR display_name LIKE $2 ESCAPE '\')`
+
+	sqlUserInsert = `INSERT INTO users (username, username_fold, display_name, email, password_hash, role, status, grp, granted_nano, unlimited, time_zone, language, must_change, created_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (username_fold) DO NOTHING RETURNING id, version`
+	sqlUserAny      = `SELECT id FROM users LIMIT 1`
+	sqlUserByID     = `SELECT ` + userColumns + ` FROM users WHERE id = $1 AND deleted_ms = 0`
+	sqlUserByName   = `SELECT ` + userColumns + ` FROM users WHERE username_fold = $1 AND deleted_ms = 0`
+	sqlUserRoot     = `SELECT ` + userColumns + ` FROM users WHERE role = 'root' AND status = 1 AND deleted_ms = 0 ORDER BY id LIMIT 1`
+	sqlUserPage     = `SELECT ` + userColumns + ` FROM users WHERE ` + userMatches + ` ORDER BY id DESC LIMIT $3 OFFSET $4`
+	sqlUserCount    = `SELECT COUNT(*) FROM users WHERE ` + userMatches
+	sqlUserLock     = `UPDATE users SET version = version + 1 WHERE id = $1 AND deleted_ms = 0`
+	sqlUserRoots    = `SELECT COUNT(*) FROM users WHERE id <> $1 AND role = 'root' AND status = 1 AND deleted_ms = 0`
+	sqlUserUpdate   = `UPDATE users SET display_name = $1, email = $2, password_hash = $3, role = $4, status = $5, grp = $6, granted_nano = granted_nano + $7, unlimited = $8, time_zone = $9, language = $10, must_change = $11 WHERE id = $12`
+	sqlUserDelete   = `UPDATE users SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
+	sqlUserPassword = `UPDATE users SET password_hash = $1, version = version + 1 WHERE id = $2 AND password_hash = $3 AND deleted_ms = 0`
+
+	// The row exists so that transactions can wait for each other on it:
+	// SQLite has one writer, PostgreSQL locks the row until the commit.
+	sqlUserGuard = `INSERT INTO meta (name, value) VALUES ('user_guard', '') ON CONFLICT (name) DO UPDATE SET value = ''`
+)
+
+func userStatements() map[string]string {
+	return map[string]string{
+		"sqlUserInsert": sqlUserInsert, "sqlUserAny": sqlUserAny, "sqlUserByID": sqlUserByID, "sqlUserByName": sqlUserByName, "sqlUserRoot": sqlUserRoot,
+		"sqlUserPage": sqlUserPage, "sqlUserCount": sqlUserCount, "sqlUserLock": sqlUserLock, "sqlUserRoots": sqlUserRoots, "sqlUserUpdate": sqlUserUpdate,
+		"sqlUserDelete": sqlUserDelete, "sqlUserPassword": sqlUserPassword, "sqlUserGuard": sqlUserGuard,
+	}
+}
+
+// InsertUser implements account.UserStore.
+func (db *DB) InsertUser(ctx context.Context, u *account.User) error {
+	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u) })
+}
+
+// InsertFirstUser implements account.UserStore.
+func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error) {
+	created := false
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, sqlUserGuard); err != nil {
+			return fmt.Errorf("guard users: %w", err)
+		}
+		var id int64
+		err := tx.QueryRowContext(ctx, sqlUserAny).Scan(&id)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("look for users: %w", err)
+		}
+		created = true
+		return insertUser(ctx, tx, u)
+	})
+	return created && err == nil, err
+}
+
+func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
+	err := tx.QueryRowContext(ctx, sqlUserInsert,
+		u.Username, account.Fold(u.Username), u.DisplayName, u.Email, u.PasswordHash, string(u.Role), int64(u.Status), u.Group,
+		int64(u.Granted), flag(u.Unlimited), u.TimeZone, u.Language, flag(u.MustChange), millis(u.Created),
+	).Scan(&u.ID, &u.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.ErrNameTaken
+	}
+	if err != nil {
+		return fmt.Errorf("insert user: %w", err)
+	}
+	return nil
+}
+
+// HasUsers implements account.UserStore.
+func (db *DB) HasUsers(ctx context.Context) (bool, error) {
+	var id int64
+	err := db.w.QueryRowContext(ctx, sqlUserAny).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for users: %w", err)
+	}
+	return true, nil
+}
+
+// UserByID implements account.UserStore.
+func (db *DB) UserByID(ctx context.Context, id int64) (*account.User, error) {
+	return scanUser(db.r.QueryRowContext(ctx, sqlUserByID, id))
+}
+
+// UserByName implements account.UserStore.
+func (db *DB) UserByName(ctx context.Context, fold string) (*account.User, error) {
+	return scanUser(db.r.QueryRowContext(ctx, sqlUserByName, fold))
+}
+
+// FirstRoot implements account.UserStore.
+func (db *DB) FirstRoot(ctx context.Context) (*account.User, error) {
+	return scanUser(db.r.QueryRowContext(ctx, sqlUserRoot))
+}
+
+// ListUsers implements account.UserStore. Case does not count in usernames, and
+// in ASCII letters elsewhere.
+func (db *DB) ListUsers(ctx context.Context, f account.Filter) ([]*account.User, int64, error) {
+	folded, typed := "", ""
+	if f.Keyword != "" {
+		folded, typed = contains(account.Fold(f.Keyword)), contains(f.Keyword)
+	}
+	var total int64
+	if err := db.r.QueryRowContext(ctx, sqlUserCount, folded, typed).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count users: %w", err)
+	}
+	rows, err := db.r.QueryContext(ctx, sqlUserPage, folded, typed, f.Limit, f.Offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("select users: %w", err)
+	}
+	defer rows.Close()
+	var users []*account.User
+	for rows.Next() {
+		u, err := scanUser(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		users = append(users, u)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, fmt.Errorf("select users: %w", err)
+	}
+	return users, total, nil
+}
+
+// EditUser implements account.UserStore. All edits wait for each other, so that
+// two roots cannot demote each other at the same moment; they are rare.
+func (db *DB) EditUser(ctx context.Context, id int64, change func(*account.Edit) error) (*account.User, error) {
+	var after *account.User
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, sqlUserGuard); err != nil {
+			return fmt.Errorf("guard users: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, sqlUserLock, id); err != nil {
+			return fmt.Errorf("lock user: %w", err)
+		}
+		before, err := scanUser(tx.QueryRowContext(ctx, sqlUserByID, id))
+		if err != nil {
+			return err
+		}
+		edit := account.Edit{User: *before}
+		if err := tx.QueryRowContext(ctx, sqlUserRoots, id).Scan(&edit.OtherRoots); err != nil {
+			return fmt.Errorf("count roots: %w", err)
+		}
+		if err := change(&edit); err != nil {
+			return err
+		}
+		if err := updateUser(ctx, tx, id, &edit); err != nil {
+			return err
+		}
+		after, err = scanUser(tx.QueryRowContext(ctx, sqlUserByID, id))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
+}
+
+func updateUser(ctx context.Context, tx *sql.Tx, id int64, edit *account.Edit) error {
+	u := &edit.User
+	unlimited := u.Unlimited
+	if edit.Change.Unlimited != nil {
+		unlimited = *edit.Change.Unlimited
+	}
+	_, err := tx.ExecContext(ctx, sqlUserUpdate,
+		u.DisplayName, u.Email, u.PasswordHash, string(u.Role), int64(u.Status), u.Group, int64(edit.Change.Delta), flag(unlimited),
+		u.TimeZone, u.Language, flag(u.MustChange), id)
+	if err != nil {
+		return fmt.Errorf("update user: %w", err)
+	}
+	if !edit.EndSessions {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, sqlSessionsOfUserDelete, id); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return nil
+}
+
+// DeleteUser implements account.UserStore.
+func (db *DB) DeleteUser(ctx context.Context, id int64, at time.Time) error {
+	return db.tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, sqlUserDelete, millis(at), id)
+		if err != nil {
+			return fmt.Errorf("delete user: %w", err)
+		}
+		if deleted, err := changedRow(result); err != nil || !deleted {
+			return errors.Join(err, account.ErrNotFound)
+		}
+		for _, statement := range []string{sqlSessionsOfUserDelete, sqlAccessTokensOfUserDelete} {
+			if _, err := tx.ExecContext(ctx, statement, id); err != nil {
+				return fmt.Errorf("end what signs in: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// ReplacePasswordHash implements account.UserStore.
+func (db *DB) ReplacePasswordHash(ctx context.Context, id int64, old, new string) (bool, error) {
+	result, err := db.w.ExecContext(ctx, sqlUserPassword, new, id, old)
+	if err != nil {
+		return false, fmt.Errorf("replace password hash: %w", err)
+	}
+	return changedRow(result)
+}
+
+func scanUser(row interface{ Scan(...any) error }) (*account.User, error) {
+	var u account.User
+	var granted, used, unlimited, mustChange, created int64
+	err := row.Scan(&u.ID, &u.Username, &u.DisplayName, &u.Email, &u.PasswordHash, &u.Role, &u.Status, &u.Group,
+		&granted, &used, &unlimited, &u.RequestCount, &u.TimeZone, &u.Language, &mustChange, &created, &u.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, account.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read user: %w", err)
+	}
+	u.Granted, u.Used, u.Unlimited = money.Nano(granted), money.Nano(used), unlimited != 0
+	u.MustChange, u.Created = mustChange != 0, instant(created)
+	return &u, nil
+}
