@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,8 +189,14 @@ func TestRunRefusesWhatHasNoBounds(t *testing.T) {
 // ask is a small plain request.
 func ask() Workload { return Workload{Path: "/chat", Body: "{}"} }
 
+// serve starts a target. It reads each request to its end first: only then
+// does net/http notice a client that leaves.
 func serve(t *testing.T, handler http.HandlerFunc) string {
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		handler(w, r)
+	}))
 	t.Cleanup(server.Close)
 	return server.URL
 }
