@@ -338,9 +338,8 @@ func (d *Decimal) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// UsageOf waits for the usage record of a request and gives it. Records are
-// written up to 200 ms late; one that is missing after 5 s, or there twice,
-// ends the test. The client must be an administrator's.
+// UsageOf waits for the usage record of a request and gives it; one that is
+// missing, or there twice, ends the test. The client must be an administrator's.
 func (c *Client) UsageOf(t testing.TB, requestID string) Usage {
 	t.Helper()
 	rows := c.Logs(t, "request_id="+url.QueryEscape(requestID), 1)
@@ -351,7 +350,8 @@ func (c *Client) UsageOf(t testing.TB, requestID string) Usage {
 }
 
 // Logs waits until GET /api/log/ with the query lists at least n records and
-// gives the first hundred. Fewer after 5 s end the test.
+// gives the first hundred. Records are written up to 200 ms late; after 5 s it
+// gives as many as there are.
 func (c *Client) Logs(t testing.TB, query string, n int) []Usage {
 	t.Helper()
 	path := "/api/log/?page_size=100"
@@ -370,7 +370,7 @@ func (c *Client) Logs(t testing.TB, query string, n int) []Usage {
 		select {
 		case <-again.C:
 		case <-deadline.C:
-			t.Fatalf("GET %s: %d usage records after 5 s, want %d", path, len(rows), n)
+			return rows
 		}
 	}
 }

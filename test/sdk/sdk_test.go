@@ -45,7 +45,11 @@ func TestOfficialSDKs(t *testing.T) {
 		if len(left) == 0 {
 			return // no suite was run
 		}
-		for _, row := range s.halley.Root.Logs(t, "model="+fakeprovider.ScriptForever, len(left)) {
+		rows := s.halley.Root.Logs(t, "model="+fakeprovider.ScriptForever, len(left))
+		if len(rows) != len(left) {
+			t.Errorf("%d usage records of %d left streams", len(rows), len(left))
+		}
+		for _, row := range rows {
 			if row.Status != 499 || !row.Stream || row.UsageSource != "metered" || row.CompletionTokens == 0 {
 				t.Errorf("usage record of a left stream: %+v", row)
 			}
