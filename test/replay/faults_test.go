@@ -59,7 +59,7 @@ func TestFailuresBeforeTheAnswerAreHonest(t *testing.T) {
 	t.Run("a refused connection", func(t *testing.T) {
 		t.Parallel()
 		s.halley.Root.CreateChannel(t, harness.Fields{"name": "nobody", "base_url": fakeprovider.RefusedURL(t), "models": []string{"refused"}})
-		resp, body := s.post(t, `{"model":"refused","messages":[]}`, "")
+		resp, body := s.post(t, `{"model":"refused","messages":[]}`)
 		s.wantFailure(t, resp, body, 502, "upstream_error", true)
 	})
 }
@@ -116,29 +116,31 @@ func TestAnUnreadableChunkPassesAndTheStreamGoesOn(t *testing.T) {
 	}
 }
 
-// startFaulty is a server whose one channel loses patience quickly.
+// startFaulty is a server for upstreams that fail.
 func startFaulty(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{halley: harness.Start(t, harness.Options{}), upstream: fakeprovider.Start(t), client: &http.Client{}}
-	s.halley.Root.CreateChannel(t, harness.Fields{
-		"name": "faulty", "base_url": s.upstream.ByHeader(), "models": []string{"faulty"},
-		"timeouts": harness.Fields{"first_byte_ms": 500, "idle_ms": 500},
-	})
 	s.key = s.halley.Root.CreateKey(t, harness.Fields{"name": "faults", "unlimited_quota": true}).Key
 	return s
 }
 
-// ask sends a small request to the endpoint behind Halley.
+// ask sends a small request to the endpoint behind Halley, through a channel of
+// its own that loses patience quickly: no fault can spoil another's channel.
 func (s *scene) ask(t *testing.T, e *fakeprovider.Endpoint, streamed bool) (*http.Response, []byte) {
 	t.Helper()
-	body := `{"model":"faulty","messages":[{"role":"user","content":"Hello?"}]}`
+	model := "faulty-" + e.ID
+	s.halley.Root.CreateChannel(t, harness.Fields{
+		"name": model, "base_url": e.BaseURL, "models": []string{model},
+		"timeouts": harness.Fields{"first_byte_ms": 500, "idle_ms": 500},
+	})
+	body := `{"model":"` + model + `","messages":[{"role":"user","content":"Hello?"}]}`
 	if streamed {
-		body = `{"model":"faulty","stream":true,"messages":[{"role":"user","content":"Hello?"}]}`
+		body = `{"model":"` + model + `","stream":true,"messages":[{"role":"user","content":"Hello?"}]}`
 	}
-	return s.post(t, body, e.ID)
+	return s.post(t, body)
 }
 
-func (s *scene) post(t *testing.T, body, endpoint string) (*http.Response, []byte) {
+func (s *scene) post(t *testing.T, body string) (*http.Response, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "POST", s.halley.BaseURL+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
@@ -146,7 +148,6 @@ func (s *scene) post(t *testing.T, body, endpoint string) (*http.Response, []byt
 	}
 	req.Header.Set("Authorization", "Bearer "+s.key)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(fakeprovider.SelectHeader, endpoint)
 	resp, err := s.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
