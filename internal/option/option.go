@@ -1,0 +1,178 @@
+// Package option owns what operators change while Halley runs: a typed set of
+// values, each with a default, a rule and an explanation. What is needed before
+// the database is open belongs to config instead. It must not know HTTP, SQL or
+// who reads the values.
+package option
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+
+	"halley/internal/fault"
+	"halley/internal/group"
+	"halley/internal/jsonx"
+	"halley/internal/money"
+)
+
+// How much of an API key's value later reads show.
+const (
+	RevealAlways = "always"
+	RevealOnce   = "once"
+)
+
+// Values are all options at one moment, never changed once handed out. One
+// field is one option: its JSON name is the option's name, its help what the
+// management API and the reference page say about it, its value in Defaults the
+// default, and its rule is in check.
+type Values struct {
+	// AutoGroups is the order in which keys of the group "auto" try groups.
+	AutoGroups []string `json:"auto_groups" help:"The groups that keys with the group \"auto\" try, in this order; those that the key's owner may not use are passed over."`
+	// NewUserQuota is in quota units.
+	NewUserQuota int64 `json:"new_user_quota" help:"The balance of a new user when none is given, in quota units (500,000 are 1 USD)."`
+	// RegisterEnabled lets people make their own accounts.
+	RegisterEnabled bool `json:"register_enabled" help:"Whether people may make an account for themselves; otherwise administrators make them."`
+	// MaxKeysPerUser counts the keys that are not deleted.
+	MaxKeysPerUser int64 `json:"max_keys_per_user" help:"How many API keys one user may have."`
+	// KeysReveal is RevealAlways or RevealOnce.
+	KeysReveal string `json:"keys_reveal" help:"When the management API shows an API key's value: \"always\", or only \"once\", when the key is made or rotated."`
+}
+
+// Defaults are the values before anybody changed any.
+func Defaults() Values {
+	return Values{
+		AutoGroups:     []string{group.Default},
+		NewUserQuota:   0,
+		MaxKeysPerUser: 1000,
+		KeysReveal:     RevealAlways,
+	}
+}
+
+// Option is one option as it is shown.
+type Option struct {
+	Name    string
+	Value   any
+	Default any
+	Type    string // list, integer, boolean or string
+	Help    string
+}
+
+const (
+	maxAutoGroups     = 100
+	maxMaxKeysPerUser = 1_000_000
+)
+
+// check holds the rule of every option and tidies the value.
+func (v *Values) check(name string, groupExists func(string) bool) error {
+	switch name {
+	case "auto_groups":
+		return v.checkAutoGroups(groupExists)
+	case "new_user_quota":
+		if v.NewUserQuota < 0 || v.NewUserQuota > money.MaxUnits {
+			return invalid(name, "must be 0 to %d quota units", money.MaxUnits)
+		}
+	case "max_keys_per_user":
+		if v.MaxKeysPerUser < 0 || v.MaxKeysPerUser > maxMaxKeysPerUser {
+			return invalid(name, "must be 0 to %d", maxMaxKeysPerUser)
+		}
+	case "keys_reveal":
+		if v.KeysReveal != RevealAlways && v.KeysReveal != RevealOnce {
+			return invalid(name, "must be %q or %q", RevealAlways, RevealOnce)
+		}
+	}
+	return nil
+}
+
+func (v *Values) checkAutoGroups(exists func(string) bool) error {
+	if len(v.AutoGroups) == 0 || len(v.AutoGroups) > maxAutoGroups {
+		return invalid("auto_groups", "must list 1 to %d groups", maxAutoGroups)
+	}
+	var order []string
+	for _, name := range v.AutoGroups {
+		name = strings.TrimSpace(name)
+		if !exists(name) {
+			return fault.New(fault.Invalid, "invalid_group", "auto_groups: there is no group %q.", name).Field("value")
+		}
+		if !slices.Contains(order, name) {
+			order = append(order, name)
+		}
+	}
+	v.AutoGroups = order
+	return nil
+}
+
+func invalid(name, rule string, args ...any) error {
+	return fault.New(fault.Invalid, "invalid_value", name+" "+rule+".", args...).Field("value")
+}
+
+// with is a copy of v with one option read from JSON. A value of the wrong type
+// is a Malformed fault, one that breaks the rule an Invalid one.
+func (v *Values) with(name string, text []byte, groupExists func(string) bool) (*Values, error) {
+	i := fieldOf(name)
+	if i < 0 {
+		return nil, notFound(name)
+	}
+	next := *v
+	field := reflect.ValueOf(&next).Elem().Field(i)
+	value := reflect.New(field.Type()) // not the old value's memory, which is shared
+	if err := jsonx.Decode(text, value.Interface()); err != nil {
+		reason := "cannot be read"
+		if bad, ok := errors.AsType[*jsonx.DecodeError](err); ok {
+			reason = bad.Reason
+		}
+		return nil, fault.Wrap(err, fault.Malformed, "invalid_type", "%s %s.", name, reason).Field("value")
+	}
+	field.Set(value.Elem())
+	if err := next.check(name, groupExists); err != nil {
+		return nil, err
+	}
+	return &next, nil
+}
+
+// text is one option as JSON.
+func (v *Values) text(name string) (string, error) {
+	b, err := jsonx.Marshal(reflect.ValueOf(v).Elem().Field(fieldOf(name)).Interface())
+	return string(b), err
+}
+
+// option is one option for showing; name must exist.
+func (v *Values) option(name string) Option {
+	i, defaults := fieldOf(name), Defaults()
+	field := reflect.TypeFor[Values]().Field(i)
+	return Option{
+		Name:    name,
+		Value:   reflect.ValueOf(v).Elem().Field(i).Interface(),
+		Default: reflect.ValueOf(&defaults).Elem().Field(i).Interface(),
+		Type:    typeName(field.Type),
+		Help:    field.Tag.Get("help"),
+	}
+}
+
+// Names are the options there are, in the order of Values.
+func Names() []string {
+	var names []string
+	for field := range reflect.TypeFor[Values]().Fields() {
+		names = append(names, field.Tag.Get("json"))
+	}
+	return names
+}
+
+// fieldOf is the index of an option's field, -1 when there is no such option.
+func fieldOf(name string) int { return slices.Index(Names(), name) }
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Slice:
+		return "list"
+	case reflect.Int64:
+		return "integer"
+	case reflect.Bool:
+		return "boolean"
+	}
+	return "string"
+}
+
+func notFound(name string) error {
+	return fault.New(fault.NotFound, "option_not_found", "There is no option %q.", name)
+}
