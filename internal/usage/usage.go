@@ -70,4 +70,7 @@ type Record struct {
 	// account by what it spent, so that granted = remaining + used + held.
 	KeyGrantDelta  money.Nano
 	UserGrantDelta money.Nano
+	// Settled says that a hold was settled with this record, so that the ledger
+	// must be told once it is in the store. It is not stored.
+	Settled bool
 }
