@@ -67,11 +67,11 @@ type PublicModel struct {
 // PublicPricing is what the public list says of a price; what the model has no
 // such price for is null.
 type PublicPricing struct {
-	Currency   string   `json:"currency"`
-	Input      *Decimal `json:"input"`
-	Output     *Decimal `json:"output"`
-	PerRequest *Decimal `json:"per_request"`
-	PerSecond  *Decimal `json:"per_second"`
+	Currency   string  `json:"currency"`
+	Input      Decimal `json:"input"`
+	Output     Decimal `json:"output"`
+	PerRequest Decimal `json:"per_request"`
+	PerSecond  Decimal `json:"per_second"` // no price is by the second yet
 }
 
 // PublicModels are the book's models, by name, as anybody may see them.
@@ -85,28 +85,23 @@ func (b *Book) PublicModels() []PublicModel {
 
 func (p *Price) public() PublicModel {
 	provider, docs := vendor(p.Vendor)
-	m := PublicModel{
+	return PublicModel{
 		ID:           publicID(p.Model),
 		Code:         p.Model,
 		Provider:     provider,
 		ProviderCode: p.Vendor,
 		Name:         p.Model,
 		ModelType:    p.Mode,
-		Features:     slices.Concat([]string{}, p.Features),
-		Pricing:      PublicPricing{Currency: "USD / M Tokens"},
-		APIDocURL:    docs,
-		Created:      seconds(p.Created),
+		Features:     append([]string{}, p.Features...),
+		Pricing: PublicPricing{
+			Currency:   "USD / M Tokens",
+			Input:      p.definition.Rates.decimal(Input),
+			Output:     p.definition.Rates.decimal(Output),
+			PerRequest: p.definition.perRequest(),
+		},
+		APIDocURL: docs,
+		Created:   seconds(p.Created),
 	}
-	if d := p.definition.Rates.decimal(Input); d != "" {
-		m.Pricing.Input = &d
-	}
-	if d := p.definition.Rates.decimal(Output); d != "" {
-		m.Pricing.Output = &d
-	}
-	if p.definition.PerRequest != nil {
-		m.Pricing.PerRequest = new(Decimal(p.perRequest.USDString()))
-	}
-	return m
 }
 
 // publicID is a number that every JSON reader keeps exactly: 53 bits of a hash.

@@ -84,10 +84,8 @@ func (d Definition) View() DefinitionView {
 		AudioInput: t.AudioInput, AudioOutput: t.AudioOutput,
 		ImageInput: t.ImageInput, ImageOutput: t.ImageOutput,
 		ReasoningOutput: t.ReasoningOutput,
+		PerRequest:      d.perRequest(),
 		MaxInputTokens:  d.MaxInputTokens, MaxOutputTokens: d.MaxOutputTokens,
-	}
-	if d.PerRequest != nil {
-		v.PerRequest = Decimal(d.PerRequest.USDString())
 	}
 	for _, l := range d.LongPrompts {
 		t := l.Rates.view()
@@ -101,6 +99,14 @@ func (d Definition) View() DefinitionView {
 		v.ServiceTiers[s.Name] = s.Rates.view()
 	}
 	return v
+}
+
+// perRequest is the fee in USD, "" when there is none.
+func (d Definition) perRequest() Decimal {
+	if d.PerRequest == nil {
+		return ""
+	}
+	return Decimal(d.PerRequest.USDString())
 }
 
 // encode writes the definition as it is stored.
