@@ -1,0 +1,108 @@
+package modelapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"halley/internal/fault"
+	"halley/internal/gateway"
+	"halley/internal/provider"
+	"halley/internal/usage"
+	"halley/internal/wire"
+)
+
+// generate serves an endpoint that has a body and costs tokens.
+func (s *Server) generate(op provider.Operation) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		credentials, err := gateway.Credentials(r.Header)
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
+		control := http.NewResponseController(w)
+		in := &gateway.Inbound{
+			RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
+			Dialect: wire.OpenAI, Operation: op, Header: r.Header,
+			ReadBody: func() ([]byte, error) { return s.readBody(r, control) },
+		}
+		record := s.Gateway.Serve(r.Context(), in, &sink{w: w, control: control, timeout: s.WriteTimeout})
+		s.logRequest(r, record)
+	}
+}
+
+// readBody reads the whole body before anything is sent on: a retry needs it,
+// and a body that is handed to a transport while the client still writes it
+// breaks streams.
+func (s *Server) readBody(r *http.Request, control *http.ResponseController) ([]byte, error) {
+	if r.ContentLength > s.MaxBody {
+		return nil, tooLarge(s.MaxBody)
+	}
+	if s.ReadTimeout > 0 {
+		_ = control.SetReadDeadline(time.Now().Add(s.ReadTimeout)) // not every writer has one
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	// A length is only a promise: large ones are not taken at their word.
+	size := min(max(r.ContentLength, 512), 1<<20) + 1
+	body := make([]byte, 0, size)
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if int64(len(body)) > s.MaxBody {
+			return nil, tooLarge(s.MaxBody)
+		}
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Malformed, "invalid_request", "The body could not be read to its end.")
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
+}
+
+func tooLarge(limit int64) error {
+	return fault.New(fault.TooLarge, "request_too_large", "The body is larger than %d bytes.", limit)
+}
+
+// logRequest writes the one line of a request. It names the key by its id; the
+// value appears nowhere.
+func (s *Server) logRequest(r *http.Request, rec *usage.Record) {
+	s.Log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+		slog.String("request_id", requestID(r)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", rec.Status), slog.Int64("latency_ms", rec.Latency.Milliseconds()), slog.Int64("first_byte_ms", rec.FirstByte.Milliseconds()),
+		slog.Int64("key_id", rec.KeyID), slog.Int64("user_id", rec.UserID), slog.String("model", rec.Model), slog.Int64("channel_id", rec.ChannelID),
+		slog.Bool("stream", rec.Stream), slog.Int64("prompt_tokens", rec.Tokens.Prompt), slog.Int64("completion_tokens", rec.Tokens.Completion),
+		slog.String("usd", rec.Cost.USDString()), slog.String("error_code", rec.ErrorCode))
+}
+
+// sink is the client's side of an answer.
+type sink struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+var _ gateway.Sink = (*sink)(nil)
+
+// Header is the answer's header.
+func (s *sink) Header() http.Header { return s.w.Header() }
+
+// Start sends the status.
+func (s *sink) Start(status int) { s.w.WriteHeader(status) }
+
+// Write sends bytes; a reader that takes none for the timeout counts as gone.
+func (s *sink) Write(p []byte) (int, error) {
+	if s.timeout > 0 {
+		_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout)) // not every writer has one
+	}
+	return s.w.Write(p)
+}
+
+// Flush pushes what was written to the client.
+func (s *sink) Flush() error { return s.control.Flush() }

@@ -1,0 +1,92 @@
+// Package modelapi is the model endpoints' door: it picks up credential,
+// address and body, hands the request to the gateway, and speaks the caller's
+// dialect. This file is the route table. It must not know SQL, prices or how a
+// channel is chosen.
+package modelapi
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"halley/internal/clientip"
+	"halley/internal/gateway"
+	"halley/internal/provider"
+)
+
+// Config is what a Server is built from.
+type Config struct {
+	Gateway  *gateway.Gateway
+	ClientIP *clientip.Resolver
+	Log      *slog.Logger
+	// MaxBody caps a request's body, in bytes.
+	MaxBody int64
+	// ReadTimeout bounds how long a client may take to send its body,
+	// WriteTimeout how long one write may wait for a slow reader.
+	ReadTimeout  time.Duration
+	WriteTimeout time.Duration
+	// AllowedOrigins may call from a browser; none by default.
+	AllowedOrigins []string
+}
+
+// Server serves /v1 and /v1beta.
+type Server struct {
+	Config
+	mux *http.ServeMux
+}
+
+// New builds the server.
+func New(c Config) *Server {
+	s := &Server{Config: c, mux: http.NewServeMux()}
+
+	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat))
+	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings))
+	s.route("/v1/models", http.MethodGet, s.listModels)
+	s.route("/v1/models/{id...}", http.MethodGet, s.getModel)
+	s.mux.HandleFunc("/", notFound)
+	return s
+}
+
+// route serves one path: HEAD follows GET, another method is told which is
+// right.
+func (s *Server) route(path, method string, h http.HandlerFunc) {
+	s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == method || (method == http.MethodGet && r.Method == http.MethodHead) {
+			h(w, r)
+			return
+		}
+		w.Header().Set("Allow", method)
+		fail(w, r, methodNotAllowed(r, method))
+	})
+}
+
+// ServeHTTP serves a model request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.cors(w, r)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if unclean(r.URL.Path) { // ServeMux would redirect, which drops bodies
+		notFound(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	for _, allowed := range s.AllowedOrigins {
+		if origin == allowed {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, X-Goog-Api-Key, Api-Key")
+			h.Set("Access-Control-Allow-Methods", "GET, POST")
+			h.Set("Access-Control-Expose-Headers", "X-Request-Id, X-Halley-Output-Cap, Retry-After")
+			h.Add("Vary", "Origin")
+		}
+	}
+}

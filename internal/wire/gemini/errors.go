@@ -1,0 +1,52 @@
+// Package gemini is the Gemini dialect on the wire. The error shape is that of
+// Google's APIs (google.rpc.Status as JSON). It does no I/O.
+package gemini
+
+import (
+	"halley/internal/fault"
+	"halley/internal/jsonx"
+)
+
+type errorBody struct {
+	Error struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+		Status  string `json:"status"`
+	} `json:"error"`
+}
+
+// Error writes a fault of Halley's own in the dialect's shape.
+func Error(f *fault.Error, requestID string) []byte {
+	var body errorBody
+	body.Error.Code = f.Kind.Status()
+	body.Error.Message = f.Message + " (request id: " + requestID + ")"
+	body.Error.Status = status(f.Kind)
+	out, err := jsonx.Marshal(body)
+	if err != nil {
+		return []byte(`{"error":{"code":500,"message":"Something went wrong on our side.","status":"INTERNAL"}}`)
+	}
+	return out
+}
+
+func status(k fault.Kind) string {
+	switch k {
+	case fault.Malformed, fault.Invalid, fault.TooLarge, fault.NotAllowed:
+		return "INVALID_ARGUMENT"
+	case fault.Unauthenticated:
+		return "UNAUTHENTICATED"
+	case fault.PaymentRequired, fault.RateLimited:
+		return "RESOURCE_EXHAUSTED"
+	case fault.Forbidden:
+		return "PERMISSION_DENIED"
+	case fault.NotFound:
+		return "NOT_FOUND"
+	case fault.Conflict, fault.PreconditionFailed:
+		return "FAILED_PRECONDITION"
+	case fault.Unavailable, fault.BadGateway:
+		return "UNAVAILABLE"
+	case fault.GatewayTimeout:
+		return "DEADLINE_EXCEEDED"
+	case fault.Internal:
+	}
+	return "INTERNAL"
+}
