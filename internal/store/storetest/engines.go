@@ -1,0 +1,60 @@
+// Package storetest holds what every engine must do alike: one exported
+// conformance suite per domain's store interface, run on SQLite and on
+// PostgreSQL. It knows the store from outside only.
+package storetest
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"halley/internal/store"
+	"halley/internal/store/pgtest"
+)
+
+// Engines runs f in one subtest per engine, in parallel. Each open gives a
+// fresh, migrated database, closed when the test that asked for it ends.
+func Engines(t *testing.T, f func(t *testing.T, open func(t *testing.T) *store.DB)) {
+	t.Helper()
+	URLs(t, func(t *testing.T, url func(t *testing.T) string) {
+		f(t, func(t *testing.T) *store.DB {
+			t.Helper()
+			return Open(t, url(t))
+		})
+	})
+}
+
+// URLs is Engines for tests that open databases themselves: each url is that of
+// an empty database of the test's own.
+func URLs(t *testing.T, f func(t *testing.T, url func(t *testing.T) string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		f(t, func(t *testing.T) string {
+			t.Helper()
+			return "sqlite:" + filepath.Join(t.TempDir(), "halley.db")
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		f(t, func(t *testing.T) string {
+			t.Helper()
+			return pgtest.URL(t)
+		})
+	})
+}
+
+// Open opens and migrates the database at url for as long as the test runs.
+func Open(t *testing.T, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("open the store: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return db
+}
