@@ -55,21 +55,26 @@ type Key struct {
 	Last4              string // last four characters of the current value
 	Sealed             []byte // the current value, sealed
 	Hash               []byte // look-up hash of the current value
+
+	rules *rules // compiled from the fields above; see AllowsModel
 }
 
 // Limits is the optional object behind the 16 published fields. A nil pointer
 // or slice means unset; 0 means none allowed.
+//
+// The JSON is how the store keeps it: unset members are left out, and ParentID
+// has a column of its own.
 type Limits struct {
-	RPM         *int64               `json:"rpm"`
-	RPD         *int64               `json:"rpd"`
-	TPM         *int64               `json:"tpm"`
-	Concurrency *int64               `json:"concurrency"`
-	PerModel    map[string]RateLimit `json:"per_model"`
-	Budgets     []RenewingBudget     `json:"budgets"`
-	Endpoints   []string             `json:"endpoints"`
-	AutoGroups  []string             `json:"auto_groups"`
-	ParentID    *int64               `json:"parent_id"`
-	Metadata    map[string]string    `json:"metadata"`
+	RPM         *int64               `json:"rpm,omitzero"`
+	RPD         *int64               `json:"rpd,omitzero"`
+	TPM         *int64               `json:"tpm,omitzero"`
+	Concurrency *int64               `json:"concurrency,omitzero"`
+	PerModel    map[string]RateLimit `json:"per_model,omitzero"` // by model pattern
+	Budgets     []RenewingBudget     `json:"budgets,omitzero"`
+	Endpoints   []string             `json:"endpoints,omitzero"` // see Endpoints
+	AutoGroups  []string             `json:"auto_groups,omitzero"`
+	Metadata    map[string]string    `json:"metadata,omitzero"`
+	ParentID    *int64               `json:"-"`
 }
 
 // RateLimit is the limits of one model pattern.
@@ -80,9 +85,7 @@ type RateLimit struct {
 
 // RenewingBudget is an amount that comes back at each period's boundary.
 type RenewingBudget struct {
-	Amount   int64  `json:"amount"` // quota units
-	Period   string `json:"period"` // day, week, month or hours:N
-	TimeZone string `json:"time_zone"`
-	Used     int64  `json:"used"`      // read-only, quota units
-	RenewsAt int64  `json:"renews_at"` // read-only, Unix seconds
+	Amount   int64  `json:"amount"`    // quota units
+	Period   string `json:"period"`    // day, week, month or hours:N
+	TimeZone string `json:"time_zone"` // IANA name
 }

@@ -1,0 +1,51 @@
+package key
+
+import (
+	"context"
+	"strings"
+
+	"halley/internal/fault"
+)
+
+// Authenticate gives the key a value belongs to, whatever its status: see
+// Admissible. The record is shared. A value that is no key is an
+// Unauthenticated fault, invalid_api_key; a store that does not answer is
+// Unavailable, never that. A key known here needs no store.
+func (s *Service) Authenticate(ctx context.Context, value string) (*Key, error) {
+	if value == "" || len(value) > MaxValue {
+		return nil, unknownKey()
+	}
+	hash := s.hasher.Sum(canonical(value))
+	if k, ok := s.cache.get(hash); ok {
+		return k, nil
+	}
+	// From here on the value is not one of those in use.
+	switch {
+	case strings.HasPrefix(value, "hpat_"):
+		return nil, fault.New(fault.Unauthenticated, "invalid_api_key", "This is a personal access token, which is for the management API; model requests want an API key (sk-…).")
+	case Check(value) == BadChecksum:
+		return nil, fault.New(fault.Unauthenticated, "invalid_api_key", "This API key is not valid: its checksum is wrong, so it was not copied whole or has been changed.")
+	}
+	now := s.Now()
+	if s.cache.isUnknown(hash, now) {
+		return nil, unknownKey()
+	}
+	k, err := s.cache.load(ctx, hash, now, func(ctx context.Context) (*Key, error) {
+		k, err := s.Store.KeyByHash(ctx, hash[:])
+		if err != nil {
+			return nil, err
+		}
+		return k.compiled(), nil
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil, unknownKey()
+	}
+	if err != nil {
+		return nil, failed(err, "look up the key")
+	}
+	return k, nil
+}
+
+func unknownKey() error {
+	return fault.New(fault.Unauthenticated, "invalid_api_key", "This API key is not known here.")
+}

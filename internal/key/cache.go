@@ -1,0 +1,165 @@
+package key
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"halley/internal/fault"
+	"halley/internal/seal"
+)
+
+// The sizes of the caches, in entries, and how long an unknown value is
+// remembered as such.
+const (
+	cacheSize   = 200_000
+	unknownSize = 20_000
+	unknownFor  = 10 * time.Second
+)
+
+// cache holds the records that requests ask for. Which key a hash belongs to
+// never changes while the key lives, so a change drops only the record: the
+// hash map may keep entries of keys that are gone, and a record counts only
+// when the hash is still its own.
+//
+// A record that was read before a change must not be stored after it. Every
+// change raises epoch; whoever reads the store notes it before and stores only
+// when it has not moved.
+type cache struct {
+	ids     *otter.Cache[seal.Hash, int64]
+	records *otter.Cache[int64, *Key]
+	unknown *otter.Cache[seal.Hash, time.Time] // until when
+
+	mu      sync.Mutex // guards what follows, and every Set against epoch
+	epoch   uint64
+	flights map[seal.Hash]*flight
+}
+
+// flight is one look-up in the store that others wait for.
+type flight struct {
+	done    chan struct{}
+	record  *Key
+	err     error
+	current bool // nothing changed while it was under way
+}
+
+func newCache() *cache {
+	return &cache{
+		ids:     otter.Must(&otter.Options[seal.Hash, int64]{MaximumSize: cacheSize}),
+		records: otter.Must(&otter.Options[int64, *Key]{MaximumSize: cacheSize}),
+		unknown: otter.Must(&otter.Options[seal.Hash, time.Time]{MaximumSize: unknownSize}),
+		flights: map[seal.Hash]*flight{},
+	}
+}
+
+// get is the record of a hash if it is here.
+func (c *cache) get(hash seal.Hash) (*Key, bool) {
+	id, ok := c.ids.GetIfPresent(hash)
+	if !ok {
+		return nil, false
+	}
+	k, ok := c.records.GetIfPresent(id)
+	if !ok || string(k.Hash) != string(hash[:]) {
+		return nil, false
+	}
+	return k, true
+}
+
+// isUnknown reports whether the store was asked for the hash a moment ago and
+// did not know it.
+func (c *cache) isUnknown(hash seal.Hash, now time.Time) bool {
+	until, ok := c.unknown.GetIfPresent(hash)
+	return ok && now.Before(until)
+}
+
+// load asks the store through find, once however many ask at a time. A NotFound
+// fault of find is remembered for a while; other errors are not.
+func (c *cache) load(ctx context.Context, hash seal.Hash, now time.Time, find func(context.Context) (*Key, error)) (*Key, error) {
+	for {
+		c.mu.Lock()
+		f := c.flights[hash]
+		if f == nil {
+			// Another flight may have landed since the caller looked.
+			if k, ok := c.get(hash); ok {
+				c.mu.Unlock()
+				return k, nil
+			}
+			f = &flight{done: make(chan struct{})}
+			c.flights[hash] = f
+			epoch := c.epoch
+			c.mu.Unlock()
+			c.fly(ctx, hash, f, epoch, now, find)
+			// Read after the caller asked, so good enough for the caller even
+			// when it is too old for the others.
+			return f.record, f.err
+		}
+		c.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if f.current {
+			return f.record, f.err
+		}
+	}
+}
+
+// fly does the look-up. It goes on when its caller leaves, for those who wait.
+func (c *cache) fly(ctx context.Context, hash seal.Hash, f *flight, epoch uint64, now time.Time, find func(context.Context) (*Key, error)) {
+	f.err = errAborted
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.flights, hash)
+		f.current = c.epoch == epoch
+		switch {
+		case !f.current:
+		case f.err == nil:
+			c.records.Set(f.record.ID, f.record)
+			c.ids.Set(hash, f.record.ID)
+			c.unknown.Invalidate(hash)
+		case fault.Is(f.err, fault.NotFound):
+			c.unknown.Set(hash, now.Add(unknownFor))
+		}
+		close(f.done)
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), findTimeout)
+	defer cancel()
+	f.record, f.err = find(ctx)
+}
+
+// findTimeout bounds a look-up, as callers wait for it.
+const findTimeout = 5 * time.Second
+
+// errAborted is what those who wait get when the look-up panics.
+var errAborted = fault.New(fault.Internal, "internal_error", "Something went wrong on our side.")
+
+// forget drops records, so that their next use asks the store.
+func (c *cache) forget(ids ...int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for _, id := range ids {
+		c.records.Invalidate(id)
+	}
+}
+
+// welcome drops the memory that a hash was unknown.
+func (c *cache) welcome(hash seal.Hash) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	c.unknown.Invalidate(hash)
+}
+
+// clear drops everything, for when changes may have been missed.
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	c.records.InvalidateAll()
+	c.unknown.InvalidateAll()
+}

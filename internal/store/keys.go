@@ -1,0 +1,271 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"halley/internal/jsonx"
+	"halley/internal/key"
+	"halley/internal/money"
+)
+
+var _ key.Store = (*DB)(nil)
+
+const (
+	keySelect = `SELECT k.id, k.user_id, k.status, k.name, k.created_ms, k.accessed_ms, k.ends_ms, k.granted_nano, k.used_nano, k.unlimited, k.model_limits_enabled, k.model_limits, k.allow_ips, k.grp, k.cross_group_retry, k.limits, k.parent_id, k.version, v.last4, v.sealed, v.hash`
+	keyFrom   = ` FROM keys k JOIN key_values v ON v.key_id = k.id AND v.ends_ms = 0`
+	// A key is exhausted when less than one quota unit (2,000 nano-USD) is left.
+	keyMatches = ` WHERE k.user_id = $1 AND k.deleted_ms = 0 AND ($2 = '' OR k.name_fold LIKE $2 ESCAPE '\') AND ($3 = '' OR k.grp = $3) AND ($4 = '' OR v.last4 = $4)
+AND ($5 = 0 OR $5 = CASE WHEN k.status = 2 THEN 2 WHEN k.status = 3 OR (k.ends_ms >= 0 AND k.ends_ms <= $6) THEN 3 WHEN k.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.used_nano < 2000) THEN 4 ELSE 1 END)`
+
+	sqlKeyByHash = keySelect + keyFrom + ` WHERE v.hash = $1 AND k.deleted_ms = 0`
+	sqlKeyByID   = keySelect + keyFrom + ` WHERE k.id = $1 AND k.deleted_ms = 0`
+	sqlKeyPage   = keySelect + keyFrom + keyMatches + ` ORDER BY k.id DESC LIMIT $7 OFFSET $8`
+	sqlKeyCount  = `SELECT COUNT(*)` + keyFrom + keyMatches
+
+	// Writing the owner's row makes inserts of one owner wait for each other,
+	// so that two cannot both be the last that was allowed.
+	sqlKeyOwnerLock  = `UPDATE users SET version = version WHERE id = $1 AND deleted_ms = 0`
+	sqlKeyOwnerCount = `SELECT COUNT(*) FROM keys WHERE user_id = $1 AND deleted_ms = 0`
+	sqlKeyInsert     = `INSERT INTO keys (user_id, status, name, name_fold, created_ms, accessed_ms, ends_ms, granted_nano, unlimited, model_limits_enabled, model_limits, allow_ips, grp, cross_group_retry, limits, parent_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING id`
+	sqlKeyValueInsert = `INSERT INTO key_values (hash, key_id, sealed, last4, created_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (hash) DO NOTHING`
+	sqlKeyUpdate      = `UPDATE keys SET status = $1, name = $2, name_fold = $3, ends_ms = $4, granted_nano = granted_nano + $5, unlimited = $6, model_limits_enabled = $7, model_limits = $8, allow_ips = $9, grp = $10, cross_group_retry = $11, limits = $12, version = version + 1
+WHERE id = $13 AND version = $14 AND deleted_ms = 0`
+	sqlKeyGrant       = `UPDATE keys SET granted_nano = granted_nano + $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
+	sqlKeyDelete      = `UPDATE keys SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND user_id = $3 AND deleted_ms = 0`
+	sqlKeyValueDelete = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3`
+)
+
+func keyStatements() map[string]string {
+	return map[string]string{
+		"sqlKeyByHash": sqlKeyByHash, "sqlKeyByID": sqlKeyByID, "sqlKeyPage": sqlKeyPage, "sqlKeyCount": sqlKeyCount,
+		"sqlKeyOwnerLock": sqlKeyOwnerLock, "sqlKeyOwnerCount": sqlKeyOwnerCount,
+		"sqlKeyInsert": sqlKeyInsert, "sqlKeyValueInsert": sqlKeyValueInsert, "sqlKeyUpdate": sqlKeyUpdate, "sqlKeyGrant": sqlKeyGrant,
+		"sqlKeyDelete": sqlKeyDelete, "sqlKeyValueDelete": sqlKeyValueDelete,
+	}
+}
+
+// KeyByHash implements key.Store.
+func (db *DB) KeyByHash(ctx context.Context, hash []byte) (*key.Key, error) {
+	k, err := scanKey(db.r.QueryRowContext(ctx, sqlKeyByHash, hash))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, key.NotFound(0)
+	}
+	return k, err
+}
+
+// KeyByID implements key.Store.
+func (db *DB) KeyByID(ctx context.Context, id int64) (*key.Key, error) {
+	k, err := scanKey(db.r.QueryRowContext(ctx, sqlKeyByID, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, key.NotFound(id)
+	}
+	return k, err
+}
+
+// Keys implements key.Store.
+func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) {
+	pattern := ""
+	if q.Keyword != "" {
+		pattern = contains(q.Keyword)
+	}
+	where := []any{q.UserID, pattern, q.Group, q.Last4, int64(q.Status), millis(q.Now)}
+	var total int64
+	if err := db.r.QueryRowContext(ctx, sqlKeyCount, where...).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count keys: %w", err)
+	}
+	rows, err := db.r.QueryContext(ctx, sqlKeyPage, append(where, q.Limit, q.Offset)...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("select keys: %w", err)
+	}
+	defer rows.Close()
+	var keys []*key.Key
+	for rows.Next() {
+		k, err := scanKey(rows)
+		if err != nil {
+			return nil, 0, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, total, rows.Err()
+}
+
+// InsertKey implements key.Store.
+func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, error) {
+	fields, err := keyFields(k)
+	if err != nil {
+		return 0, err
+	}
+	var id int64
+	err = db.tx(ctx, func(tx *sql.Tx) error {
+		owner, err := tx.ExecContext(ctx, sqlKeyOwnerLock, k.UserID)
+		if err != nil {
+			return fmt.Errorf("lock the key's owner: %w", err)
+		}
+		if there, err := changedRow(owner); err != nil || !there {
+			return errors.Join(err, key.NoOwner(k.UserID))
+		}
+		var count int64
+		if err := tx.QueryRowContext(ctx, sqlKeyOwnerCount, k.UserID).Scan(&count); err != nil {
+			return fmt.Errorf("count the owner's keys: %w", err)
+		}
+		if count >= most {
+			return key.ErrTooMany
+		}
+		err = tx.QueryRowContext(ctx, sqlKeyInsert,
+			k.UserID, fields.status, k.Name, key.Fold(k.Name), millis(k.Created), millis(k.Accessed), fields.ends, int64(k.Granted), flag(k.Unlimited),
+			flag(k.ModelLimitsEnabled), fields.models, fields.addresses, k.Group, flag(k.CrossGroupRetry), fields.limits, fields.parent,
+		).Scan(&id)
+		if err != nil {
+			return fmt.Errorf("insert key: %w", err)
+		}
+		value, err := tx.ExecContext(ctx, sqlKeyValueInsert, k.Hash, id, k.Sealed, k.Last4, millis(k.Created))
+		if err != nil {
+			return fmt.Errorf("insert key value: %w", err)
+		}
+		if added, err := changedRow(value); err != nil || !added {
+			return errors.Join(err, key.ErrValueTaken)
+		}
+		return nil
+	})
+	return id, err
+}
+
+// UpdateKey implements key.Store.
+func (db *DB) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano) (bool, error) {
+	fields, err := keyFields(k)
+	if err != nil {
+		return false, err
+	}
+	result, err := db.w.ExecContext(ctx, sqlKeyUpdate,
+		fields.status, k.Name, key.Fold(k.Name), fields.ends, int64(delta), flag(k.Unlimited), flag(k.ModelLimitsEnabled), fields.models,
+		fields.addresses, k.Group, flag(k.CrossGroupRetry), fields.limits, k.ID, k.Version)
+	if err != nil {
+		return false, fmt.Errorf("update key: %w", err)
+	}
+	return changedRow(result)
+}
+
+// GrantKey implements key.Store.
+func (db *DB) GrantKey(ctx context.Context, id int64, delta money.Nano) (bool, error) {
+	result, err := db.w.ExecContext(ctx, sqlKeyGrant, int64(delta), id)
+	if err != nil {
+		return false, fmt.Errorf("change a key's grant: %w", err)
+	}
+	return changedRow(result)
+}
+
+// DeleteKeys implements key.Store. The rows stay: the key's for the ledger, the
+// value's hash so that it is never given out again. Keys are taken in the order
+// of their ids, so that two deletions cannot wait for each other in a circle.
+func (db *DB) DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) ([]int64, error) {
+	sorted := slices.Compact(slices.Sorted(slices.Values(ids)))
+	var deleted []int64
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		for _, id := range sorted {
+			result, err := tx.ExecContext(ctx, sqlKeyDelete, millis(now), id, userID)
+			if err != nil {
+				return fmt.Errorf("delete key: %w", err)
+			}
+			if was, err := changedRow(result); err != nil || !was {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, sqlKeyValueDelete, []byte{}, millis(now), id); err != nil {
+				return fmt.Errorf("wipe key values: %w", err)
+			}
+			deleted = append(deleted, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return deleted, nil
+}
+
+// keyRow is the fields of a record that are stored in another form.
+type keyRow struct {
+	status, ends, parent      int64
+	models, addresses, limits string
+}
+
+func keyFields(k *key.Key) (keyRow, error) {
+	limits, err := jsonx.Marshal(k.Limits)
+	if err != nil {
+		return keyRow{}, fmt.Errorf("write a key's limits: %w", err)
+	}
+	row := keyRow{
+		status: int64(k.Status), ends: k.ExpiresAt, models: strings.Join(k.Models, ","), addresses: key.FormatAddresses(k.AllowIPs), limits: string(limits),
+	}
+	if k.ExpiresAt != key.Never {
+		row.ends *= 1000
+	}
+	if k.Limits.ParentID != nil {
+		row.parent = *k.Limits.ParentID
+	}
+	return row, nil
+}
+
+func scanKey(row interface{ Scan(...any) error }) (*key.Key, error) {
+	var k key.Key
+	var f keyRow
+	var created, accessed, granted, used int64
+	var unlimited, modelLimits, retry int64
+	err := row.Scan(&k.ID, &k.UserID, &f.status, &k.Name, &created, &accessed, &f.ends, &granted, &used, &unlimited, &modelLimits, &f.models,
+		&f.addresses, &k.Group, &retry, &f.limits, &f.parent, &k.Version, &k.Last4, &k.Sealed, &k.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	k.Status, k.Created, k.Accessed = key.Status(f.status), instant(created), instant(accessed)
+	k.Granted, k.Used = money.Nano(granted), money.Nano(used)
+	k.Unlimited, k.ModelLimitsEnabled, k.CrossGroupRetry = unlimited != 0, modelLimits != 0, retry != 0
+	k.ExpiresAt = f.ends
+	if f.ends != key.Never {
+		k.ExpiresAt /= 1000
+	}
+	if f.models != "" {
+		k.Models = strings.Split(f.models, ",")
+	}
+	if k.AllowIPs, err = storedAddresses(f.addresses); err != nil {
+		return nil, fmt.Errorf("read key %d: %w", k.ID, err)
+	}
+	if err := jsonx.Unmarshal([]byte(f.limits), &k.Limits); err != nil {
+		return nil, fmt.Errorf("read the limits of key %d: %w", k.ID, err)
+	}
+	if f.parent != 0 {
+		k.Limits.ParentID = &f.parent
+	}
+	return &k, nil
+}
+
+// storedAddresses reads what key.FormatAddresses wrote.
+func storedAddresses(text string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if strings.Contains(line, "/") {
+			p, err := netip.ParsePrefix(line)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, p)
+			continue
+		}
+		a, err := netip.ParseAddr(line)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return list, nil
+}
