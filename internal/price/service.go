@@ -133,8 +133,10 @@ func (s *Service) Trace(ctx context.Context, model, version string) (*Price, err
 	return s.catalog.custom(stored)
 }
 
-// changed puts a stored change in force here and tells the others.
+// changed puts a stored change in force here and tells the others, whether or
+// not the caller is still there: what is stored counts.
 func (s *Service) changed(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	if err := s.Reload(ctx); err != nil {
 		return err
 	}

@@ -21,9 +21,13 @@ type memory struct {
 	mu       sync.Mutex
 	versions []Stored
 	err      error
+	afterPut func()
 }
 
-func (m *memory) ListPrices(context.Context) ([]Stored, error) {
+func (m *memory) ListPrices(ctx context.Context) ([]Stored, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	latest := map[string]Stored{}
@@ -44,6 +48,9 @@ func (m *memory) PutPrice(_ context.Context, model string, definition []byte, no
 	defer m.mu.Unlock()
 	n := int64(len(m.versions) + 1)
 	m.versions = append(m.versions, Stored{n, model, slices.Clone(definition), now})
+	if m.afterPut != nil {
+		m.afterPut()
+	}
 	return n, m.err
 }
 
@@ -322,6 +329,19 @@ func TestAFailedAnnouncementIsReportedThoughThePriceCountsHere(t *testing.T) {
 	}
 	if got := b.version("mine"); got != "custom-1" {
 		t.Errorf("in force is %s", got)
+	}
+}
+
+func TestAStoredPriceCountsThoughTheCallerHasLeft(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, leave := context.WithCancel(t.Context())
+	b.store.afterPut = leave
+	if _, err := b.service.Put(ctx, "mine", []byte(`{"input":1,"output":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	if b.version("mine") != "custom-1" || b.changes != 1 {
+		t.Errorf("in force is %s, %d changes announced", b.version("mine"), b.changes)
 	}
 }
 
