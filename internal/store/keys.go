@@ -109,8 +109,10 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, err
 		if err != nil {
 			return fmt.Errorf("lock the key's owner: %w", err)
 		}
-		if there, err := changedRow(owner); err != nil || !there {
-			return errors.Join(err, key.NoOwner(k.UserID))
+		if there, err := changedRow(owner); err != nil {
+			return err
+		} else if !there {
+			return key.NoOwner(k.UserID)
 		}
 		var count int64
 		if err := tx.QueryRowContext(ctx, sqlKeyOwnerCount, k.UserID).Scan(&count); err != nil {
@@ -130,10 +132,11 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, err
 		if err != nil {
 			return fmt.Errorf("insert key value: %w", err)
 		}
-		if added, err := changedRow(value); err != nil || !added {
-			return errors.Join(err, key.ErrValueTaken)
+		added, err := changedRow(value)
+		if err == nil && !added {
+			err = key.ErrValueTaken
 		}
-		return nil
+		return err
 	})
 	return id, err
 }
@@ -174,10 +177,9 @@ func (db *DB) DeleteKeys(ctx context.Context, userID int64, ids []int64, now tim
 			if err != nil {
 				return fmt.Errorf("delete key: %w", err)
 			}
-			if was, err := changedRow(result); err != nil || !was {
-				if err != nil {
-					return err
-				}
+			if was, err := changedRow(result); err != nil {
+				return err
+			} else if !was {
 				continue
 			}
 			if _, err := tx.ExecContext(ctx, sqlKeyValueDelete, []byte{}, millis(now), id); err != nil {

@@ -1,0 +1,360 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"halley/internal/account"
+	"halley/internal/fault"
+	"halley/internal/key"
+	"halley/internal/money"
+	"halley/internal/store"
+)
+
+// RunKeys checks that a database keeps keys as key.Store promises.
+func RunKeys(t *testing.T, open func(t *testing.T) *store.DB) {
+	for name, check := range map[string]func(*testing.T, *store.DB){
+		"a key is read back as it was added":            keyReadBack,
+		"a missing key is not found":                    keyMissing,
+		"a missing owner is not found":                  keyWithoutOwner,
+		"an owner has at most so many keys":             keyMost,
+		"a value belongs to one key for ever":           keyValueOnce,
+		"an update replaces the record if it is ours":   keyUpdate,
+		"a grant moves by differences":                  keyGrant,
+		"a deletion is for good and for its owner only": keyDelete,
+		"a list is newest first, in pages":              keyPages,
+		"a list is narrowed by name":                    keyKeyword,
+		"a list is narrowed by the status in effect":    keyEffective,
+		"a list is narrowed by group and last four":     keyGroupAndLast4,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, open(t))
+		})
+	}
+}
+
+var ignoreRules = cmp.Options{cmpopts.IgnoreUnexported(key.Key{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
+
+func keyOwner(t *testing.T, db *store.DB, name string) int64 {
+	t.Helper()
+	u := &account.User{Username: name, PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: time.UnixMilli(1)}
+	if err := db.InsertUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	return u.ID
+}
+
+// aKey is a plain key whose value's hash is made of its name.
+func aKey(owner int64, name string) *key.Key {
+	hash := bytes.Repeat([]byte{0}, 32)
+	copy(hash, name)
+	now := time.UnixMilli(1_700_000_000_123).UTC()
+	return &key.Key{
+		UserID: owner, Status: key.Enabled, Name: name, Created: now, Accessed: now, ExpiresAt: key.Never, Version: 1,
+		Granted: money.FromUnits(100), Last4: "abcd", Sealed: []byte{1, 2, 3}, Hash: hash,
+	}
+}
+
+func insertKey(t *testing.T, db *store.DB, k *key.Key) *key.Key {
+	t.Helper()
+	id, err := db.InsertKey(t.Context(), k, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.ID = id
+	return k
+}
+
+func keyReadBack(t *testing.T, db *store.DB) {
+	owner := keyOwner(t, db, "ada")
+	plain := insertKey(t, db, aKey(owner, "plain"))
+	full := aKey(owner, "Füll 🔑 %_\\")
+	full.Status, full.ExpiresAt, full.Unlimited, full.ModelLimitsEnabled, full.Group, full.CrossGroupRetry = key.Disabled, key.MaxExpiresAt, true, true, "auto", true
+	full.Granted = money.Max
+	full.Models = []string{"gpt-5*", "o3"}
+	full.AllowIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::1/128")}
+	full.Limits = key.Limits{
+		RPM: new(int64(0)), RPD: new(int64(5)), TPM: new(int64(6)), Concurrency: new(int64(7)),
+		PerModel:  map[string]key.RateLimit{"a*": {RPM: new(int64(1))}, "b": {}},
+		Budgets:   []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin"}},
+		Endpoints: []string{}, AutoGroups: []string{"vip"}, ParentID: &plain.ID, Metadata: map[string]string{"team": "söarch\n"},
+	}
+	insertKey(t, db, full)
+	for _, want := range []*key.Key{plain, full} {
+		byID, err := db.KeyByID(t.Context(), want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, byID, ignoreRules); diff != "" {
+			t.Errorf("by id (-added +read):\n%s", diff)
+		}
+		byHash, err := db.KeyByHash(t.Context(), want.Hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(byID, byHash, ignoreRules); diff != "" {
+			t.Errorf("by id and by hash differ:\n%s", diff)
+		}
+	}
+}
+
+func keyMissing(t *testing.T, db *store.DB) {
+	if _, err := db.KeyByID(t.Context(), 99); !fault.Is(err, fault.NotFound) {
+		t.Errorf("by id: %v", err)
+	}
+	if _, err := db.KeyByHash(t.Context(), bytes.Repeat([]byte{9}, 32)); !fault.Is(err, fault.NotFound) {
+		t.Errorf("by hash: %v", err)
+	}
+	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0); done || err != nil {
+		t.Errorf("update: %v, %v", done, err)
+	}
+	if done, err := db.GrantKey(t.Context(), 99, 1); done || err != nil {
+		t.Errorf("grant: %v, %v", done, err)
+	}
+	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone) != 0 || err != nil {
+		t.Errorf("delete: %v, %v", gone, err)
+	}
+}
+
+func keyWithoutOwner(t *testing.T, db *store.DB) {
+	if _, err := db.InsertKey(t.Context(), aKey(99, "orphan"), 10); fault.Code(err) != "user_not_found" {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func keyMost(t *testing.T, db *store.DB) {
+	const most = 5
+	owner := keyOwner(t, db, "ada")
+	other := keyOwner(t, db, "bob")
+	var added atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 3 * most {
+		wg.Go(func() {
+			_, err := db.InsertKey(t.Context(), aKey(owner, fmt.Sprint("key ", i)), most)
+			switch {
+			case err == nil:
+				added.Add(1)
+			case !errors.Is(err, key.ErrTooMany):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if added.Load() != most {
+		t.Errorf("%d keys were added, want %d", added.Load(), most)
+	}
+	if _, err := db.InsertKey(t.Context(), aKey(other, "bob's"), most); err != nil {
+		t.Errorf("another owner: %v", err)
+	}
+	keys, _, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.DeleteKeys(t.Context(), owner, []int64{keys[0].ID}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.InsertKey(t.Context(), aKey(owner, "after a deletion"), most); err != nil {
+		t.Errorf("deleted keys count: %v", err)
+	}
+}
+
+func keyValueOnce(t *testing.T, db *store.DB) {
+	owner := keyOwner(t, db, "ada")
+	k := insertKey(t, db, aKey(owner, "first"))
+	twin := aKey(owner, "second")
+	twin.Hash = k.Hash
+	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+		t.Errorf("a value in use: %v", err)
+	}
+	if _, err := db.DeleteKeys(t.Context(), owner, []int64{k.ID}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+		t.Errorf("a deleted key's value: %v", err)
+	}
+	if _, total, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 10}); total != 0 || err != nil {
+		t.Errorf("%d keys are left of refused inserts, %v", total, err)
+	}
+}
+
+func keyUpdate(t *testing.T, db *store.DB) {
+	k := insertKey(t, db, aKey(keyOwner(t, db, "ada"), "before"))
+	next := *k
+	next.Name, next.Status, next.ExpiresAt, next.Unlimited, next.ModelLimitsEnabled = "After", key.Expired, 1_800_000_000, true, true
+	next.Models, next.AllowIPs, next.Group, next.CrossGroupRetry = []string{"m"}, []netip.Prefix{netip.MustParsePrefix("::/0")}, "vip", true
+	next.Limits = key.Limits{RPM: new(int64(1))}
+	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit); !done || err != nil {
+		t.Fatalf("update: %v, %v", done, err)
+	}
+	want := next
+	want.Version, want.Granted = 2, k.Granted-money.Unit
+	got, err := db.KeyByID(t.Context(), k.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&want, got, ignoreRules); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if done, err := db.UpdateKey(t.Context(), &next, money.Unit); done || err != nil {
+		t.Errorf("an update from an old version: %v, %v", done, err)
+	}
+	if again, _ := db.KeyByID(t.Context(), k.ID); again.Granted != want.Granted || again.Version != 2 {
+		t.Errorf("a refused update changed the record: %+v", again)
+	}
+}
+
+func keyGrant(t *testing.T, db *store.DB) {
+	k := insertKey(t, db, aKey(keyOwner(t, db, "ada"), "k"))
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if done, err := db.GrantKey(t.Context(), k.ID, 7); !done || err != nil {
+				t.Errorf("grant: %v, %v", done, err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := db.KeyByID(t.Context(), k.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Granted != k.Granted+70 || got.Version != 11 {
+		t.Errorf("granted %d at version %d, want %d at 11", got.Granted, got.Version, k.Granted+70)
+	}
+}
+
+func keyDelete(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	a, b, mine := insertKey(t, db, aKey(ada, "a")), insertKey(t, db, aKey(ada, "b")), insertKey(t, db, aKey(bob, "c"))
+	deleted, err := db.DeleteKeys(t.Context(), ada, []int64{b.ID, a.ID, mine.ID, a.ID, 99}, time.Now())
+	if err != nil || !slices.Equal(deleted, []int64{a.ID, b.ID}) {
+		t.Fatalf("deleted %v, %v, want %v", deleted, err, []int64{a.ID, b.ID})
+	}
+	if _, err := db.KeyByHash(t.Context(), a.Hash); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a deleted value: %v", err)
+	}
+	if done, err := db.GrantKey(t.Context(), a.ID, 1); done || err != nil {
+		t.Errorf("grant on a deleted key: %v, %v", done, err)
+	}
+	if done, err := db.UpdateKey(t.Context(), a, 1); done || err != nil {
+		t.Errorf("update of a deleted key: %v, %v", done, err)
+	}
+	if _, err := db.KeyByID(t.Context(), mine.ID); err != nil {
+		t.Errorf("another owner's key: %v", err)
+	}
+	if again, err := db.DeleteKeys(t.Context(), ada, []int64{a.ID}, time.Now()); len(again) != 0 || err != nil {
+		t.Errorf("deleted twice: %v, %v", again, err)
+	}
+}
+
+// names lists what a query finds.
+func names(t *testing.T, db *store.DB, q key.Query) ([]string, int64) {
+	t.Helper()
+	if q.Limit == 0 {
+		q.Limit = 100
+	}
+	keys, total, err := db.Keys(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := []string{}
+	for _, k := range keys {
+		found = append(found, k.Name)
+	}
+	return found, total
+}
+
+func keyPages(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	for i := range 5 {
+		insertKey(t, db, aKey(ada, fmt.Sprint("k", i)))
+		insertKey(t, db, aKey(bob, fmt.Sprint("b", i)))
+	}
+	for _, row := range []struct {
+		limit, offset int64
+		want          []string
+	}{
+		{2, 0, []string{"k4", "k3"}}, {2, 2, []string{"k2", "k1"}}, {2, 4, []string{"k0"}}, {2, 6, []string{}}, {100, 0, []string{"k4", "k3", "k2", "k1", "k0"}}, {2, 1 << 62, []string{}},
+	} {
+		got, total := names(t, db, key.Query{UserID: ada, Limit: row.limit, Offset: row.offset})
+		if diff := cmp.Diff(row.want, got); diff != "" || total != 5 {
+			t.Errorf("limit %d offset %d: total %d (-want +got):\n%s", row.limit, row.offset, total, diff)
+		}
+	}
+}
+
+func keyKeyword(t *testing.T, db *store.DB) {
+	ada := keyOwner(t, db, "ada")
+	for _, name := range []string{"Production", "100% sure", "snake_case", `back\slash`, "ÄÖÜ groß", "plain", "emoji 🔑"} {
+		insertKey(t, db, aKey(ada, name))
+	}
+	for keyword, want := range map[string][]string{
+		"pro": {"Production"}, "%": {"100% sure"}, "_": {"snake_case"}, `\`: {`back\slash`}, "äö": {"ÄÖÜ groß"}, "🔑": {"emoji 🔑"}, "zzz": {}, "100%_": {},
+	} {
+		got, total := names(t, db, key.Query{UserID: ada, Keyword: keyword})
+		if diff := cmp.Diff(want, got); diff != "" || total != int64(len(want)) {
+			t.Errorf("%q: total %d (-want +got):\n%s", keyword, total, diff)
+		}
+	}
+}
+
+func keyEffective(t *testing.T, db *store.DB) {
+	ada := keyOwner(t, db, "ada")
+	now := time.Unix(1_800_000_000, 0)
+	for name, change := range map[string]func(*key.Key){
+		"1 plain":               func(*key.Key) {},
+		"1 unlimited and empty": func(k *key.Key) { k.Unlimited, k.Granted = true, 0 },
+		"1 expires later":       func(k *key.Key) { k.ExpiresAt = now.Unix() + 1 },
+		"1 one unit left":       func(k *key.Key) { k.Granted = money.Unit },
+		"2 disabled, expired":   func(k *key.Key) { k.Status, k.ExpiresAt = key.Disabled, 1 },
+		"3 expired just now":    func(k *key.Key) { k.ExpiresAt = now.Unix() },
+		"3 expired and empty":   func(k *key.Key) { k.ExpiresAt, k.Granted = 1, 0 },
+		"3 set":                 func(k *key.Key) { k.Status = key.Expired },
+		"4 empty":               func(k *key.Key) { k.Granted = 0 },
+		"4 a fraction left":     func(k *key.Key) { k.Granted = money.Unit - 1 },
+		"4 set, unlimited":      func(k *key.Key) { k.Status, k.Unlimited = key.Exhausted, true },
+	} {
+		k := aKey(ada, name)
+		change(k)
+		insertKey(t, db, k)
+	}
+	for status, count := range map[key.Status]int64{key.Enabled: 4, key.Disabled: 1, key.Expired: 3, key.Exhausted: 3, 0: 11} {
+		got, total := names(t, db, key.Query{UserID: ada, Status: status, Now: now})
+		if total != count || int64(len(got)) != count {
+			t.Errorf("status %d: %d of %d, want %d: %q", status, len(got), total, count, got)
+		}
+		for _, name := range got {
+			if status != 0 && name[:1] != fmt.Sprint(status) {
+				t.Errorf("status %d finds %q", status, name)
+			}
+		}
+	}
+}
+
+func keyGroupAndLast4(t *testing.T, db *store.DB) {
+	ada := keyOwner(t, db, "ada")
+	vip, tail := aKey(ada, "vip"), aKey(ada, "tail")
+	vip.Group, tail.Last4 = "vip", "WXyz"
+	insertKey(t, db, vip)
+	insertKey(t, db, tail)
+	if got, total := names(t, db, key.Query{UserID: ada, Group: "vip"}); total != 1 || got[0] != "vip" {
+		t.Errorf("group: %q of %d", got, total)
+	}
+	if got, total := names(t, db, key.Query{UserID: ada, Last4: "WXyz"}); total != 1 || got[0] != "tail" {
+		t.Errorf("last four: %q of %d", got, total)
+	}
+	if got, total := names(t, db, key.Query{UserID: ada, Last4: "wxyz"}); total != 0 {
+		t.Errorf("last four in another case: %q of %d", got, total)
+	}
+}
