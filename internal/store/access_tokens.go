@@ -27,14 +27,6 @@ const (
 	sqlAccessTokensOfUserDelete = `DELETE FROM access_tokens WHERE user_id = $1`
 )
 
-func accessTokenStatements() map[string]string {
-	return map[string]string{
-		"sqlAccessTokenUser": sqlAccessTokenUser, "sqlAccessTokenInsert": sqlAccessTokenInsert, "sqlAccessTokenCount": sqlAccessTokenCount, "sqlAccessTokenByHash": sqlAccessTokenByHash,
-		"sqlAccessTokenPage": sqlAccessTokenPage, "sqlAccessTokenTouch": sqlAccessTokenTouch, "sqlAccessTokenDelete": sqlAccessTokenDelete,
-		"sqlAccessTokensOfUserDelete": sqlAccessTokensOfUserDelete,
-	}
-}
-
 // InsertAccessToken implements account.TokenStore.
 func (db *DB) InsertAccessToken(ctx context.Context, t *account.Token, limit int) error {
 	ends := account.Never

@@ -18,10 +18,6 @@ const (
 	sqlAuditCount  = `SELECT COUNT(*) FROM audit_records WHERE ` + auditMatches
 )
 
-func auditStatements() map[string]string {
-	return map[string]string{"sqlAuditInsert": sqlAuditInsert, "sqlAuditPage": sqlAuditPage, "sqlAuditCount": sqlAuditCount}
-}
-
 // InsertAudit implements audit.Store.
 func (db *DB) InsertAudit(ctx context.Context, r *audit.Record) error {
 	err := db.w.QueryRowContext(ctx, sqlAuditInsert, millis(r.Time), r.Actor, r.Action, r.Target, r.Detail, r.IP).Scan(&r.ID)

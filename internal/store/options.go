@@ -14,10 +14,6 @@ const (
 	sqlOptionSave = `INSERT INTO options (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`
 )
 
-func optionStatements() map[string]string {
-	return map[string]string{"sqlOptions": sqlOptions, "sqlOptionSave": sqlOptionSave}
-}
-
 // LoadOptions implements option.Store.
 func (db *DB) LoadOptions(ctx context.Context) (map[string]string, error) {
 	rows, err := db.r.QueryContext(ctx, sqlOptions)

@@ -25,13 +25,6 @@ const (
 	sqlSessionsOfUserDelete = `DELETE FROM sessions WHERE user_id = $1`
 )
 
-func sessionStatements() map[string]string {
-	return map[string]string{
-		"sqlSessionUser": sqlSessionUser, "sqlSessionInsert": sqlSessionInsert, "sqlSessionsExpired": sqlSessionsExpired, "sqlSessionsOldest": sqlSessionsOldest,
-		"sqlSessionByHash": sqlSessionByHash, "sqlSessionTouch": sqlSessionTouch, "sqlSessionDelete": sqlSessionDelete, "sqlSessionsOfUserDelete": sqlSessionsOfUserDelete,
-	}
-}
-
 // InsertSession implements account.SessionStore.
 func (db *DB) InsertSession(ctx context.Context, s *account.Session, passwordHash string, expired account.SessionsExpired, keep int) error {
 	return db.tx(ctx, func(tx *sql.Tx) error {

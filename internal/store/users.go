@@ -36,14 +36,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT
 	sqlUserGuard = `INSERT INTO meta (name, value) VALUES ('user_guard', '') ON CONFLICT (name) DO UPDATE SET value = ''`
 )
 
-func userStatements() map[string]string {
-	return map[string]string{
-		"sqlUserInsert": sqlUserInsert, "sqlUserAny": sqlUserAny, "sqlUserByID": sqlUserByID, "sqlUserByName": sqlUserByName, "sqlUserRoot": sqlUserRoot,
-		"sqlUserPage": sqlUserPage, "sqlUserCount": sqlUserCount, "sqlUserLock": sqlUserLock, "sqlUserRoots": sqlUserRoots, "sqlUserUpdate": sqlUserUpdate,
-		"sqlUserDelete": sqlUserDelete, "sqlUserPassword": sqlUserPassword, "sqlUserGuard": sqlUserGuard,
-	}
-}
-
 // InsertUser implements account.UserStore.
 func (db *DB) InsertUser(ctx context.Context, u *account.User) error {
 	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u) })
