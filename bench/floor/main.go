@@ -30,5 +30,11 @@ func main() {
 		Transport:     transport,
 		FlushInterval: -1, // every chunk at once, as a stream of tokens needs it
 	}
-	log.Fatal(http.ListenAndServe(*listen, proxy))
+	// Without full duplex the server takes the rest of the request away from the
+	// transport when the answer begins, and a fast upstream's stream breaks.
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		proxy.ServeHTTP(w, r)
+	}
+	log.Fatal(http.ListenAndServe(*listen, http.HandlerFunc(handler)))
 }

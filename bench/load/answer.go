@@ -48,7 +48,7 @@ func readAnswer(r *bufio.Reader, buf []byte) (answer, error) {
 		return a, err
 	}
 	if chunked || length != 0 {
-		r.Peek(1) // wait; what it says of a broken connection the next read says again
+		_, _ = r.Peek(1) // wait; what it says of a broken connection the next read says again
 	}
 	a.firstByte = time.Now()
 	switch {

@@ -235,7 +235,7 @@ func (w *worker) roundTrip() (answer, error) {
 			return answer{}, err
 		}
 	}
-	w.conn.SetDeadline(time.Now().Add(w.timeout)) // a connection that is closed says so when it is used
+	_ = w.conn.SetDeadline(time.Now().Add(w.timeout)) // a connection that is closed says so when it is used
 	if _, err := w.conn.Write(w.request); err != nil {
 		w.hangUp()
 		return answer{}, &flaw{"request not sent", err.Error()}
@@ -262,14 +262,14 @@ func (w *worker) dial() error {
 	}
 	w.conn = conn
 	w.reader = bufio.NewReaderSize(conn, 64<<10)
-	w.release = context.AfterFunc(w.ctx, func() { conn.Close() })
+	w.release = context.AfterFunc(w.ctx, func() { _ = conn.Close() })
 	return nil
 }
 
 func (w *worker) hangUp() {
 	if w.conn != nil {
 		w.release()
-		w.conn.Close()
+		_ = w.conn.Close()
 		w.conn = nil
 	}
 }

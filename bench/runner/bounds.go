@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"halley/bench/load"
 )
 
 // bounds are what the subject must keep for -assert to succeed.
@@ -21,6 +24,9 @@ func parseRatios(text string) (map[string]float64, error) {
 		ratio, err := strconv.ParseFloat(value, 64)
 		if !ok || err != nil || !(ratio > 0) {
 			return nil, fmt.Errorf("%q is not a workload's bound such as plain1k=1.5", part)
+		}
+		if _, err := load.Named(workload); err != nil {
+			return nil, err
 		}
 		parsed[workload] = ratio
 	}
@@ -54,7 +60,7 @@ func (b bounds) broken(r *report) []string {
 		complain("%s was not measured", b.subject)
 		return list
 	}
-	for _, row := range append(r.Closed[:len(r.Closed):len(r.Closed)], r.Open...) {
+	for _, row := range slices.Concat(r.Closed, r.Open) {
 		if row.Target == b.subject && row.Failures > 0 {
 			complain("%s at %d connections: %d of %d requests failed: %v", row.Workload, row.Connections, row.Failures, row.Requests, row.Errors)
 		}

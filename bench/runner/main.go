@@ -88,25 +88,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// parse reads the flags. -quick changes defaults only, so that every other
-// flag still says what it says.
+// parse reads the flags. -quick changes defaults only: what another flag says
+// stays.
 func parse(args []string, stderr io.Writer) (*settings, error) {
-	rounds, slice, open := 5, 3*time.Second, 3*time.Second
-	if slices.ContainsFunc(args, func(a string) bool { return strings.TrimLeft(a, "-") == "quick" }) {
-		rounds, slice, open = 3, 800*time.Millisecond, 500*time.Millisecond
-	}
 	s := new(settings)
 	flags := flag.NewFlagSet("runner", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Bool("quick", false, "about a minute in all: fewer and shorter rounds")
+	quick := flags.Bool("quick", false, "about a minute in all: -rounds 3 -slice 800ms -open 500ms, unless they are given")
 	flags.StringVar(&s.table, "table", "bench/targets.json", "the table of targets")
 	targets := flags.String("targets", "", "names of the targets to measure, separated by commas; the floor always is (default all)")
 	workloads := flags.String("workloads", "plain1k,stream100,prompt100k", "workloads, separated by commas")
 	connections := flags.String("connections", "32,256", "numbers of connections of the closed loops, separated by commas")
-	flags.IntVar(&s.rounds, "rounds", rounds, "how often every target has its turn")
-	flags.DurationVar(&s.slice, "slice", slice, "how long a turn lasts at the most")
+	flags.IntVar(&s.rounds, "rounds", 5, "how often every target has its turn")
+	flags.DurationVar(&s.slice, "slice", 3*time.Second, "how long a turn lasts at the most")
 	flags.IntVar(&s.requests, "requests", 100_000, "how many requests a turn has at the most")
-	flags.DurationVar(&s.open, "open", open, "how long a turn of an open loop lasts; 0 for no open loops")
+	flags.DurationVar(&s.open, "open", 3*time.Second, "how long a turn of an open loop lasts; 0 for no open loops")
 	flags.Float64Var(&s.rate, "rate", 50, "requests per second of the open loops")
 	flags.StringVar(&s.json, "json", "", "file to write the figures to")
 	flags.BoolVar(&s.keep, "keep", false, "keep the targets' directories, with their logs")
@@ -119,6 +115,15 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is not a flag", flags.Arg(0))
+	}
+	if *quick {
+		given := map[string]bool{}
+		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		for name, value := range map[string]string{"rounds": "3", "slice": "800ms", "open": "500ms"} {
+			if !given[name] {
+				_ = flags.Set(name, value)
+			}
+		}
 	}
 	if *targets != "" {
 		s.targets = strings.Split(*targets, ",")
@@ -187,7 +192,7 @@ func measure(ctx context.Context, s *settings, progress io.Writer) (r *report, e
 	}
 	r = &report{
 		Started: time.Now().UTC().Truncate(time.Second), Go: runtime.Version(), CPUs: runtime.NumCPU(),
-		Floor: t.Floor, Rounds: s.rounds, Peak: map[string]float64{},
+		Floor: t.Floor, Rounds: s.rounds, Rate: s.rate, Peak: map[string]float64{},
 	}
 	if err := takeTurns(ctx, s, r, upstream, contestants, progress); err != nil {
 		return nil, err

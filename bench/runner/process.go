@@ -94,7 +94,7 @@ func (p *process) launch(t target, dir string) error {
 	p.group = cmd.Process.Pid
 	go func() {
 		defer close(p.ended)
-		cmd.Wait() // how it ended does not matter: ending early is the error
+		_ = cmd.Wait() // how it ended does not matter: ending early is the error
 	}()
 	return nil
 }
@@ -141,7 +141,7 @@ func answers(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
-	response.Body.Close()
+	_ = response.Body.Close()
 	return response.StatusCode/100 == 2
 }
 
@@ -156,12 +156,12 @@ func (p *process) consumed() (consumption, error) {
 
 // stop ends the process group, gently first, and waits for the command.
 func (p *process) stop() {
-	syscall.Kill(-p.group, syscall.SIGTERM)
+	_ = syscall.Kill(-p.group, syscall.SIGTERM)
 	select {
 	case <-p.ended:
 	case <-time.After(stopWithin):
 	}
-	syscall.Kill(-p.group, syscall.SIGKILL) // what is left of the group, if anything
+	_ = syscall.Kill(-p.group, syscall.SIGKILL) // what is left of the group, if anything
 	<-p.ended
 }
 
@@ -174,7 +174,7 @@ func (p *process) lastWords() string {
 	defer file.Close()
 	const most = 2000
 	if info, err := file.Stat(); err == nil && info.Size() > most {
-		file.Seek(-most, io.SeekEnd)
+		_, _ = file.Seek(-most, io.SeekEnd)
 	}
 	words, _ := io.ReadAll(file)
 	return string(words)

@@ -17,6 +17,7 @@ type report struct {
 	CPUs    int                `json:"cpus"`
 	Floor   string             `json:"floor"`
 	Rounds  int                `json:"rounds"`
+	Rate    float64            `json:"open_loop_rate"` // requests per second
 	Closed  []row              `json:"closed"`
 	Open    []row              `json:"open"`
 	Peak    map[string]float64 `json:"peak_mb"` // resident memory by target, 10^6 bytes, over the whole run
@@ -142,20 +143,20 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintf(t, "%s\t%d\t%s\t%.1f\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t\n", row.Workload, row.Connections, row.Target,
 			row.CPU, row.Ratio, row.PerSecond, row.P50, row.P99, row.FirstP50, row.Failures)
 	}
-	t.Flush()
+	_ = t.Flush()
 	if len(r.Open) > 0 {
-		fmt.Fprint(t, "\nopen loop\treq/s\ttarget\tp50 ms\tp99 ms\tadded p50\tadded p99\tadded first byte p50\terrors\t\n")
+		fmt.Fprintf(t, "\nat %g req/s\ttarget\tp50 ms\tp99 ms\tadded p50\tadded p99\tadded first byte p50\terrors\t\n", r.Rate)
 		for _, row := range r.Open {
-			fmt.Fprintf(t, "%s\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t\n", row.Workload, row.PerSecond, row.Target,
+			fmt.Fprintf(t, "%s\t%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t\n", row.Workload, row.Target,
 				row.P50, row.P99, row.AddedP50, row.AddedP99, row.AddedFirstP50, row.Failures)
 		}
-		t.Flush()
+		_ = t.Flush()
 	}
 	fmt.Fprint(t, "\ntarget\tpeak memory MB\t\n")
 	for _, name := range r.targets() {
 		fmt.Fprintf(t, "%s\t%.1f\t\n", name, r.Peak[name])
 	}
-	t.Flush()
+	_ = t.Flush()
 	for _, row := range slices.Concat(r.Closed, r.Open) {
 		if row.Failures > 0 {
 			fmt.Fprintf(w, "\n%s, %s, %d connections: %v\n  for example: %s\n", row.Target, row.Workload, row.Connections, row.Errors, row.FirstError)

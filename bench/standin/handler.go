@@ -87,7 +87,7 @@ func (h *handler) json(w http.ResponseWriter, buf *bytes.Buffer, t template, pro
 func send(w http.ResponseWriter, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Write(body) // a client that is gone needs no answer
+	_, _ = w.Write(body) // a client that is gone needs no answer
 }
 
 // withBody reads the whole request into a pooled buffer and lends it to answer.
