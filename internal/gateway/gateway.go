@@ -18,7 +18,6 @@ import (
 	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/key"
-	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -71,7 +70,6 @@ type Config struct {
 	Keys      Keys
 	Owners    Owners
 	Ledger    *budget.Ledger
-	Limiter   *limit.Limiter
 	Recorder  Recorder
 	Observer  Observer
 	Snapshot  func() *Snapshot
@@ -160,9 +158,6 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.planned(plan)
-	if err := g.takeLimits(t, who, ask); err != nil {
-		return err
-	}
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {
 		return err
 	}

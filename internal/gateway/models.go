@@ -41,7 +41,7 @@ func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, i
 		m := Model{ID: id, OwnedBy: "halley"}
 		p, priced := snap.Prices.Lookup(id)
 		if priced {
-			m.OwnedBy, m.Created = p.Vendor, p.Created
+			m.OwnedBy, m.Created = p.Vendor, p.Created.Unix()
 		} else if !free && !snap.pricedSomewhere(groups, id) {
 			continue
 		}

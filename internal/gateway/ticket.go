@@ -12,7 +12,6 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/usage"
 	"halley/internal/wire/openai"
@@ -33,7 +32,6 @@ type ticket struct {
 	who    caller
 	plan   *plan
 	hold   budget.Hold
-	lease  limit.Lease
 	cap    int64  // lowered output cap, 0 when it was not
 	tier   string // service tier to price by
 	record usage.Record
@@ -115,7 +113,6 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	if !t.started && r.Source != usage.NoUsage && r.Status == http.StatusOK {
 		r.FirstByte = r.Latency // the answer follows at once
 	}
-	t.lease.Done(tokens.Prompt + tokens.Completion)
 	if charge.Absorbed > 0 {
 		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "an upstream billed more than the request could bear",
 			slog.String("request_id", r.RequestID), slog.Int64("channel_id", r.ChannelID), slog.String("absorbed_usd", charge.Absorbed.USDString()))

@@ -1,0 +1,174 @@
+// Package app is the composition root: it builds every part from the
+// configuration, starts them in order and stops them in the opposite one. It is
+// the only package that imports all others; nobody imports it but the
+// command line.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"halley/internal/config"
+	"halley/internal/gateway"
+)
+
+// App is a built server.
+type App struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	version  string
+	services *services
+	node     *node
+
+	listener net.Listener
+	public   *http.Server
+	socket   *localSocket
+	metrics  *metricsServer
+
+	// requests is the context of every request; ended with gateway.ErrShutdown
+	// when the drain time is over.
+	requests    context.Context
+	endRequests context.CancelCauseFunc
+
+	sweep   chan struct{}
+	workers sync.WaitGroup
+	failed  chan error
+}
+
+// Options are what the command line adds to the configuration.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	// DemoPace slows the built-in provider to a human pace; 0 in tests.
+	DemoPace time.Duration
+}
+
+// Build opens the database, brings it up to date and wires everything. Nothing
+// is served yet.
+func Build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
+	s, err := newServices(ctx, cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, log: o.Log, version: o.Version, services: s, failed: make(chan error, 4), sweep: make(chan struct{})}
+	a.requests, a.endRequests = context.WithCancelCause(context.Background())
+	a.node = newNode(s.db, cfg, o.Version, o.Log)
+	return a, nil
+}
+
+// Root makes sure that a root account exists. The password is only given when
+// it was generated just now.
+func (a *App) Root(ctx context.Context) (generated string, created bool, err error) {
+	return a.services.accounts.EnsureRoot(ctx, a.cfg.RootPassword.Value())
+}
+
+// Start opens the listeners and serves. The address is known afterwards.
+func (a *App) Start(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	a.listener = listener
+	handler, local, err := a.handlers()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	a.services.recorder.Start()
+	a.public = a.newServer(handler)
+	a.serve("the API", a.public, listener)
+	if a.socket, err = openSocket(a.cfg.DataDir, a.newServer(local)); err != nil {
+		// Only commands on this machine miss it.
+		a.log.Warn("commands cannot reach this server: the local socket could not be opened", "error", err)
+	} else {
+		a.serve("the local socket", a.socket.server, a.socket.listener)
+	}
+	if a.metrics, err = a.openMetrics(ctx); err != nil {
+		return err
+	}
+	a.node.start(a.Addr(), a.socket.path())
+	a.workers.Go(a.sweepLedger)
+	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
+	return nil
+}
+
+// Addr is where the server listens, host:port.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// URL is the server's address for a browser on this machine.
+func (a *App) URL() string { return "http://" + a.Addr() }
+
+// Failed gives the error of a listener that ended by itself.
+func (a *App) Failed() <-chan error { return a.failed }
+
+func (a *App) serve(what string, server *http.Server, listener net.Listener) {
+	a.workers.Go(func() {
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve %s: %w", what, err)
+		}
+	})
+}
+
+func (a *App) newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
+		IdleTimeout:       a.cfg.IdleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return a.requests },
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Drain refuses new requests and lets those under way finish, at most for the
+// configured drain time; what is left then is ended with an honest error.
+func (a *App) Drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.DrainTimeout)
+	defer cancel()
+	a.log.Info("draining", "limit", a.cfg.DrainTimeout)
+	if err := a.services.gateway.Drain(ctx); err != nil {
+		a.log.Warn("the drain time is over; ending the requests that are left")
+		a.endRequests(gateway.ErrShutdown)
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer stop()
+		_ = a.services.gateway.Drain(last) // what still hangs dies with its connection
+	}
+}
+
+// Close stops everything and writes what is still to be written.
+func (a *App) Close(ctx context.Context) error {
+	var errs []error
+	a.node.stop(ctx)
+	if a.public != nil {
+		stop, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if a.public.Shutdown(stop) != nil {
+			errs = append(errs, a.public.Close())
+		}
+		errs = append(errs, a.socket.close(), a.metrics.close())
+	}
+	a.endRequests(gateway.ErrShutdown)
+	close(a.sweep)
+	a.workers.Wait()
+	errs = append(errs, a.services.close(ctx))
+	return errors.Join(errs...)
+}
+
+// sweepLedger drops balances that nobody uses any more.
+func (a *App) sweepLedger() {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.sweep:
+			return
+		case <-tick.C:
+			a.services.ledger.Sweep(15 * time.Minute)
+		}
+	}
+}

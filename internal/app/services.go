@@ -1,0 +1,161 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/adminapi"
+	"halley/internal/audit"
+	"halley/internal/budget"
+	"halley/internal/channel"
+	"halley/internal/config"
+	"halley/internal/gateway"
+	"halley/internal/group"
+	"halley/internal/key"
+	"halley/internal/option"
+	"halley/internal/price"
+	"halley/internal/provider/demo"
+	"halley/internal/provider/openai"
+	"halley/internal/seal"
+	"halley/internal/store"
+	"halley/internal/telemetry"
+	"halley/internal/upstream"
+	"halley/internal/usage"
+)
+
+// services are the domains over one open database.
+type services struct {
+	db       *store.DB
+	ledger   *budget.Ledger
+	options  *option.Service
+	groups   *group.Service
+	channels *channel.Service
+	prices   *price.Service
+	accounts *account.Service
+	keys     *key.Service
+	audit    *audit.Service
+	recorder *usage.Recorder
+	queries  *usage.Queries
+	metrics  *telemetry.Metrics
+	gateway  *gateway.Gateway
+	version  string
+}
+
+// newServices opens the database and builds the domains, everything loaded.
+func newServices(ctx context.Context, cfg *config.Config, o Options) (*services, error) {
+	master, err := masterKey(cfg)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, cfg.Database.URL.Value(), o.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &services{db: db, version: o.Version}
+	if err := s.wire(ctx, cfg, o, master); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+func masterKey(cfg *config.Config) (*seal.Master, error) {
+	if text := cfg.MasterKey.Value(); text != "" {
+		return seal.ParseMaster(text)
+	}
+	master, _, err := seal.LoadMaster(filepath.Join(cfg.DataDir, "master.key"))
+	return master, err
+}
+
+func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, master *seal.Master) error {
+	if err := seal.Check(ctx, master, s.db); err != nil {
+		return err
+	}
+	now := time.Now
+	s.ledger = budget.NewLedger(s.db, now)
+	s.audit = audit.NewService(s.db, now)
+	s.groups = group.NewService(s.db)
+	s.options = option.NewService(s.db, s.groupExists)
+	s.channels = channel.NewService(channel.Deps{
+		Store: s.db, Sealer: master.Box("channel credential"), GroupExists: s.groupExists, Policy: cfg.PrivateUpstreams, Now: now,
+	})
+	catalog, err := price.LoadCatalog()
+	if err != nil {
+		return err
+	}
+	if s.prices, err = price.NewService(catalog, s.db, now, nil); err != nil {
+		return err
+	}
+	s.accounts = account.NewService(account.Config{
+		Store: s.db, Ledger: s.ledger, GroupExists: s.groupExists, Now: now,
+		NewUserQuota: func() int64 { return s.options.Current().NewUserQuota },
+		OnDelete:     func(ctx context.Context, userID int64) error { return s.keys.DeleteAll(ctx, userID) },
+	})
+	s.keys = key.NewService(key.Deps{
+		Store: s.db, Ledger: s.ledger, Master: master, Now: now,
+		OwnerGroup: func(ctx context.Context, userID int64) (string, error) {
+			owner, err := s.accounts.Owner(ctx, userID)
+			if err != nil {
+				return "", err
+			}
+			return owner.Group, nil
+		},
+		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
+		Rules: func() key.Rules {
+			v := s.options.Current()
+			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: v.KeysReveal == option.RevealOnce}
+		},
+	})
+	for _, load := range []func(context.Context) error{s.groups.Reload, s.options.Reload, s.channels.Reload, s.prices.Reload} {
+		if err := load(ctx); err != nil {
+			return fmt.Errorf("load the configuration from the database: %w", err)
+		}
+	}
+	s.queries = usage.NewQueries(s.db)
+	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied})
+	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
+	live := newLive(s.snapshot)
+	s.groups.OnChange(live.rebuild)
+	s.channels.OnChange(live.rebuild)
+	s.options.OnChange(func(*option.Values) { live.rebuild() })
+	s.prices.OnChange(live.rebuild)
+	s.gateway = gateway.New(gateway.Config{
+		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: s.metrics,
+		Snapshot: live.current.Load,
+		Upstreams: map[channel.Kind]gateway.Upstream{
+			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(cfg.PrivateUpstreams)},
+			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
+		},
+		Log: o.Log, Now: now, NewEventID: rand.Text, Roll: mathrand.Float64, DrainUpstream: time.Minute,
+	})
+	return nil
+}
+
+func (s *services) groupExists(name string) bool {
+	_, ok := s.groups.Current().Get(name)
+	return ok
+}
+
+// applied tells the ledger which settlements have reached the store.
+func (s *services) applied(records []usage.Record) {
+	for i := range records {
+		if records[i].Settled {
+			s.ledger.Landed(records[i].KeyID, records[i].UserID)
+		}
+	}
+}
+
+// management is what the management API speaks for.
+func (s *services) management() adminapi.Services {
+	return adminapi.Services{}
+}
+
+// close writes what is waiting and closes the database.
+func (s *services) close(ctx context.Context) error {
+	return errors.Join(s.recorder.Stop(ctx), s.db.Close())
+}

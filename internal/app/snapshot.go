@@ -1,0 +1,39 @@
+package app
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"halley/internal/gateway"
+	"halley/internal/route"
+)
+
+// live is the compiled configuration that requests read, swapped whole whenever
+// channels, groups, prices or options change.
+type live struct {
+	mu      sync.Mutex // one rebuild at a time, so that the newest facts win
+	current atomic.Pointer[gateway.Snapshot]
+	build   func() *gateway.Snapshot
+}
+
+func newLive(build func() *gateway.Snapshot) *live {
+	l := &live{build: build}
+	l.rebuild()
+	return l
+}
+
+func (l *live) rebuild() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current.Store(l.build())
+}
+
+// snapshot compiles what the services hold at this moment.
+func (s *services) snapshot() *gateway.Snapshot {
+	return &gateway.Snapshot{
+		Routes:     route.Compile(s.channels.All()),
+		Groups:     s.groups.Current(),
+		Prices:     s.prices.Book(),
+		AutoGroups: s.options.Current().AutoGroups,
+	}
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"halley/internal/app"
+	"halley/internal/config"
+	"halley/internal/telemetry"
+)
+
+// serveCommand is the production server.
+type serveCommand struct {
+	Listen      string `help:"Address to listen on." placeholder:"HOST:PORT"`
+	DatabaseURL string `name:"database-url" help:"sqlite:PATH or postgres://…" placeholder:"URL"`
+	DataDir     string `help:"Directory for the master key and the local socket." placeholder:"DIR"`
+}
+
+// Run serves until the process is told to stop.
+func (c serveCommand) Run(r *run) error {
+	cfg, err := r.config(map[string]string{"listen": c.Listen, "database.url": c.DatabaseURL, "data_dir": c.DataDir})
+	if err != nil {
+		return err
+	}
+	return r.serve(cfg, 0, func(a *app.App, password string) error {
+		if password != "" {
+			r.print("A root account was made. Its one-time password, shown only now:\n\n    user      root\n    password  %s\n\nSign in with it and change it.", password)
+		}
+		r.print("Halley is ready at %s", a.URL())
+		return nil
+	})
+}
+
+// serve builds, starts, runs and stops a server. ready is called once requests
+// are served, with the root password if one was generated.
+func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *app.App, password string) error) (err error) {
+	log := telemetry.NewLogger(r.process.Stderr, cfg.Log.Format, cfg.Log.Level)
+	a, err := app.Build(r.ctx, cfg, app.Options{Version: r.process.Version, Log: log, DemoPace: demoPace})
+	if err != nil {
+		return err
+	}
+	ending := context.WithoutCancel(r.ctx)
+	defer func() {
+		stop, cancel := context.WithTimeout(ending, 30*time.Second)
+		defer cancel()
+		err = errors.Join(err, a.Close(stop))
+	}()
+	password, _, err := a.Root(r.ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(r.ctx); err != nil {
+		return err
+	}
+	if err := ready(a, password); err != nil {
+		return err
+	}
+	select {
+	case <-r.ctx.Done():
+		a.Drain(ending)
+		return nil
+	case err := <-a.Failed():
+		return err
+	}
+}
