@@ -23,13 +23,6 @@ const (
 	sqlChannelDelete = `DELETE FROM channels WHERE id = $1`
 )
 
-func channelStatements() map[string]string {
-	return map[string]string{
-		"sqlChannels": sqlChannels, "sqlChannel": sqlChannel, "sqlChannelInsert": sqlChannelInsert,
-		"sqlChannelUpdate": sqlChannelUpdate, "sqlChannelDelete": sqlChannelDelete,
-	}
-}
-
 // channelCredential is an entry of the credentials column.
 type channelCredential struct {
 	ID     string `json:"id"`

@@ -27,15 +27,6 @@ const (
 	sqlGroupChannels  = `SELECT groups FROM channels`
 )
 
-func groupStatements() map[string]string {
-	return map[string]string{
-		"sqlGroups": sqlGroups, "sqlGroup": sqlGroup, "sqlGroupInsert": sqlGroupInsert,
-		"sqlGroupUpdate": sqlGroupUpdate, "sqlGroupDelete": sqlGroupDelete,
-		"sqlGroupKeys": sqlGroupKeys, "sqlGroupKeyLimits": sqlGroupKeyLimits,
-		"sqlGroupUsers": sqlGroupUsers, "sqlGroupChannels": sqlGroupChannels,
-	}
-}
-
 // Groups implements group.Store.
 func (db *DB) Groups(ctx context.Context) ([]*group.Group, error) {
 	rows, err := db.r.QueryContext(ctx, sqlGroups)
