@@ -12,49 +12,8 @@ import (
 // service. The dialer asks it about every address it is about to connect to;
 // judging names beforehand would only invite DNS tricks.
 type AddressPolicy struct {
-	all     bool
-	allowed []netip.Prefix
-}
-
-// ParseAddressPolicy reads HALLEY_ALLOW_PRIVATE_UPSTREAMS: "" and "false" allow
-// no private address, "true" allows all, anything else is a list of CIDRs and
-// addresses, separated by commas or blanks, that are allowed besides public
-// ones.
-func ParseAddressPolicy(text string) (AddressPolicy, error) {
-	switch strings.ToLower(strings.TrimSpace(text)) {
-	case "", "false", "0", "no":
-		return AddressPolicy{}, nil
-	case "true", "1", "yes":
-		return AddressPolicy{all: true}, nil
-	}
-	var p AddressPolicy
-	for _, entry := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' }) {
-		prefix, err := parsePrefix(entry)
-		if err != nil {
-			return AddressPolicy{}, fmt.Errorf("%q is neither true, false nor a CIDR: %w", entry, err)
-		}
-		p.allowed = append(p.allowed, prefix)
-	}
-	return p, nil
-}
-
-func parsePrefix(entry string) (netip.Prefix, error) {
-	if !strings.Contains(entry, "/") {
-		addr, err := netip.ParseAddr(entry)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		addr = addr.Unmap().WithZone("")
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(entry)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
-		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
-	}
-	return prefix.Masked(), nil
+	AllowAll bool
+	Allow    []netip.Prefix // private networks that are allowed
 }
 
 // Allowed reports whether a channel may be at the address.
@@ -62,7 +21,7 @@ func (p AddressPolicy) Allowed(addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return false
 	}
-	if p.all {
+	if p.AllowAll {
 		return true
 	}
 	// Prefixes contain no address with a zone.
@@ -71,7 +30,10 @@ func (p AddressPolicy) Allowed(addr netip.Addr) bool {
 	if !embedded {
 		target = addr
 	}
-	for _, prefix := range p.allowed {
+	for _, prefix := range p.Allow {
+		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+		}
 		if prefix.Contains(addr) || prefix.Contains(target) {
 			return true
 		}
