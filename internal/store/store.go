@@ -36,6 +36,7 @@ const (
 type DB struct {
 	engine Engine
 	w, r   *sql.DB
+	usage  usageWriter
 }
 
 // Open opens "sqlite:PATH" or "postgres://…" and brings the schema up to date.

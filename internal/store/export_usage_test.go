@@ -1,0 +1,46 @@
+package store
+
+import (
+	"strconv"
+	"time"
+
+	"halley/internal/usage"
+)
+
+// UsageStatements is every text that writing and asking for usage can make.
+func UsageStatements(engine Engine) map[string]string {
+	all := map[string]string{}
+	names := []string{insertUsage: "insertUsage", updateKeys: "updateKeys", updateUsers: "updateUsers", upsertHours: "upsertHours"}
+	db := &DB{engine: engine}
+	for i, b := range newBulks() {
+		for _, rows := range db.rowsPerStatement() {
+			all[names[i]+strconv.Itoa(rows)] = b.text(rows, engine == Postgres)
+		}
+	}
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	ranges := map[string][2]time.Time{"": {}, "-from": {at(1)}, "-to": {1: at(9000)}, "-range": {at(1), at(9000)}, "-hour": {at(1), at(2)}}
+	for bits := range 32 {
+		f, name := usage.Filter{}, ""
+		for i, set := range []func(){
+			func() { f.UserID = 1 }, func() { f.KeyID = 1 }, func() { f.Model = "m" }, func() { f.Status = 200 }, func() { f.RequestID = "r" },
+		} {
+			if bits&(1<<i) != 0 {
+				set()
+				name += "-" + []string{"user", "key", "model", "status", "request"}[i]
+			}
+		}
+		for within, r := range ranges {
+			f.From, f.To = r[0], r[1]
+			all["entries"+name+within], _ = entriesText(f, 1, 0)
+			all["totals"+name+within], _ = totalsText(f)
+		}
+	}
+	for _, by := range []usage.By{usage.ByModel, usage.ByKey, usage.ByChannel, usage.ByUser} {
+		for _, user := range []int64{0, 1} {
+			name := string(by) + strconv.FormatInt(user, 10)
+			all["hours"+name], _ = hoursText(by, user, at(0), at(1))
+			all["between"+name], _ = betweenText(by, user, at(0), at(1))
+		}
+	}
+	return all
+}
