@@ -53,6 +53,9 @@ type Server struct {
 func New(base Base, services Services) (*Server, error) {
 	s := &Server{Services: services, base: base, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
 	for _, origin := range base.AllowedOrigins {
+		if origin == "*" {
+			continue // any page may call with a token; a session stays the console's own
+		}
 		if err := s.origin.AddTrustedOrigin(origin); err != nil {
 			return nil, errors.Join(errors.New("cors.allowed_origins: "+origin), err)
 		}
@@ -104,7 +107,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	for _, allowed := range s.base.AllowedOrigins {
-		if origin != allowed {
+		if origin != allowed && allowed != "*" {
 			continue
 		}
 		h.Set("Access-Control-Allow-Origin", origin)

@@ -16,6 +16,7 @@ import (
 
 	"halley/internal/config"
 	"halley/internal/gateway"
+	"halley/internal/store"
 )
 
 // App is a built server.
@@ -65,7 +66,7 @@ func Build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 // Root makes sure that a root account exists. The password is only given when
 // it was generated just now.
 func (a *App) Root(ctx context.Context) (generated string, created bool, err error) {
-	return a.services.accounts.EnsureRoot(ctx, a.cfg.RootPassword.Value())
+	return a.services.accounts.EnsureRoot(ctx, a.cfg.RootPassword.Reveal())
 }
 
 // Start opens the listeners and serves. The address is known afterwards.
@@ -117,8 +118,8 @@ func (a *App) serve(what string, server *http.Server, listener net.Listener) {
 func (a *App) newServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: a.cfg.ReadHeaderTimeout,
-		IdleTimeout:       a.cfg.IdleTimeout,
+		ReadHeaderTimeout: a.cfg.Server.HeaderTimeout,
+		IdleTimeout:       a.cfg.Server.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return a.requests },
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
@@ -172,3 +173,17 @@ func (a *App) sweepLedger() {
 		}
 	}
 }
+
+// Local is the handler of the local socket, for commands in this process.
+func (a *App) Local() (http.Handler, error) {
+	_, local, err := a.handlers()
+	return local, err
+}
+
+// LiveNodes are the servers that run on this database.
+func (a *App) LiveNodes(ctx context.Context) ([]store.Node, error) {
+	return a.services.db.LiveNodes(ctx, time.Now().Add(-3*beat))
+}
+
+// SameHost reports whether the node is on this machine.
+func (a *App) SameHost(n store.Node) bool { return n.Hostname == a.node.line.Hostname }

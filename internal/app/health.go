@@ -53,7 +53,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 // guardedMetrics asks for the bearer token when one is configured.
 func (a *App) guardedMetrics() http.Handler {
 	metrics := telemetry.Handler(a.services.metrics)
-	token := a.cfg.Metrics.Token.Value()
+	token := a.cfg.Metrics.Token.Reveal()
 	if token == "" {
 		return metrics
 	}

@@ -13,6 +13,9 @@ import (
 	"halley/internal/telemetry"
 )
 
+// writeTimeout is how long one write waits for a reader that takes nothing.
+const writeTimeout = time.Minute
+
 // handlers builds the public handler and the one of the local socket.
 func (a *App) handlers() (public, local http.Handler, err error) {
 	s, cfg := a.services, a.cfg
@@ -25,8 +28,8 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 		return nil, nil, err
 	}
 	models := modelapi.New(modelapi.Config{
-		Gateway: s.gateway, ClientIP: resolver, Log: a.log, MaxBody: cfg.MaxBodyBytes,
-		ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout, AllowedOrigins: cfg.CORS.AllowedOrigins,
+		Gateway: s.gateway, ClientIP: resolver, Log: a.log, MaxBody: int64(cfg.MaxBodyBytes),
+		ReadTimeout: cfg.Server.ReadTimeout, WriteTimeout: writeTimeout, AllowedOrigins: cfg.CORS.AllowedOrigins,
 	})
 	pages := console.New(a.version)
 	health := a.health()

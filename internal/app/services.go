@@ -44,6 +44,7 @@ type services struct {
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
 	gateway  *gateway.Gateway
+	live     *live
 	version  string
 }
 
@@ -53,7 +54,7 @@ func newServices(ctx context.Context, cfg *config.Config, o Options) (*services,
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, cfg.Database.URL.Value(), o.Log)
+	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func newServices(ctx context.Context, cfg *config.Config, o Options) (*services,
 }
 
 func masterKey(cfg *config.Config) (*seal.Master, error) {
-	if text := cfg.MasterKey.Value(); text != "" {
+	if text := cfg.MasterKey.Reveal(); text != "" {
 		return seal.ParseMaster(text)
 	}
 	master, _, err := seal.LoadMaster(filepath.Join(cfg.DataDir, "master.key"))
@@ -77,18 +78,22 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	now := time.Now
+	addresses, err := channel.ParseAddressPolicy(cfg.AllowPrivateUpstreams.String())
+	if err != nil {
+		return err
+	}
 	s.ledger = budget.NewLedger(s.db, now)
 	s.audit = audit.NewService(s.db, now)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
 	s.channels = channel.NewService(channel.Deps{
-		Store: s.db, Sealer: master.Box("channel credential"), GroupExists: s.groupExists, Policy: cfg.PrivateUpstreams, Now: now,
+		Store: s.db, Sealer: master.Box("channel credential"), GroupExists: s.groupExists, Addresses: addresses, Now: now,
 	})
 	catalog, err := price.LoadCatalog()
 	if err != nil {
 		return err
 	}
-	if s.prices, err = price.NewService(catalog, s.db, now, nil); err != nil {
+	if s.prices, err = price.NewService(catalog, s.db, now, func(context.Context) error { s.live.rebuild(); return nil }); err != nil {
 		return err
 	}
 	s.accounts = account.NewService(account.Config{
@@ -108,7 +113,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
 		Rules: func() key.Rules {
 			v := s.options.Current()
-			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: v.KeysReveal == option.RevealOnce}
+			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: cfg.Keys.Reveal == "once"}
 		},
 	})
 	for _, load := range []func(context.Context) error{s.groups.Reload, s.options.Reload, s.channels.Reload, s.prices.Reload} {
@@ -117,21 +122,24 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		}
 	}
 	s.queries = usage.NewQueries(s.db)
-	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied})
+	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied, Delay: cfg.Usage.FlushInterval})
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
-	live := newLive(s.snapshot)
-	s.groups.OnChange(live.rebuild)
-	s.channels.OnChange(live.rebuild)
-	s.options.OnChange(func(*option.Values) { live.rebuild() })
-	s.prices.OnChange(live.rebuild)
+	s.live = newLive(s.snapshot)
+	s.groups.OnChange(s.live.rebuild)
+	s.channels.OnChange(s.live.rebuild)
+	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: s.metrics,
-		Snapshot: live.current.Load,
+		Snapshot: s.live.current.Load,
 		Upstreams: map[channel.Kind]gateway.Upstream{
-			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(cfg.PrivateUpstreams)},
+			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Log: o.Log, Now: now, NewEventID: rand.Text, Roll: mathrand.Float64, DrainUpstream: time.Minute,
+		Timeouts: channel.Timeouts{
+			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
+			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout,
+		},
 	})
 	return nil
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// socketName is the local socket's file in the data directory. Its mode 0600 is
+// SocketName is the local socket's file in the data directory. Its mode 0600 is
 // the credential of commands run on this machine.
-const socketName = "halley.sock"
+const SocketName = "halley.sock"
 
 // maxSocketPath is what fits the kernel's sun_path on Linux.
 const maxSocketPath = 107
@@ -27,7 +27,7 @@ type localSocket struct {
 // openSocket listens in the data directory. A file left behind by a server that
 // is gone is replaced; one that answers belongs to a running server.
 func openSocket(dataDir string, server *http.Server) (*localSocket, error) {
-	file, err := filepath.Abs(filepath.Join(dataDir, socketName))
+	file, err := filepath.Abs(filepath.Join(dataDir, SocketName))
 	if err != nil {
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}

@@ -3,7 +3,10 @@
 // time limits. It must not know HTTP handlers, SQL or routing.
 package channel
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Kind names the provider package that speaks to a channel.
 type Kind string
@@ -40,26 +43,14 @@ type Timeouts struct {
 	Total     time.Duration
 }
 
-// The time limits of a channel that sets none.
-const (
-	DefaultConnect   = 10 * time.Second
-	DefaultFirstByte = 120 * time.Second
-	DefaultIdle      = 60 * time.Second
-	DefaultTotal     = 15 * time.Minute
-)
-
-// OrDefault fills in what is unset.
-func (t Timeouts) OrDefault() Timeouts {
-	set := func(d *time.Duration, def time.Duration) {
-		if *d <= 0 {
-			*d = def
-		}
+// Or fills in what is unset with the operator's defaults.
+func (t Timeouts) Or(defaults Timeouts) Timeouts {
+	return Timeouts{
+		Connect:   cmp.Or(t.Connect, defaults.Connect),
+		FirstByte: cmp.Or(t.FirstByte, defaults.FirstByte),
+		Idle:      cmp.Or(t.Idle, defaults.Idle),
+		Total:     cmp.Or(t.Total, defaults.Total),
 	}
-	set(&t.Connect, DefaultConnect)
-	set(&t.FirstByte, DefaultFirstByte)
-	set(&t.Idle, DefaultIdle)
-	set(&t.Total, DefaultTotal)
-	return t
 }
 
 // Credential is one upstream key. The value never leaves the process but

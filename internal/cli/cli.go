@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/alecthomas/kong"
 
@@ -55,7 +56,6 @@ func Main(ctx context.Context, p Process) int {
 		kong.Name("halley"), kong.Description("A self-hosted AI gateway built around API keys you can trust."),
 		kong.Writers(p.Stdout, p.Stderr), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { exit = code }),
-		kong.Resolvers(envResolver(p.LookupEnv)),
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(p.Stderr, "halley:", err)
@@ -86,8 +86,9 @@ func explain(err error) string {
 }
 
 // config loads the configuration as the environment, the file and flags give it.
-func (r *run) config(flags map[string]string) (*config.Config, error) {
-	return config.Load(r.grammar.Config, r.process.LookupEnv, flags)
+func (r *run) config(flags ...config.Override) (*config.Config, error) {
+	given := slices.DeleteFunc(flags, func(o config.Override) bool { return o.Value == "" })
+	return config.Load(r.grammar.Config, r.process.LookupEnv, given...)
 }
 
 // print writes a line to standard output.

@@ -42,7 +42,7 @@ func (f serverFlags) connect(r *run) (*api, error) {
 		}
 		return &api{base: strings.TrimSuffix(f.Server, "/"), token: f.Token, http: &http.Client{Timeout: time.Minute}, close: func() error { return nil }}, nil
 	}
-	cfg, err := r.config(nil)
+	cfg, err := r.config()
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,8 @@ type serveCommand struct {
 
 // Run serves until the process is told to stop.
 func (c serveCommand) Run(r *run) error {
-	cfg, err := r.config(map[string]string{"listen": c.Listen, "database.url": c.DatabaseURL, "data_dir": c.DataDir})
+	cfg, err := r.config(
+		config.Override{Key: "listen", Value: c.Listen}, config.Override{Key: "database.url", Value: c.DatabaseURL}, config.Override{Key: "data_dir", Value: c.DataDir})
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 		name, value := prov.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)
 	}
-	times := ch.Timeouts.OrDefault()
+	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
 		Method: http.MethodPost, URL: prov.URL(ch, a.operation), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: times.Total},

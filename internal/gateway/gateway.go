@@ -80,6 +80,8 @@ type Config struct {
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.
 	Roll func() float64
+	// Timeouts are those of channels that set none.
+	Timeouts channel.Timeouts
 	// DrainUpstream bounds how long an upstream is read on for its usage after
 	// the client has left, on channels that ask for it.
 	DrainUpstream time.Duration

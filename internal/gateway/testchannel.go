@@ -47,7 +47,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		name, value := up.Provider.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)
 	}
-	times := ch.Timeouts.OrDefault()
+	times := ch.Timeouts.Or(g.Timeouts)
 	start := g.Now()
 	call, err := upstream.Do(ctx, up.Transport, upstream.Request{
 		Method: http.MethodPost, URL: up.Provider.URL(ch, provider.Chat), Header: header, Body: body,

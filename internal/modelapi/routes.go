@@ -80,7 +80,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, allowed := range s.AllowedOrigins {
-		if origin == allowed {
+		if origin == allowed || allowed == "*" {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, X-Goog-Api-Key, Api-Key")

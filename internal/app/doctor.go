@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"halley/internal/channel"
+	"halley/internal/config"
+	"halley/internal/seal"
+	"halley/internal/store"
+)
+
+// Finding is one thing that the doctor looked at.
+type Finding struct {
+	What string // "database"
+	OK   bool
+	Text string // what was seen
+	Mend string // what to do about it, when it is not OK
+}
+
+// Examine checks everything a server needs, as far as it gets, and changes
+// nothing but a schema that is out of date.
+func Examine(ctx context.Context, cfg *config.Config, o Options) []Finding {
+	findings := []Finding{{What: "configuration", OK: true, Text: "read and valid"}, proxies(cfg)}
+	master, err := masterKey(cfg)
+	if err != nil {
+		findings = append(findings, Finding{What: "master key", Text: err.Error(), Mend: "restore the master.key file that the database was first started with, or set HALLEY_MASTER_KEY to it"})
+	}
+	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), o.Log)
+	if err != nil {
+		return append(findings, Finding{What: "database", Text: err.Error(), Mend: "check database.url (HALLEY_DATABASE_URL), that the server runs and accepts the account, and that the disk is not full"})
+	}
+	if err := db.Close(); err != nil {
+		findings = append(findings, Finding{What: "database", Text: err.Error(), Mend: "check the disk"})
+	}
+	findings = append(findings, Finding{What: "database", OK: true, Text: fmt.Sprintf("%s answers, the schema is up to date", db.Engine())})
+	if master == nil {
+		return findings
+	}
+	a, err := Build(ctx, cfg, o)
+	if err != nil {
+		return append(findings, Finding{What: "master key", Text: err.Error(), Mend: "restore the master.key file that the database was first started with, or set HALLEY_MASTER_KEY to it"})
+	}
+	defer func() { _ = a.Close(context.WithoutCancel(ctx)) }() // nothing was written
+	findings = append(findings, Finding{What: "master key", OK: true, Text: "opens what the database holds (" + masterKeyPlace(cfg) + ")"}, a.clock(ctx))
+	return append(findings, a.channelFindings(ctx)...)
+}
+
+func masterKeyPlace(cfg *config.Config) string {
+	if cfg.MasterKey.Reveal() != "" {
+		return "from the configuration"
+	}
+	return filepath.Join(cfg.DataDir, seal.FileName)
+}
+
+// proxies judges whose word about client addresses is taken.
+func proxies(cfg *config.Config) Finding {
+	f := Finding{What: "trusted proxies", OK: true, Text: "none: X-Forwarded-For is ignored and a client's address is that of its connection"}
+	for _, p := range cfg.TrustedProxies {
+		if p.Bits() == 0 {
+			return Finding{What: "trusted proxies", Text: p.String() + " trusts the whole internet: anybody can claim any address and pass a key's IP list", Mend: "list only the addresses of your own proxies in trusted_proxies (HALLEY_TRUSTED_PROXIES)"}
+		}
+		f.Text = fmt.Sprintf("%d networks may say who the client is", len(cfg.TrustedProxies))
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if addr, bad := netip.ParseAddr(host); err == nil && (bad != nil || !addr.IsLoopback()) && len(cfg.TrustedProxies) == 0 {
+		f.Text += "; with a proxy in front, list it, or every client has the proxy's address"
+	}
+	return f
+}
+
+// clock compares this machine's clock with the database's.
+func (a *App) clock(ctx context.Context) Finding {
+	const most = 5 * time.Second
+	theirs, err := a.services.db.Clock(ctx)
+	if err != nil {
+		return Finding{What: "clock", Text: err.Error(), Mend: "check the database"}
+	}
+	off := time.Since(theirs).Abs()
+	if off > most {
+		return Finding{What: "clock", Text: fmt.Sprintf("this machine and the database are %s apart (or a record is from the future)", off.Round(time.Second)), Mend: "run a time service (chrony, systemd-timesyncd) on both: expiry and renewing budgets go by the clock"}
+	}
+	return Finding{What: "clock", OK: true, Text: fmt.Sprintf("within %s of the database's", most)}
+}
+
+// channelFindings asks every enabled channel for its model list.
+func (a *App) channelFindings(ctx context.Context) []Finding {
+	channels := a.services.channels.All()
+	if len(channels) == 0 {
+		return []Finding{{What: "channels", Text: "there is none, so no model can be served", Mend: "add one: halley channel add --help"}}
+	}
+	var findings []Finding
+	for _, ch := range channels {
+		f := Finding{What: fmt.Sprintf("channel %d (%s)", ch.ID, ch.Name), OK: true, Text: "answers"}
+		if ch.Status != channel.Enabled {
+			f.Text = "disabled, not asked"
+		} else if err := a.services.gateway.Probe(ctx, ch); err != nil {
+			f.OK, f.Text, f.Mend = false, err.Error(), "check the channel's base_url and key: halley channel test "+fmt.Sprint(ch.ID)
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
