@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"halley/internal/fault"
+	"halley/internal/seal"
 )
 
 // Authenticate gives the key a value belongs to, whatever its status: see
@@ -19,7 +20,12 @@ func (s *Service) Authenticate(ctx context.Context, value string) (*Key, error) 
 	if k, ok := s.cache.get(hash); ok {
 		return k, nil
 	}
-	// From here on the value is not one of those in use.
+	return s.authenticateCold(ctx, value, hash)
+}
+
+// authenticateCold is for values that are not among those in use. It is apart
+// because what its closure captures is allocated where it is declared.
+func (s *Service) authenticateCold(ctx context.Context, value string, hash seal.Hash) (*Key, error) {
 	switch {
 	case strings.HasPrefix(value, "hpat_"):
 		return nil, fault.New(fault.Unauthenticated, "invalid_api_key", "This is a personal access token, which is for the management API; model requests want an API key (sk-…).")
