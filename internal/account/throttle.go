@@ -49,21 +49,15 @@ func (t *throttle) begin(ctx context.Context, name string, addr netip.Addr) (end
 	for {
 		t.mu.Lock()
 		now := t.now()
-		wait := t.names.wait(nameKey, now)
-		if addr.IsValid() {
-			wait = max(wait, t.addrs.wait(addrKey, now))
-		}
-		if wait > 0 {
+		if wait := max(t.names.wait(nameKey, now), t.addrs.wait(addrKey, now)); wait > 0 {
 			t.mu.Unlock()
 			return nil, fault.New(fault.RateLimited, "too_many_attempts", throttledMessage).Retry(wait)
 		}
-		if t.names.room(nameKey) && (!addr.IsValid() || t.addrs.room(addrKey)) {
+		if t.names.room(nameKey) && t.addrs.room(addrKey) {
 			t.names.get(nameKey).pending++
-			if addr.IsValid() {
-				t.addrs.get(addrKey).pending++
-			}
+			t.addrs.get(addrKey).pending++
 			t.mu.Unlock()
-			return func(failed bool) { t.end(nameKey, addrKey, addr.IsValid(), failed) }, nil
+			return func(failed bool) { t.end(nameKey, addrKey, failed) }, nil
 		}
 		changed := t.changed
 		t.mu.Unlock()
@@ -75,19 +69,18 @@ func (t *throttle) begin(ctx context.Context, name string, addr netip.Addr) (end
 	}
 }
 
-func (t *throttle) end(name, addr [32]byte, counted, failed bool) {
+func (t *throttle) end(name, addr [32]byte, failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	t.names.decide(name, now, failed)
-	if counted {
-		t.addrs.decide(addr, now, failed)
-	}
+	t.addrs.decide(addr, now, failed)
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
-// throttleAddr is what counts as one address: an IPv6 caller owns a whole /64.
+// throttleAddr is what counts as one address: an IPv6 caller owns a whole /64,
+// and all whose address nobody knows are one.
 func throttleAddr(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
