@@ -3,9 +3,7 @@ package openai
 import (
 	"bytes"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
+	"halley/internal/jsonx"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -24,89 +22,48 @@ type Answer struct {
 // ScanAnswer reads an answer's or chunk's top level. ok is false when it is not
 // a JSON object.
 func ScanAnswer(body []byte) (a Answer, ok bool) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if dec.PeekKind() != '{' {
+	members, ok := jsonx.Walk(body)
+	if !ok {
 		return a, false
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return a, false
-	}
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return a, false
+	for {
+		name, at, more := members.Next()
+		if !more {
+			_, ok = members.Close()
+			return a, ok
 		}
-		member := memberOther
-		switch string(name) {
+		value := body[at.From:at.To]
+		switch string(body[name.From:name.To]) {
 		case `"model"`:
-			member = memberModel
-		case `"usage"`:
-			member = memberUsage
-		case `"x_groq"`:
-			member = memberGroq
-		case `"error"`:
-			member = memberError
-		case `"choices"`:
-			member = memberChoices
-		case `"service_tier"`:
-			member = memberTier
-		}
-		if member == memberOther {
-			if err := dec.SkipValue(); err != nil {
-				return a, false
+			if value[0] == '"' {
+				a.ModelAt = wire.Span(at)
 			}
-			continue
-		}
-		value, err := dec.ReadValue()
-		if err != nil {
-			return a, false
-		}
-		a.take(member, value, int(dec.InputOffset()))
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return a, false
-	}
-	return a, len(bytes.TrimSpace(body[dec.InputOffset():])) == 0
-}
-
-type answerMember uint8
-
-const (
-	memberOther answerMember = iota
-	memberModel
-	memberUsage
-	memberGroq
-	memberError
-	memberChoices
-	memberTier
-)
-
-func (a *Answer) take(member answerMember, value []byte, end int) {
-	switch member {
-	case memberModel:
-		if value[0] == '"' {
-			a.ModelAt = wire.Span{From: end - len(value), To: end}
-		}
-	case memberUsage:
-		if u, ok := parseUsage(value); ok {
-			a.Usage, a.HasUsage = u, true
-		}
-	case memberGroq: // Groq's streams report usage as x_groq.usage
-		var x struct {
-			Usage jsontext.Value `json:"usage"`
-		}
-		if !a.HasUsage && json.Unmarshal(value, &x) == nil {
-			if u, ok := parseUsage(x.Usage); ok {
+		case `"usage"`:
+			if u, ok := parseUsage(value); ok {
 				a.Usage, a.HasUsage = u, true
 			}
+		case `"x_groq"`: // Groq's streams report usage here
+			if u, ok := groqUsage(value); ok && !a.HasUsage {
+				a.Usage, a.HasUsage = u, true
+			}
+		case `"error"`:
+			a.IsError = value[0] != 'n'
+		case `"choices"`:
+			a.NoChoices = value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) == 0
+		case `"service_tier"`:
+			a.ServiceTier = text(value)
 		}
-	case memberError:
-		a.IsError = value[0] != 'n'
-	case memberChoices:
-		a.NoChoices = value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) == 0
-	case memberTier:
-		a.ServiceTier = text(value)
 	}
+}
+
+func groqUsage(value []byte) (usage.Tokens, bool) {
+	var x struct {
+		Usage jsonx.Value `json:"usage"`
+	}
+	if jsonx.Unmarshal(value, &x) != nil {
+		return usage.Tokens{}, false
+	}
+	return parseUsage(x.Usage)
 }
 
 // usageWire is "usage" as the dialect's servers write it. Counts may be null,
@@ -137,7 +94,7 @@ func parseUsage(value []byte) (usage.Tokens, bool) {
 		return usage.Tokens{}, false
 	}
 	var w usageWire
-	if json.Unmarshal(value, &w, jsontext.AllowDuplicateNames(true)) != nil {
+	if jsonx.Unmarshal(value, &w) != nil {
 		return usage.Tokens{}, false
 	}
 	if w.Prompt == nil && w.Completion == nil && w.Total == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 	"halley/internal/wire"
 )
 
@@ -64,52 +65,37 @@ var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_
 // fault of kind Malformed with the code invalid_request and the member.
 func ScanRequest(body []byte) (Head, error) {
 	h := Head{Choices: 1}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
-	if dec.PeekKind() != '{' {
-		return h, invalid("", "The body must be a JSON object.")
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return h, notJSON()
+	members, ok := jsonx.Walk(body)
+	if !ok {
+		return h, invalid("", "The body must be a JSON object in UTF-8.")
 	}
 	var seen uint
-	for dec.PeekKind() == '"' {
-		name, err := dec.ReadValue()
-		if err != nil {
-			return h, notJSON()
+	for {
+		at, valueAt, more := members.Next()
+		if !more {
+			break
 		}
-		which := -1
-		if len(name) <= len(`"max_completion_tokens"`) || bytes.IndexByte(name, '\\') >= 0 {
-			if which, err = member(name); err != nil {
-				return h, err
-			}
-		}
-		if which >= 0 {
-			if seen&(1<<which) != 0 {
-				return h, invalid(names[which], "%s is given twice.", names[which])
-			}
-			seen |= 1 << which
-		}
-		if which < 0 && !bytes.Equal(name, []byte(`"user"`)) {
-			if err := dec.SkipValue(); err != nil {
-				return h, notJSON()
-			}
+		name := body[at.From:at.To]
+		if string(name) == `"user"` {
+			h.EndUser = text(body[valueAt.From:valueAt.To])
 			continue
 		}
-		value, err := dec.ReadValue()
+		which, err := member(name)
 		if err != nil {
-			return h, notJSON()
+			return h, err
 		}
-		end := int(dec.InputOffset())
-		span := wire.Span{From: end - len(value), To: end}
-		if err := h.take(which, value, span); err != nil {
+		if which < 0 {
+			continue
+		}
+		if seen&(1<<which) != 0 {
+			return h, invalid(names[which], "%s is given twice.", names[which])
+		}
+		seen |= 1 << which
+		if err := h.take(names[which], body[valueAt.From:valueAt.To], wire.Span(valueAt)); err != nil {
 			return h, err
 		}
 	}
-	if _, err := dec.ReadToken(); err != nil {
-		return h, notJSON()
-	}
-	h.Close = int(dec.InputOffset()) - 1
-	if len(bytes.TrimSpace(body[h.Close+1:])) > 0 {
+	if h.Close, ok = members.Close(); !ok {
 		return h, notJSON()
 	}
 	if !h.ModelAt.Present() {
@@ -121,28 +107,29 @@ func ScanRequest(body []byte) (Head, error) {
 
 // member finds name among names; -1 when it is none of them.
 func member(name []byte) (int, error) {
-	text, err := jsontext.AppendUnquote(nil, name)
-	if err != nil {
-		return -1, notJSON()
+	plain := name[1 : len(name)-1]
+	if bytes.IndexByte(plain, '\\') >= 0 {
+		plain = []byte(text(name))
+	}
+	if len(plain) > longestName {
+		return -1, nil
 	}
 	for i, known := range names {
-		if string(text) == known {
+		if string(plain) == known {
 			return i, nil
 		}
-		if bytes.EqualFold(text, []byte(known)) {
-			return -1, invalid(known, "%s must be written in lower case, not %q.", known, text)
+		if len(plain) == len(known) && bytes.EqualFold(plain, []byte(known)) {
+			return -1, invalid(known, "%s must be written in lower case, not %q.", known, plain)
 		}
 	}
 	return -1, nil
 }
 
-func (h *Head) take(which int, value []byte, at wire.Span) error {
+// longestName is the length of max_completion_tokens.
+const longestName = 21
+
+func (h *Head) take(name string, value []byte, at wire.Span) error {
 	null := value[0] == 'n'
-	if which < 0 { // user
-		h.EndUser = text(value)
-		return nil
-	}
-	name := names[which]
 	switch name {
 	case "model":
 		if value[0] != '"' {
@@ -194,29 +181,23 @@ func (h *Head) take(which int, value []byte, at wire.Span) error {
 }
 
 func (h *Head) takeStreamOptions(value []byte, from int) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(value))
-	if _, err := dec.ReadToken(); err != nil {
-		return notJSON()
-	}
 	h.StreamOptions = objectEmpty
-	for dec.PeekKind() == '"' {
+	members, _ := jsonx.Walk(value)
+	for {
+		name, at, more := members.Next()
+		if !more {
+			return nil
+		}
 		h.StreamOptions = objectFilled
-		name, err := dec.ReadValue()
-		if err != nil {
-			return invalid("stream_options", "stream_options has a member twice or is not valid.")
+		if text(value[name.From:name.To]) != "include_usage" {
+			continue
 		}
-		mine := string(name) == `"include_usage"`
-		v, err := dec.ReadValue()
-		if err != nil {
-			return notJSON()
+		if h.IncludeUsageAt.Present() {
+			return invalid("stream_options.include_usage", "stream_options.include_usage is given twice.")
 		}
-		if mine {
-			end := int(dec.InputOffset())
-			h.IncludeUsage = v[0] == 't'
-			h.IncludeUsageAt = wire.Span{From: from + end - len(v), To: from + end}
-		}
+		h.IncludeUsage = value[at.From] == 't'
+		h.IncludeUsageAt = wire.Span{From: from + at.From, To: from + at.To}
 	}
-	return nil
 }
 
 // positive reads a count: a whole number of at least 1.
@@ -243,10 +224,10 @@ func text(value []byte) string {
 	if len(value) < 2 || value[0] != '"' {
 		return ""
 	}
-	out, err := jsontext.AppendUnquote(nil, value)
-	if err != nil {
-		return ""
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1])
 	}
+	out, _ := jsontext.AppendUnquote(nil, value) // a lone surrogate becomes U+FFFD
 	return string(out)
 }
 

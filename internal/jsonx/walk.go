@@ -1,0 +1,294 @@
+package jsonx
+
+import (
+	"bytes"
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Walker walks the members of a JSON object without decoding or copying: names
+// and values are ranges of the text. The text is checked against RFC 8259 on
+// the way, but for two things that cannot change its structure: names given
+// twice, and escapes of lone surrogates.
+type Walker struct {
+	text  []byte
+	at    int
+	state walkState
+}
+
+type walkState uint8
+
+const (
+	walkFirst walkState = iota // before the first member
+	walkNext
+	walkDone
+	walkBroken
+)
+
+// maxDepth bounds nesting.
+const maxDepth = 10_000
+
+// Range is a part of the text, [From, To).
+type Range struct{ From, To int }
+
+// Walk starts at the object in text; ok is false when text is not UTF-8 or does
+// not begin with an object.
+func Walk(text []byte) (w Walker, ok bool) {
+	at := skipSpace(text, 0)
+	if at >= len(text) || text[at] != '{' || !utf8.Valid(text) {
+		return Walker{state: walkBroken}, false
+	}
+	return Walker{text: text, at: at + 1}, true
+}
+
+// Next is the next member: its name with the quotes, as written, and its value.
+// ok is false at the object's end and when the text is broken.
+func (w *Walker) Next() (name, value Range, ok bool) {
+	if w.state > walkNext {
+		return name, value, false
+	}
+	b := w.text
+	i := skipSpace(b, w.at)
+	if i < len(b) && b[i] == '}' && w.state == walkFirst {
+		return w.end(i)
+	}
+	if w.state == walkNext {
+		switch {
+		case i < len(b) && b[i] == '}':
+			return w.end(i)
+		case i >= len(b) || b[i] != ',':
+			return w.broken()
+		}
+		i = skipSpace(b, i+1)
+	}
+	w.state = walkNext
+	if i >= len(b) || b[i] != '"' {
+		return w.broken()
+	}
+	name.From = i
+	if i = skipString(b, i); i < 0 {
+		return w.broken()
+	}
+	name.To = i
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return w.broken()
+	}
+	i = skipSpace(b, i+1)
+	value.From = i
+	if i = skipValue(b, i, 1); i < 0 {
+		return w.broken()
+	}
+	value.To = i
+	w.at = i
+	return name, value, true
+}
+
+func (w *Walker) end(at int) (name, value Range, ok bool) {
+	w.at, w.state = at, walkDone
+	if skipSpace(w.text, at+1) != len(w.text) {
+		w.state = walkBroken
+	}
+	return name, value, false
+}
+
+func (w *Walker) broken() (name, value Range, ok bool) {
+	w.state = walkBroken
+	return name, value, false
+}
+
+// Close is the offset of the closing brace once Next has said that there is
+// nothing more; ok is false when the text is broken or goes on after it.
+func (w *Walker) Close() (at int, ok bool) { return w.at, w.state == walkDone }
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipValue gives the offset after the value at i, or -1.
+func skipValue(b []byte, i, depth int) int {
+	if i >= len(b) || depth > maxDepth {
+		return -1
+	}
+	switch c := b[i]; c {
+	case '"':
+		return skipString(b, i)
+	case '{':
+		return skipObject(b, i, depth)
+	case '[':
+		return skipArray(b, i, depth)
+	case 't':
+		return skipWord(b, i, "true")
+	case 'f':
+		return skipWord(b, i, "false")
+	case 'n':
+		return skipWord(b, i, "null")
+	}
+	return skipNumber(b, i)
+}
+
+func skipObject(b []byte, i, depth int) int {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return -1
+		}
+		if i = skipString(b, i); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+			return -1
+		}
+		if i = skipValue(b, skipSpace(b, i+1), depth+1); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case '}':
+			return i + 1
+		case ',':
+			i = skipSpace(b, i+1)
+		default:
+			return -1
+		}
+	}
+}
+
+func skipArray(b []byte, i, depth int) int {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = skipValue(b, i, depth+1); i < 0 {
+			return -1
+		}
+		if i = skipSpace(b, i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case ']':
+			return i + 1
+		case ',':
+			i = skipSpace(b, i+1)
+		default:
+			return -1
+		}
+	}
+}
+
+// skipString jumps from quote to backslash to quote, so that long plain text
+// costs next to nothing.
+func skipString(b []byte, i int) int {
+	i++
+	quote := bytes.IndexByte(b[i:], '"')
+	if quote < 0 {
+		return -1
+	}
+	quote += i
+	for {
+		slash := bytes.IndexByte(b[i:quote], '\\')
+		if slash < 0 {
+			if hasControl(b[i:quote]) {
+				return -1
+			}
+			return quote + 1
+		}
+		if hasControl(b[i : i+slash]) {
+			return -1
+		}
+		i += slash + 1 // b[i] is what is escaped; quote ≥ i, so it is there
+		switch b[i] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			i++
+		case 'u':
+			if i+5 > len(b) || !isHex(b[i+1]) || !isHex(b[i+2]) || !isHex(b[i+3]) || !isHex(b[i+4]) {
+				return -1
+			}
+			i += 5
+		default:
+			return -1
+		}
+		if i > quote { // the quote was escaped
+			next := bytes.IndexByte(b[i:], '"')
+			if next < 0 {
+				return -1
+			}
+			quote = i + next
+		}
+	}
+}
+
+// hasControl reports a byte below 0x20, eight bytes at a time.
+func hasControl(b []byte) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		if (x-ones*0x20)&^x&highs != 0 {
+			return true
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c < 0x20 {
+			return true
+		}
+	}
+	return false
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func skipWord(b []byte, i int, word string) int {
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return -1
+	}
+	return i + len(word)
+}
+
+func skipNumber(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	switch {
+	case i < len(b) && b[i] == '0':
+		i++
+	case i < len(b) && b[i] >= '1' && b[i] <= '9':
+		i = skipDigits(b, i)
+	default:
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		from := i + 1
+		if i = skipDigits(b, from); i == from {
+			return -1
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		from := i
+		if i = skipDigits(b, from); i == from {
+			return -1
+		}
+	}
+	return i
+}
+
+func skipDigits(b []byte, i int) int {
+	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+		i++
+	}
+	return i
+}
