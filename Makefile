@@ -1,0 +1,57 @@
+# The only entrance. `make help` lists what there is.
+
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test e2e check lint fix generate web bench bench-quick fuzz
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: build ## build and start the demo: SQLite in ./data/demo, nothing to configure
+	@exec ./bin/halley demo
+
+build: ## build ./bin/halley, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/halley ./cmd/halley
+
+test: ## install what the suites need and run all of them
+	@scripts/test
+
+e2e: ## only the suites that drive the real binary from outside
+	@scripts/test ./test/...
+
+check: test lint ## what CI runs
+
+lint: $(GOLANGCI) ## the linters, import arrows included
+	$(GOLANGCI) run
+
+fix: $(GOLANGCI) ## format and mend what can be mended by itself
+	$(GOLANGCI) fmt
+	$(GOLANGCI) run --fix
+
+generate: ## write what is generated: reference page, price catalog, OpenAPI document
+	go generate ./...
+	go test ./internal/adminapi -run OpenAPI -update
+
+web: ## build the console
+	@if [ -f web/package.json ]; then cd web && npm ci && npm run build; \
+	else echo "The console is one page without a build step: internal/console."; fi
+
+bench: ## the benchmark with steady figures, five to seven minutes
+	go run ./bench/runner -assert
+
+bench-quick: ## the benchmark in about a minute; fails when a bound is broken
+	go run ./bench/runner -quick -assert
+
+fuzz: ## every fuzz target, FUZZTIME=30s each
+	@scripts/fuzz
+
+# Built with our Go, as golangci-lint must not be older than the language.
+$(GOLANGCI):
+	@mkdir -p .tools/bin
+	GOFLAGS= GOBIN='$(CURDIR)/.tools/bin' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv .tools/bin/golangci-lint $@
