@@ -14,6 +14,8 @@ type Walker struct {
 	text  []byte
 	at    int
 	state walkState
+	watch []string
+	seen  int
 }
 
 type walkState uint8
@@ -39,6 +41,21 @@ func Walk(text []byte) (w Walker, ok bool) {
 		return Walker{state: walkBroken}, false
 	}
 	return Walker{text: text, at: at + 1}, true
+}
+
+// Watch counts the members with one of the names, as written, in the objects
+// below the top.
+func (w *Walker) Watch(names []string) { w.watch = names }
+
+// Seen is how many watched members have been passed.
+func (w *Walker) Seen() int { return w.seen }
+
+func (w *Walker) note(name []byte) {
+	for _, watched := range w.watch {
+		if string(name) == watched {
+			w.seen++
+		}
+	}
 }
 
 // Next is the next member: its name with the quotes, as written, and its value.
@@ -75,7 +92,7 @@ func (w *Walker) Next() (name, value Range, ok bool) {
 	}
 	i = skipSpace(b, i+1)
 	value.From = i
-	if i = skipValue(b, i, 1); i < 0 {
+	if i = w.skipValue(i, 1); i < 0 {
 		return w.broken()
 	}
 	value.To = i
@@ -108,7 +125,8 @@ func skipSpace(b []byte, i int) int {
 }
 
 // skipValue gives the offset after the value at i, or -1.
-func skipValue(b []byte, i, depth int) int {
+func (w *Walker) skipValue(i, depth int) int {
+	b := w.text
 	if i >= len(b) || depth > maxDepth {
 		return -1
 	}
@@ -116,9 +134,9 @@ func skipValue(b []byte, i, depth int) int {
 	case '"':
 		return skipString(b, i)
 	case '{':
-		return skipObject(b, i, depth)
+		return w.skipObject(i, depth)
 	case '[':
-		return skipArray(b, i, depth)
+		return w.skipArray(i, depth)
 	case 't':
 		return skipWord(b, i, "true")
 	case 'f':
@@ -129,7 +147,8 @@ func skipValue(b []byte, i, depth int) int {
 	return skipNumber(b, i)
 }
 
-func skipObject(b []byte, i, depth int) int {
+func (w *Walker) skipObject(i, depth int) int {
+	b := w.text
 	i = skipSpace(b, i+1)
 	if i < len(b) && b[i] == '}' {
 		return i + 1
@@ -138,13 +157,17 @@ func skipObject(b []byte, i, depth int) int {
 		if i >= len(b) || b[i] != '"' {
 			return -1
 		}
+		from := i
 		if i = skipString(b, i); i < 0 {
 			return -1
+		}
+		if len(w.watch) > 0 {
+			w.note(b[from:i])
 		}
 		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 			return -1
 		}
-		if i = skipValue(b, skipSpace(b, i+1), depth+1); i < 0 {
+		if i = w.skipValue(skipSpace(b, i+1), depth+1); i < 0 {
 			return -1
 		}
 		if i = skipSpace(b, i); i >= len(b) {
@@ -161,13 +184,14 @@ func skipObject(b []byte, i, depth int) int {
 	}
 }
 
-func skipArray(b []byte, i, depth int) int {
+func (w *Walker) skipArray(i, depth int) int {
+	b := w.text
 	i = skipSpace(b, i+1)
 	if i < len(b) && b[i] == ']' {
 		return i + 1
 	}
 	for {
-		if i = skipValue(b, i, depth+1); i < 0 {
+		if i = w.skipValue(i, depth+1); i < 0 {
 			return -1
 		}
 		if i = skipSpace(b, i); i >= len(b) {

@@ -2,6 +2,8 @@ package openai
 
 import (
 	"bytes"
+	"iter"
+	"strconv"
 
 	"halley/internal/jsonx"
 	"halley/internal/usage"
@@ -57,74 +59,136 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 }
 
 func groqUsage(value []byte) (usage.Tokens, bool) {
-	var x struct {
-		Usage jsonx.Value `json:"usage"`
+	for name, v := range members(value) {
+		if string(name) == `"usage"` {
+			return parseUsage(v)
+		}
 	}
-	if jsonx.Unmarshal(value, &x) != nil {
-		return usage.Tokens{}, false
-	}
-	return parseUsage(x.Usage)
+	return usage.Tokens{}, false
 }
 
 // usageWire is "usage" as the dialect's servers write it. Counts may be null,
 // and some servers write them as floats.
 type usageWire struct {
-	Prompt        *float64 `json:"prompt_tokens"`
-	Completion    *float64 `json:"completion_tokens"`
-	Total         *float64 `json:"total_tokens"`
-	CacheHit      *float64 `json:"prompt_cache_hit_tokens"` // DeepSeek
-	PromptDetails *struct {
-		Cached     *float64 `json:"cached_tokens"`
-		CacheWrite *float64 `json:"cache_write_tokens"` // OpenRouter
-		Audio      *float64 `json:"audio_tokens"`
-		Image      *float64 `json:"image_tokens"`
-	} `json:"prompt_tokens_details"`
-	CompletionDetails *struct {
-		Reasoning *float64 `json:"reasoning_tokens"`
-		Audio     *float64 `json:"audio_tokens"`
-		Image     *float64 `json:"image_tokens"`
-	} `json:"completion_tokens_details"`
-	Reasoning *float64 `json:"reasoning_tokens"` // some servers put it here
+	prompt, completion, total, reasoning count
+	cacheHit                             count // DeepSeek: prompt_cache_hit_tokens
+	cached, cacheWrite, audioIn, imageIn count // prompt_tokens_details
+	reasoningIn, audioOut, imageOut      count // completion_tokens_details
+}
+
+// count is a number of tokens that may be absent.
+type count struct {
+	tokens int64
+	given  bool
 }
 
 // parseUsage brings a usage object into Halley's terms; ok is false when it
 // says nothing.
 func parseUsage(value []byte) (usage.Tokens, bool) {
-	if len(value) == 0 || value[0] != '{' {
+	w, ok := readUsage(value)
+	if !ok || (!w.prompt.given && !w.completion.given && !w.total.given) {
 		return usage.Tokens{}, false
 	}
-	var w usageWire
-	if jsonx.Unmarshal(value, &w) != nil {
-		return usage.Tokens{}, false
+	t := usage.Tokens{
+		Prompt: w.prompt.tokens, CachedRead: max(w.cacheHit.tokens, w.cached.tokens), CacheWrite5m: w.cacheWrite.tokens,
+		AudioIn: w.audioIn.tokens, ImageIn: w.imageIn.tokens,
+		Completion: w.completion.tokens, Reasoning: max(w.reasoning.tokens, w.reasoningIn.tokens),
+		AudioOut: w.audioOut.tokens, ImageOut: w.imageOut.tokens,
 	}
-	if w.Prompt == nil && w.Completion == nil && w.Total == nil {
-		return usage.Tokens{}, false
-	}
-	t := usage.Tokens{Prompt: count(w.Prompt), Completion: count(w.Completion), Reasoning: count(w.Reasoning)}
-	t.CachedRead = count(w.CacheHit)
-	if d := w.PromptDetails; d != nil {
-		t.CachedRead = max(t.CachedRead, count(d.Cached))
-		t.CacheWrite5m, t.AudioIn, t.ImageIn = count(d.CacheWrite), count(d.Audio), count(d.Image)
-	}
-	if d := w.CompletionDetails; d != nil {
-		t.Reasoning = max(t.Reasoning, count(d.Reasoning))
-		t.AudioOut, t.ImageOut = count(d.Audio), count(d.Image)
-	}
-	if total := count(w.Total); total > 0 {
-		switch {
-		case w.Prompt == nil && w.Completion == nil:
-			t.Prompt = total
-		case total == t.Prompt+t.Completion+t.Reasoning && t.Reasoning > 0:
-			// xAI counts reasoning beside completion_tokens, not in it.
-			t.Completion += t.Reasoning
-		}
+	switch {
+	case w.total.tokens == 0:
+	case !w.prompt.given && !w.completion.given:
+		t.Prompt = w.total.tokens
+	case t.Reasoning > 0 && w.total.tokens == t.Prompt+t.Completion+t.Reasoning:
+		// xAI counts reasoning beside completion_tokens, not in it.
+		t.Completion += t.Reasoning
 	}
 	return t, true
 }
 
-func count(v *float64) int64 {
-	if v == nil || !(*v > 0) || *v > 1<<50 {
-		return 0
+func readUsage(value []byte) (w usageWire, ok bool) {
+	for name, v := range members(value) {
+		to, known := (*count)(nil), true
+		switch string(name) {
+		case `"prompt_tokens"`:
+			to = &w.prompt
+		case `"completion_tokens"`:
+			to = &w.completion
+		case `"total_tokens"`:
+			to = &w.total
+		case `"reasoning_tokens"`: // some servers put it here
+			to = &w.reasoning
+		case `"prompt_cache_hit_tokens"`:
+			to = &w.cacheHit
+		case `"prompt_tokens_details"`:
+			known = readDetails(v, detailNames{{`"cached_tokens"`, &w.cached}, {`"cache_write_tokens"`, &w.cacheWrite}, {`"audio_tokens"`, &w.audioIn}, {`"image_tokens"`, &w.imageIn}})
+		case `"completion_tokens_details"`:
+			known = readDetails(v, detailNames{{`"reasoning_tokens"`, &w.reasoningIn}, {`"audio_tokens"`, &w.audioOut}, {`"image_tokens"`, &w.imageOut}})
+		}
+		if to != nil {
+			known = to.read(v)
+		}
+		if !known {
+			return w, false
+		}
+		ok = true
 	}
-	return int64(*v)
+	return w, ok
+}
+
+// detailNames says where each detail goes.
+type detailNames [4]struct {
+	name string
+	to   *count
+}
+
+func readDetails(value []byte, into detailNames) bool {
+	for name, v := range members(value) {
+		for _, d := range into {
+			if d.to != nil && string(name) == d.name && !d.to.read(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// read takes a JSON number, or null for nothing; a negative or absurd number is
+// nothing. false means that the value is neither.
+func (c *count) read(value []byte) bool {
+	if len(value) == 0 || value[0] == 'n' {
+		return true
+	}
+	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return false
+	}
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		f, ferr := strconv.ParseFloat(string(value), 64)
+		if ferr != nil || f > 1<<50 {
+			return true
+		}
+		n = int64(f)
+	}
+	if n >= 0 && n <= 1<<50 {
+		*c = count{tokens: n, given: true}
+	}
+	return true
+}
+
+// members ranges over the names, as written, and values of a JSON object; over
+// nothing for any other value.
+func members(value []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, v []byte) bool) {
+		w, ok := jsonx.Walk(value)
+		if !ok {
+			return
+		}
+		for {
+			name, at, more := w.Next()
+			if !more || !yield(value[name.From:name.To], value[at.From:at.To]) {
+				return
+			}
+		}
+	}
 }

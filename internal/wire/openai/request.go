@@ -60,6 +60,9 @@ func (h *Head) Cap() int64 {
 // match names without regard to case and would take the other one.
 var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "service_tier"} //nolint:gochecknoglobals // a constant table
 
+// mediaNames are the members that carry a picture, a sound or a file.
+var mediaNames = [...]string{`"image_url"`, `"input_audio"`, `"file"`} //nolint:gochecknoglobals // a constant table
+
 // ScanRequest reads the head of a chat, completion or embeddings request
 // without decoding the rest, which is checked for being JSON. What is wrong is a
 // fault of kind Malformed with the code invalid_request and the member.
@@ -69,6 +72,7 @@ func ScanRequest(body []byte) (Head, error) {
 	if !ok {
 		return h, invalid("", "The body must be a JSON object in UTF-8.")
 	}
+	members.Watch(mediaNames[:])
 	var seen uint
 	for {
 		at, valueAt, more := members.Next()
@@ -101,7 +105,7 @@ func ScanRequest(body []byte) (Head, error) {
 	if !h.ModelAt.Present() {
 		return h, invalid("model", "model is required.")
 	}
-	h.Media = bytes.Count(body, []byte(`"image_url"`)) + bytes.Count(body, []byte(`"input_audio"`)) + bytes.Count(body, []byte(`"file"`))
+	h.Media = members.Seen()
 	return h, nil
 }
 
