@@ -36,10 +36,11 @@ func (s *Server) OpenAPI() *huma.OpenAPI {
 		Paths: map[string]*huma.PathItem{},
 	}
 	for _, rt := range s.routes {
-		item := doc.Paths[rt.path]
+		name := strings.ReplaceAll(rt.path, "...}", "}")
+		item := doc.Paths[name]
 		if item == nil {
 			item = &huma.PathItem{}
-			doc.Paths[rt.path] = item
+			doc.Paths[name] = item
 		}
 		op := operation(rt, registry)
 		switch rt.method {
@@ -58,7 +59,7 @@ func (s *Server) OpenAPI() *huma.OpenAPI {
 	return doc
 }
 
-var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+var pathParam = regexp.MustCompile(`\{(\w+)(?:\.\.\.)?\}`)
 
 func operation(rt route, registry huma.Registry) *huma.Operation {
 	op := &huma.Operation{

@@ -22,6 +22,9 @@ type route struct {
 // patterns are the ServeMux patterns of the route.
 func (rt route) patterns() []string {
 	base := strings.TrimSuffix(rt.path, "/")
+	if strings.HasSuffix(base, "...}") { // takes whatever follows, slashes included
+		return []string{rt.method + " " + base}
+	}
 	return []string{rt.method + " " + base, rt.method + " " + base + "/{$}"}
 }
 
@@ -32,5 +35,10 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func (s *Server) table() []route {
 	return slices.Concat(
 		s.openAPIRoutes(),
+		s.statusRoutes(),
+		s.channelRoutes(),
+		s.groupRoutes(),
+		s.priceRoutes(),
+		s.modelRoutes(),
 	)
 }

@@ -1,6 +1,24 @@
 package adminapi
 
+import (
+	"halley/internal/audit"
+	"halley/internal/channel"
+	"halley/internal/gateway"
+	"halley/internal/group"
+	"halley/internal/option"
+	"halley/internal/price"
+)
+
 // Services are the domains the API speaks for; each resource's file says which
 // it uses.
 type Services struct {
+	Audit         *audit.Service
+	Channels      *channel.Service
+	ChannelTester ChannelTester
+	Groups        *group.Service
+	Options       *option.Service
+	Prices        *price.Service
+	// Snapshot is the configuration that model requests follow now.
+	Snapshot func() *gateway.Snapshot
+	Status   Status
 }

@@ -149,7 +149,7 @@ func (s *Service) Update(ctx context.Context, id int64, change Change, ifVersion
 			return nil, fmt.Errorf("read the channel: %w", err)
 		}
 		if ifVersion != nil && *ifVersion != old.Version {
-			return nil, fault.New(fault.PreconditionFailed, "version_mismatch", "The channel is at version %d by now.", old.Version)
+			return nil, fault.New(fault.PreconditionFailed, "version_conflict", "The channel is at version %d by now.", old.Version)
 		}
 		if old.Credentials, err = open(old.Credentials, s.deps.Sealer); err != nil {
 			if change.Keys == nil {

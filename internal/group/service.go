@@ -135,7 +135,7 @@ func (s *Service) Update(ctx context.Context, name string, change Change, ifVers
 			return nil, fmt.Errorf("read the group: %w", err)
 		}
 		if ifVersion != nil && *ifVersion != old.Version {
-			return nil, fault.New(fault.PreconditionFailed, "version_mismatch", "The group is at version %d by now.", old.Version)
+			return nil, fault.New(fault.PreconditionFailed, "version_conflict", "The group is at version %d by now.", old.Version)
 		}
 		g, err := change.apply(*old)
 		if err != nil {

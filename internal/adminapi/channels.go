@@ -1,0 +1,374 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"halley/internal/channel"
+	"halley/internal/fault"
+	"halley/internal/gateway"
+	"halley/internal/jsonx"
+)
+
+// ChannelTester sends a real request through a channel and says how it went.
+type ChannelTester interface {
+	TestChannel(ctx context.Context, ch *channel.Channel, model string, stream bool) (gateway.ChannelTest, error)
+}
+
+func (s *Server) channelRoutes() []route {
+	body, data := typeOf[channelBody](), typeOf[channelView]()
+	return []route{
+		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel", in: body, out: data},
+		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first", out: typeOf[pageOf[channelView]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
+		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel", out: data},
+		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data},
+		{method: http.MethodDelete, path: "/api/channel/{id}", access: adminOnly, handle: s.deleteChannel, summary: "Delete a channel"},
+		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), out: typeOf[channelTestView]()},
+	}
+}
+
+// channelBody creates or changes a channel. Keys are written, never read back;
+// sending what was read, the last 4 characters, keeps the key.
+type channelBody struct {
+	Name         jsonx.Opt[string]            `json:"name"`
+	Kind         jsonx.Opt[string]            `json:"kind"`
+	BaseURL      jsonx.Opt[string]            `json:"base_url"`
+	Keys         jsonx.Opt[[]string]          `json:"keys"`
+	Models       jsonx.Opt[[]string]          `json:"models"`
+	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping"`
+	Groups       jsonx.Opt[[]string]          `json:"groups"`
+	Priority     jsonx.Opt[int64]             `json:"priority"`
+	Weight       jsonx.Opt[int64]             `json:"weight"`
+	Status       jsonx.Opt[int64]             `json:"status"`
+	Tag          jsonx.Opt[string]            `json:"tag"`
+	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
+	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect"`
+}
+
+// timeoutsBody is merged member by member; null and 0 are the default.
+type timeoutsBody struct {
+	Connect   jsonx.Opt[int64] `json:"connect_ms"`
+	FirstByte jsonx.Opt[int64] `json:"first_byte_ms"`
+	Idle      jsonx.Opt[int64] `json:"idle_ms"`
+	Total     jsonx.Opt[int64] `json:"total_ms"`
+}
+
+// channelView is a channel as it is shown; keys are their last 4 characters.
+type channelView struct {
+	ID           int64             `json:"id"`
+	Name         string            `json:"name"`
+	Kind         string            `json:"kind"`
+	BaseURL      string            `json:"base_url"`
+	Keys         []string          `json:"keys"`
+	Models       []string          `json:"models"`
+	ModelMapping map[string]string `json:"model_mapping"`
+	Groups       []string          `json:"groups"`
+	Priority     int64             `json:"priority"`
+	Weight       int64             `json:"weight"`
+	Status       int64             `json:"status"`
+	Tag          string            `json:"tag"`
+	Timeouts     timeoutsView      `json:"timeouts"`
+	OnDisconnect string            `json:"on_disconnect"`
+	CreatedTime  int64             `json:"created_time"`
+	Version      int64             `json:"version"`
+}
+
+// timeoutsView is in milliseconds; 0 is the default.
+type timeoutsView struct {
+	Connect   int64 `json:"connect_ms"`
+	FirstByte int64 `json:"first_byte_ms"`
+	Idle      int64 `json:"idle_ms"`
+	Total     int64 `json:"total_ms"`
+}
+
+func viewChannel(c *channel.Channel) channelView {
+	v := channelView{
+		ID: c.ID, Name: c.Name, Kind: string(c.Kind), BaseURL: c.BaseURL, Keys: []string{}, Models: c.Models,
+		ModelMapping: c.ModelMapping, Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
+		Timeouts: timeoutsView{
+			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
+			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(),
+		},
+		OnDisconnect: string(c.OnDisconnect), CreatedTime: c.Created.Unix(), Version: c.Version,
+	}
+	for _, credential := range c.Credentials {
+		v.Keys = append(v.Keys, credential.Last4)
+	}
+	return v
+}
+
+// change is the body as the domain takes it.
+func (b *channelBody) change() (channel.Change, error) {
+	t := b.Timeouts.Value
+	err := firstError(
+		notNull("name", b.Name), notNull("kind", b.Kind), notNull("base_url", b.BaseURL), notNull("keys", b.Keys),
+		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
+		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
+		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
+	)
+	return channel.Change{
+		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
+		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
+		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
+		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total),
+	}, err
+}
+
+// as converts a string member to the domain's kind of string.
+func as[T ~string](o jsonx.Opt[string]) *T {
+	if v := o.Ptr(); v != nil {
+		return new(T(*v))
+	}
+	return nil
+}
+
+func channelStatus(o jsonx.Opt[int64]) *channel.Status {
+	if v := o.Ptr(); v != nil {
+		return new(channel.Status(*v))
+	}
+	return nil
+}
+
+// orZero is the member's value, 0 when it is null, nil when it is absent.
+func orZero(o jsonx.Opt[int64]) *int64 {
+	if o.Set && o.Null {
+		return new(int64(0))
+	}
+	return o.Ptr()
+}
+
+func (s *Server) createChannel(c *call) (any, error) {
+	change, err := channelChange(c)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.Channels.Create(c.ctx, change)
+	if err != nil {
+		return nil, err
+	}
+	s.trail(c, "channel.create", channelTarget(made.ID), made.Name)
+	c.setVersion(made.Version)
+	return viewChannel(made), nil
+}
+
+func (s *Server) updateChannel(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	ifVersion, err := c.ifMatch()
+	if err != nil {
+		return nil, err
+	}
+	change, err := channelChange(c)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := s.Channels.Update(c.ctx, id, change, ifVersion)
+	if err != nil {
+		return nil, err
+	}
+	s.trail(c, "channel.update", channelTarget(id), changedFields(change))
+	c.setVersion(changed.Version)
+	return viewChannel(changed), nil
+}
+
+func (s *Server) getChannel(c *call) (any, error) {
+	found, err := s.channelOf(c)
+	if err != nil {
+		return nil, err
+	}
+	c.setVersion(found.Version)
+	return viewChannel(found), nil
+}
+
+func (s *Server) deleteChannel(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Channels.Delete(c.ctx, id); err != nil {
+		return nil, err
+	}
+	s.trail(c, "channel.delete", channelTarget(id), "")
+	return noData{}, nil
+}
+
+// listChannels filters and pages what is in memory: there are hundreds of
+// channels at the most.
+func (s *Server) listChannels(c *call) (any, error) {
+	p, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := channelFilter(c)
+	if err != nil {
+		return nil, err
+	}
+	all := s.Channels.All()
+	var matching []*channel.Channel
+	for i := len(all) - 1; i >= 0; i-- {
+		if wanted(all[i]) {
+			matching = append(matching, all[i])
+		}
+	}
+	return pageOfSlice(p, matching, viewChannel), nil
+}
+
+// pageOfSlice is one page of a list that is in memory.
+func pageOfSlice[T, V any](p page, all []T, view func(T) V) pageOf[V] {
+	total := int64(len(all))
+	from := min(p.Offset(), total)
+	var items []V
+	for _, one := range all[from:min(from+p.Size, total)] {
+		items = append(items, view(one))
+	}
+	return newPage(p, total, items)
+}
+
+func channelFilter(c *call) (func(*channel.Channel) bool, error) {
+	status, err := c.queryInt("status", 0)
+	if err != nil {
+		return nil, err
+	}
+	keyword := strings.ToLower(strings.TrimSpace(c.query.Get("keyword")))
+	group, kind, tag := c.query.Get("group"), c.query.Get("kind"), c.query.Get("tag")
+	return func(ch *channel.Channel) bool {
+		return (status == 0 || int64(ch.Status) == status) &&
+			(group == "" || contains(ch.Groups, group)) &&
+			(kind == "" || string(ch.Kind) == kind) &&
+			(tag == "" || ch.Tag == tag) &&
+			(keyword == "" || mentions(ch, keyword))
+	}, nil
+}
+
+func contains(list []string, wanted string) bool {
+	for _, one := range list {
+		if one == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// mentions reports whether the name, tag, address or a model has the text.
+func mentions(ch *channel.Channel, keyword string) bool {
+	for _, text := range append([]string{ch.Name, ch.Tag, ch.BaseURL}, ch.Models...) {
+		if strings.Contains(strings.ToLower(text), keyword) {
+			return true
+		}
+	}
+	return false
+}
+
+type channelTestBody struct {
+	Model  jsonx.Opt[string] `json:"model"`
+	Stream jsonx.Opt[bool]   `json:"stream"`
+}
+
+type channelTestView struct {
+	OK          bool   `json:"ok"`
+	Status      int    `json:"status"` // of the upstream, 0 when it gave none
+	LatencyMS   int64  `json:"latency_ms"`
+	FirstByteMS int64  `json:"first_byte_ms"`
+	Message     string `json:"message"`
+}
+
+func (s *Server) testChannel(c *call) (any, error) {
+	found, err := s.channelOf(c)
+	if err != nil {
+		return nil, err
+	}
+	var body channelTestBody
+	if len(c.body) > 0 {
+		if body, err = decode[channelTestBody](c); err != nil {
+			return nil, err
+		}
+	}
+	if err := firstError(notNull("model", body.Model), notNull("stream", body.Stream)); err != nil {
+		return nil, err
+	}
+	model := strings.TrimSpace(body.Model.Value)
+	if model == "" {
+		if model = firstExact(found.Models); model == "" {
+			return nil, fault.New(fault.Invalid, "model_required", "model must be given: the channel lists only patterns.").Field("model")
+		}
+	}
+	result, err := s.ChannelTester.TestChannel(c.ctx, found, model, body.Stream.Value)
+	if err != nil {
+		return nil, err
+	}
+	return channelTestView{
+		OK: result.OK, Status: result.Status, LatencyMS: roundMS(result.Latency), FirstByteMS: roundMS(result.FirstByte),
+		Message: withoutKeys(result.Message, found),
+	}, nil
+}
+
+func (s *Server) channelOf(c *call) (*channel.Channel, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	found, ok := s.Channels.Get(id)
+	if !ok {
+		return nil, channel.NotFound(id)
+	}
+	return found, nil
+}
+
+func channelChange(c *call) (channel.Change, error) {
+	body, err := decode[channelBody](c)
+	if err != nil {
+		return channel.Change{}, err
+	}
+	return body.change()
+}
+
+// firstExact is the first model that is a name and no pattern.
+func firstExact(models []string) string {
+	for _, model := range models {
+		if !strings.Contains(model, "*") {
+			return model
+		}
+	}
+	return ""
+}
+
+// withoutKeys takes the upstream keys out of what an upstream said: some repeat
+// what they were sent.
+func withoutKeys(message string, ch *channel.Channel) string {
+	for _, credential := range ch.Credentials {
+		if credential.Value != "" {
+			message = strings.ReplaceAll(message, credential.Value, "…"+credential.Last4)
+		}
+	}
+	return message
+}
+
+// changedFields names what a change sets, for the audit trail.
+func changedFields(change channel.Change) string {
+	var names []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"name", change.Name != nil}, {"kind", change.Kind != nil}, {"base_url", change.BaseURL != nil}, {"keys", change.Keys != nil},
+		{"models", change.Models != nil}, {"model_mapping", change.ModelMapping != nil}, {"groups", change.Groups != nil},
+		{"priority", change.Priority != nil}, {"weight", change.Weight != nil}, {"status", change.Status != nil}, {"tag", change.Tag != nil},
+		{"timeouts", change.ConnectMS != nil || change.FirstByteMS != nil || change.IdleMS != nil || change.TotalMS != nil},
+		{"on_disconnect", change.OnDisconnect != nil},
+	} {
+		if f.set {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func channelTarget(id int64) string { return "channel " + strconv.FormatInt(id, 10) }
+
+// roundMS is a duration in whole milliseconds, up, so that 0 means none.
+func roundMS(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
