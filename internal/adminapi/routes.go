@@ -35,6 +35,11 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func (s *Server) table() []route {
 	return slices.Concat(
 		s.openAPIRoutes(),
+		s.selfRoutes(),
+		s.accessTokenRoutes(),
+		s.userRoutes(),
+		s.optionRoutes(),
+		s.auditRoutes(),
 		s.statusRoutes(),
 		s.channelRoutes(),
 		s.groupRoutes(),

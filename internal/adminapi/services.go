@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"halley/internal/account"
 	"halley/internal/audit"
 	"halley/internal/channel"
 	"halley/internal/gateway"
@@ -12,6 +13,7 @@ import (
 // Services are the domains the API speaks for; each resource's file says which
 // it uses.
 type Services struct {
+	Accounts      *account.Service
 	Audit         *audit.Service
 	Channels      *channel.Service
 	ChannelTester ChannelTester

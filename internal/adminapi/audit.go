@@ -1,0 +1,71 @@
+package adminapi
+
+import (
+	"net/http"
+	"time"
+
+	"halley/internal/audit"
+	"halley/internal/fault"
+)
+
+type auditView struct {
+	ID     int64  `json:"id"`
+	Time   int64  `json:"time"`
+	Actor  int64  `json:"actor"`
+	Action string `json:"action"`
+	Target string `json:"target"`
+	Detail string `json:"detail"`
+	IP     string `json:"ip"`
+}
+
+func (s *Server) auditRoutes() []route {
+	return []route{{
+		method: http.MethodGet, path: "/api/audit/", access: adminOnly, handle: s.listAudit, summary: "Who changed what",
+		out: typeOf[pageOf[auditView]](), query: []string{"actor", "action", "target", "from", "to", "p", "page_size"},
+	}}
+}
+
+func (s *Server) listAudit(c *call) (any, error) {
+	p, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	filter := audit.Filter{Action: c.query.Get("action"), Target: c.query.Get("target"), Offset: p.Offset(), Limit: p.Size}
+	if c.query.Get("actor") != "" {
+		actor, err := c.queryInt("actor", 0)
+		if err != nil {
+			return nil, err
+		}
+		filter.Actor = &actor
+	}
+	if filter.From, err = c.queryInstant("from"); err != nil {
+		return nil, err
+	}
+	if filter.To, err = c.queryInstant("to"); err != nil {
+		return nil, err
+	}
+	records, total, err := s.Audit.List(c.ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]auditView, 0, len(records))
+	for _, r := range records {
+		items = append(items, auditView{ID: r.ID, Time: r.Time.Unix(), Actor: r.Actor, Action: r.Action, Target: r.Target, Detail: r.Detail, IP: r.IP})
+	}
+	return newPage(p, total, items), nil
+}
+
+// queryInstant is a query parameter in Unix seconds; missing is the zero time.
+func (c *call) queryInstant(name string) (time.Time, error) {
+	seconds, err := c.queryInt(name, 0)
+	if err != nil || seconds == 0 {
+		return time.Time{}, err
+	}
+	if seconds > maxInstant {
+		return time.Time{}, fault.New(fault.Invalid, "invalid_"+name, "%s must be a Unix time in seconds before the year 10000.", name).Field(name)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+// maxInstant is the last second of the year 9999.
+const maxInstant = 253402300799

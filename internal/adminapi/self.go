@@ -1,0 +1,163 @@
+package adminapi
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/fault"
+	"halley/internal/jsonx"
+)
+
+type loginBody struct {
+	Username jsonx.Opt[string] `json:"username"`
+	Password jsonx.Opt[string] `json:"password"`
+	TOTP     jsonx.Opt[string] `json:"totp"`
+}
+
+type selfPatchBody struct {
+	DisplayName jsonx.Opt[string] `json:"display_name"`
+	Email       jsonx.Opt[string] `json:"email"`
+	Password    jsonx.Opt[string] `json:"password"`
+	OldPassword jsonx.Opt[string] `json:"old_password"`
+	TimeZone    jsonx.Opt[string] `json:"time_zone"`
+	Language    jsonx.Opt[string] `json:"language"`
+}
+
+func (s *Server) selfRoutes() []route {
+	return []route{
+		{
+			method: http.MethodPost, path: "/api/user/login", access: public, handle: s.login, summary: "Sign in: sets the session cookie",
+			in: typeOf[loginBody](), out: typeOf[userView](),
+		},
+		{
+			method: http.MethodPost, path: "/api/user/logout", access: anyUser, handle: s.logout, summary: "End the session", readScope: true,
+		},
+		{
+			method: http.MethodGet, path: "/api/user/self", access: anyUser, handle: s.getSelf, summary: "Who is signed in",
+			out: typeOf[userView](),
+		},
+		{
+			method: http.MethodPatch, path: "/api/user/self", access: anyUser, handle: s.patchSelf, summary: "Change one's own record",
+			in: typeOf[selfPatchBody](), out: typeOf[userView](),
+		},
+	}
+}
+
+func (s *Server) login(c *call) (any, error) {
+	// Signing somebody in from a foreign page is an attack of its own.
+	if err := s.origin.Check(c.request); err != nil {
+		return nil, fault.Wrap(err, fault.Forbidden, "cross_origin", "Sign in from the console's own origin.")
+	}
+	body, err := decode[loginBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(notNull("username", body.Username), notNull("password", body.Password)); err != nil {
+		return nil, err
+	}
+	opened, err := s.Accounts.Login(c.ctx, body.Username.Value, body.Password.Value, c.origin())
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Accounts.Get(c.ctx, opened.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	c.setSession(opened)
+	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
+	s.trail(c, "user.login", userTarget(a.ID), "")
+	return viewUser(a), nil
+}
+
+func (s *Server) logout(c *call) (any, error) {
+	if err := s.Accounts.Logout(c.ctx, c.who); err != nil {
+		return nil, err
+	}
+	for _, secure := range []bool{true, false} {
+		cookie := sessionCookie("", secure)
+		cookie.MaxAge = -1
+		c.set("Set-Cookie", cookie.String())
+	}
+	return noData{}, nil
+}
+
+func (s *Server) getSelf(c *call) (any, error) {
+	a, err := s.Accounts.Get(c.ctx, c.who.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	return viewUser(a), nil
+}
+
+func (s *Server) patchSelf(c *call) (any, error) {
+	body, err := decode[selfPatchBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(
+		notNull("display_name", body.DisplayName), notNull("email", body.Email), notNull("password", body.Password),
+		notNull("old_password", body.OldPassword), notNull("time_zone", body.TimeZone), notNull("language", body.Language),
+	); err != nil {
+		return nil, err
+	}
+	a, opened, err := s.Accounts.UpdateSelf(c.ctx, c.who, account.SelfPatch{
+		DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(), Password: body.Password.Ptr(), OldPassword: body.OldPassword.Ptr(),
+		TimeZone: body.TimeZone.Ptr(), Language: body.Language.Ptr(),
+	}, c.origin())
+	if a != nil {
+		s.trail(c, "user.update", userTarget(a.ID), detail(body.changes()))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if opened != nil {
+		c.setSession(opened)
+	}
+	return viewUser(a), nil
+}
+
+// changes are the members that were sent, for the audit trail. Of a password
+// only the fact is told.
+func (b selfPatchBody) changes() map[string]any {
+	changes := map[string]any{}
+	note(changes, "display_name", b.DisplayName)
+	note(changes, "email", b.Email)
+	note(changes, "time_zone", b.TimeZone)
+	note(changes, "language", b.Language)
+	if b.Password.Set {
+		changes["password"] = "changed"
+	}
+	return changes
+}
+
+// origin is where the call came from.
+func (c *call) origin() account.Origin {
+	return account.Origin{IP: c.ip, UserAgent: c.request.UserAgent()}
+}
+
+// setSession puts the session cookie on the answer.
+func (c *call) setSession(opened *account.Login) {
+	cookie := sessionCookie(opened.Value, c.secure())
+	cookie.MaxAge = max(1, int(time.Until(opened.Ends).Seconds()))
+	c.set("Set-Cookie", cookie.String())
+}
+
+// secure reports whether the caller came over HTTPS, as far as that can be
+// told: here, at a proxy that says so, or by the page's own origin. Who lies
+// about it only changes their own cookie.
+func (c *call) secure() bool {
+	r := c.request
+	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.HasPrefix(r.Header.Get("Origin"), "https://")
+}
+
+// sessionCookie is the cookie as browsers take it: on plain HTTP they refuse
+// Secure ones, and with them the __Host- prefix.
+func sessionCookie(value string, secure bool) *http.Cookie {
+	cookie := &http.Cookie{Name: PlainCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if secure {
+		cookie.Name, cookie.Secure = SecureCookie, true
+	}
+	return cookie
+}

@@ -1,0 +1,270 @@
+package adminapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/jsonx"
+)
+
+// userView is a user as the contract shows one, followed by Halley's own
+// three.
+type userView struct {
+	ID             int64  `json:"id"`
+	Username       string `json:"username"`
+	DisplayName    string `json:"display_name"`
+	Email          string `json:"email"`
+	Role           string `json:"role"`
+	Status         int    `json:"status"`
+	Group          string `json:"group"`
+	Quota          int64  `json:"quota"`
+	UnlimitedQuota bool   `json:"unlimited_quota"`
+	UsedQuota      int64  `json:"used_quota"`
+	RequestCount   int64  `json:"request_count"`
+	CreatedTime    int64  `json:"created_time"`
+
+	TimeZone           string `json:"time_zone"`
+	Language           string `json:"language"`
+	MustChangePassword bool   `json:"must_change_password"`
+}
+
+func viewUser(a *account.Account) userView {
+	remaining, used, _ := a.Balance.Units()
+	return userView{
+		ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, Email: a.Email, Role: string(a.Role), Status: int(a.Status), Group: a.Group,
+		Quota: remaining, UnlimitedQuota: a.Balance.Unlimited, UsedQuota: used, RequestCount: a.RequestCount, CreatedTime: a.Created.Unix(),
+		TimeZone: a.TimeZone, Language: a.Language, MustChangePassword: a.MustChange,
+	}
+}
+
+type newUserBody struct {
+	Username       jsonx.Opt[string] `json:"username"`
+	Password       jsonx.Opt[string] `json:"password"`
+	DisplayName    jsonx.Opt[string] `json:"display_name"`
+	Email          jsonx.Opt[string] `json:"email"`
+	Role           jsonx.Opt[string] `json:"role"`
+	Group          jsonx.Opt[string] `json:"group"`
+	Quota          jsonx.Opt[int64]  `json:"quota"`
+	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
+}
+
+type userPatchBody struct {
+	Status         jsonx.Opt[int64]  `json:"status"`
+	Role           jsonx.Opt[string] `json:"role"`
+	Group          jsonx.Opt[string] `json:"group"`
+	DisplayName    jsonx.Opt[string] `json:"display_name"`
+	Email          jsonx.Opt[string] `json:"email"`
+	Password       jsonx.Opt[string] `json:"password"`
+	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
+}
+
+// userQuotaBody has one of the two.
+type userQuotaBody struct {
+	Add jsonx.Opt[int64] `json:"add"`
+	Set jsonx.Opt[int64] `json:"set"`
+}
+
+func (s *Server) userRoutes() []route {
+	return []route{
+		{
+			method: http.MethodPost, path: "/api/user/", access: adminOnly, handle: s.createUser, summary: "Make a user",
+			in: typeOf[newUserBody](), out: typeOf[userView](),
+		},
+		{
+			method: http.MethodGet, path: "/api/user/", access: adminOnly, handle: s.listUsers, summary: "Users, newest first",
+			out: typeOf[pageOf[userView]](), query: []string{"keyword", "p", "page_size"},
+		},
+		{
+			method: http.MethodGet, path: "/api/user/{id}", access: adminOnly, handle: s.getUser, summary: "One user",
+			out: typeOf[userView](),
+		},
+		{
+			method: http.MethodPatch, path: "/api/user/{id}", access: adminOnly, handle: s.patchUser, summary: "Change a user",
+			in: typeOf[userPatchBody](), out: typeOf[userView](),
+		},
+		{
+			method: http.MethodDelete, path: "/api/user/{id}", access: adminOnly, handle: s.deleteUser, summary: "Delete a user with their keys, tokens and sessions",
+		},
+		{
+			method: http.MethodPost, path: "/api/user/{id}/quota", access: adminOnly, handle: s.changeUserQuota, summary: "Add to or set a user's balance",
+			in: typeOf[userQuotaBody](), out: typeOf[userView](),
+		},
+	}
+}
+
+func (s *Server) createUser(c *call) (any, error) {
+	body, err := decode[newUserBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(
+		notNull("username", body.Username), notNull("password", body.Password), notNull("display_name", body.DisplayName), notNull("email", body.Email),
+		notNull("role", body.Role), notNull("group", body.Group), notNull("quota", body.Quota), notNull("unlimited_quota", body.UnlimitedQuota),
+		notBlank("role", body.Role), notBlank("group", body.Group),
+	); err != nil {
+		return nil, err
+	}
+	a, err := s.Accounts.Create(c.ctx, c.who, account.NewUser{
+		Username: body.Username.Value, Password: body.Password.Value, DisplayName: body.DisplayName.Value, Email: body.Email.Value,
+		Role: account.Role(body.Role.Value), Group: body.Group.Value, Quota: body.Quota.Ptr(), Unlimited: body.UnlimitedQuota.Value,
+	})
+	if err != nil {
+		return nil, err
+	}
+	view := viewUser(a)
+	s.trail(c, "user.create", userTarget(a.ID), detail(map[string]any{
+		"username": view.Username, "role": view.Role, "group": view.Group, "quota": view.Quota, "unlimited_quota": view.UnlimitedQuota,
+	}))
+	return view, nil
+}
+
+func (s *Server) listUsers(c *call) (any, error) {
+	p, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	accounts, total, err := s.Accounts.List(c.ctx, account.Filter{Keyword: c.query.Get("keyword"), Offset: p.Offset(), Limit: p.Size})
+	if err != nil {
+		return nil, err
+	}
+	items := make([]userView, 0, len(accounts))
+	for _, a := range accounts {
+		items = append(items, viewUser(a))
+	}
+	return newPage(p, total, items), nil
+}
+
+func (s *Server) getUser(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.Accounts.Get(c.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return viewUser(a), nil
+}
+
+func (s *Server) patchUser(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	body, err := decode[userPatchBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(
+		notNull("status", body.Status), notNull("role", body.Role), notNull("group", body.Group), notNull("display_name", body.DisplayName),
+		notNull("email", body.Email), notNull("password", body.Password), notNull("unlimited_quota", body.UnlimitedQuota),
+	); err != nil {
+		return nil, err
+	}
+	patch := account.Patch{
+		Group: body.Group.Ptr(), DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(),
+		Password: body.Password.Ptr(), Unlimited: body.UnlimitedQuota.Ptr(),
+	}
+	if body.Status.Set {
+		patch.Status = new(account.Status(body.Status.Value))
+	}
+	if body.Role.Set {
+		patch.Role = new(account.Role(body.Role.Value))
+	}
+	a, err := s.Accounts.Update(c.ctx, c.who, id, patch)
+	if err != nil {
+		return nil, err
+	}
+	s.trail(c, "user.update", userTarget(id), detail(body.changes()))
+	return viewUser(a), nil
+}
+
+// changes are the members that were sent, for the audit trail. Of a password
+// only the fact is told.
+func (b userPatchBody) changes() map[string]any {
+	changes := map[string]any{}
+	note(changes, "status", b.Status)
+	note(changes, "role", b.Role)
+	note(changes, "group", b.Group)
+	note(changes, "display_name", b.DisplayName)
+	note(changes, "email", b.Email)
+	note(changes, "unlimited_quota", b.UnlimitedQuota)
+	if b.Password.Set {
+		changes["password"] = "changed"
+	}
+	return changes
+}
+
+func (s *Server) deleteUser(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Accounts.Delete(c.ctx, c.who, id); err != nil {
+		return nil, err
+	}
+	s.trail(c, "user.delete", userTarget(id), "")
+	return noData{}, nil
+}
+
+func (s *Server) changeUserQuota(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	body, err := decode[userQuotaBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(notNull("add", body.Add), notNull("set", body.Set)); err != nil {
+		return nil, err
+	}
+	var a *account.Account
+	switch {
+	case body.Add.Set == body.Set.Set:
+		return nil, fault.New(fault.Invalid, "invalid_quota_change", "Give either add or set, in quota units.")
+	case body.Add.Set:
+		a, err = s.Accounts.ChangeBalance(c.ctx, c.who, id, budget.AddRemaining(body.Add.Value))
+	default:
+		a, err = s.Accounts.ChangeBalance(c.ctx, c.who, id, budget.SetRemaining(body.Set.Value))
+	}
+	if err != nil {
+		return nil, err
+	}
+	view := viewUser(a)
+	changes := map[string]any{"quota": view.Quota}
+	note(changes, "add", body.Add)
+	note(changes, "set", body.Set)
+	s.trail(c, "user.quota", userTarget(id), detail(changes))
+	return view, nil
+}
+
+func userTarget(id int64) string { return "user " + strconv.FormatInt(id, 10) }
+
+// detail writes what is new in a record for the audit trail.
+func detail(changes map[string]any) string {
+	text, err := jsonx.Marshal(changes)
+	if err != nil {
+		return "" // values from a JSON body or of our own can be written
+	}
+	return string(text)
+}
+
+// note adds a member that was sent to an audit entry's changes.
+func note[T any](changes map[string]any, name string, o jsonx.Opt[T]) {
+	if o.Set {
+		changes[name] = o.Value
+	}
+}
+
+// notBlank refuses a member that is there but empty; one that is missing has a
+// default.
+func notBlank(name string, o jsonx.Opt[string]) error {
+	if o.Set && o.Value == "" {
+		return fault.New(fault.Invalid, "invalid_"+name, "%s must not be empty.", name).Field(name)
+	}
+	return nil
+}
