@@ -1,0 +1,283 @@
+package telemetry
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"halley/internal/money"
+)
+
+// Metrics are the process's figures, on a registry of their own. Observing
+// allocates nothing once a combination of labels has been seen, and the labels
+// are bounded: dialects and endpoints are the gateway's own words, and models
+// are those made known by KnowModels; any other is counted as "other".
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests      *prometheus.CounterVec   // dialect, endpoint, code
+	duration      *prometheus.HistogramVec // dialect, endpoint
+	firstByte     *prometheus.HistogramVec // dialect, endpoint
+	modelRequests *prometheus.CounterVec   // model
+	tokens        *prometheus.CounterVec   // model, kind
+	cost          *prometheus.CounterVec   // model
+	absorbed      prometheus.Counter
+	unknownKeys   prometheus.Counter
+
+	mu     sync.Mutex // held to change one of the two maps, which are replaced whole
+	routes atomic.Pointer[map[routeName]*routeMetrics]
+	models atomic.Pointer[map[string]*modelMetrics]
+	other  *modelMetrics
+}
+
+// Build is what is running.
+type Build struct {
+	Version  string
+	Revision string
+}
+
+// Request is what is observed of one finished model request.
+type Request struct {
+	Dialect    string
+	Endpoint   string
+	Model      string
+	Status     int
+	Duration   time.Duration
+	FirstByte  time.Duration // 0 when nothing was sent
+	Prompt     int64         // tokens, all input
+	Cached     int64         // of those, read from a cache
+	CacheWrite int64         // of those, written to one
+	Completion int64         // all output
+	Reasoning  int64         // of those
+	Cost       money.Nano
+	Absorbed   money.Nano
+}
+
+// UsageQueue is how the usage records that wait for the store are doing.
+type UsageQueue struct {
+	Records     int64
+	Oldest      time.Duration
+	FlushErrors uint64
+	SetAside    uint64
+}
+
+type routeName struct{ dialect, endpoint string }
+
+// routeMetrics are the children of one dialect and endpoint.
+type routeMetrics struct {
+	name      routeName
+	duration  prometheus.Observer
+	firstByte prometheus.Observer
+	codes     [600]atomic.Pointer[counter] // by status, made when first met
+}
+
+// counter is a prometheus.Counter that an atomic.Pointer can hold.
+type counter struct{ prometheus.Counter }
+
+// modelMetrics are the children of one model, made when it is first used.
+type modelMetrics struct {
+	name string
+	once sync.Once
+
+	requests, cost                                    prometheus.Counter
+	prompt, cached, cacheWrite, completion, reasoning prometheus.Counter
+}
+
+// maxRoutes bounds the combinations of dialect and endpoint.
+const maxRoutes = 100
+
+// otherLabel stands for what is not among the known.
+const otherLabel = "other"
+
+// NewMetrics makes the metrics, all at zero.
+func NewMetrics(b Build) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), other: &modelMetrics{name: otherLabel}}
+	m.routes.Store(&map[routeName]*routeMetrics{})
+	m.models.Store(&map[string]*modelMetrics{})
+	route := []string{"dialect", "endpoint"}
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_requests_total", Help: "Finished model requests of known keys, by the status that the client got; 499 when it had left.",
+	}, []string{"dialect", "endpoint", "code"})
+	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "halley_request_duration_seconds", Help: "From the arrival of a model request to the end of its answer.",
+		Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300},
+	}, route)
+	m.firstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "halley_time_to_first_byte_seconds", Help: "From the arrival of a model request to the first byte of its answer.",
+		Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60},
+	}, route)
+	m.modelRequests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_model_requests_total", Help: "Finished model requests of known keys, by the model asked for.",
+	}, []string{"model"})
+	m.tokens = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_tokens_total", Help: "Tokens: prompt and completion are all input and all output; cached, cache_write and reasoning are parts of them.",
+	}, []string{"model", "kind"})
+	m.cost = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_cost_usd_total", Help: "What was charged.",
+	}, []string{"model"})
+	m.absorbed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halley_absorbed_usd_total", Help: "Cost that no grant could bear. It stays 0 with honest upstreams.",
+	})
+	m.unknownKeys = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halley_unknown_key_requests_total", Help: "Model requests whose key is missing, malformed or unknown.",
+	})
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "halley_build_info", Help: "What is running; the value is always 1.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// Handler serves the metrics in Prometheus' formats.
+func Handler(m *Metrics) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// KnowModels sets the model names that may be labels: what the price catalog
+// and the channels list. Figures of a name that is dropped stay as they are.
+func (m *Metrics) KnowModels(names []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := *m.models.Load()
+	next := make(map[string]*modelMetrics, len(names))
+	for _, name := range names {
+		next[name] = known[name]
+		if next[name] == nil {
+			next[name] = &modelMetrics{name: name}
+		}
+	}
+	m.models.Store(&next)
+}
+
+// WatchHolds shows what the ledger holds, asked at every scrape.
+func (m *Metrics) WatchHolds(now func() (holds int64, held money.Nano)) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_holds_in_flight", Help: "Requests under way that have money reserved.",
+		}, func() float64 { holds, _ := now(); return float64(holds) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_held_usd", Help: "What requests under way have reserved.",
+		}, func() float64 { _, held := now(); return held.Float() }),
+	)
+}
+
+// WatchUsageQueue shows the usage records that wait for the store, asked at
+// every scrape.
+func (m *Metrics) WatchUsageQueue(now func() UsageQueue) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_usage_queue_records", Help: "Usage records that are not in the store yet.",
+		}, func() float64 { return float64(now().Records) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_usage_queue_oldest_seconds", Help: "How long the oldest of them has waited.",
+		}, func() float64 { return now().Oldest.Seconds() }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_usage_flush_errors_total", Help: "Failed attempts to write usage records.",
+		}, func() float64 { return float64(now().FlushErrors) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_usage_set_aside_total", Help: "Usage records that the store refused for good; the log has them.",
+		}, func() float64 { return float64(now().SetAside) }),
+	)
+}
+
+// UnknownKey counts a request whose key is not known.
+func (m *Metrics) UnknownKey() { m.unknownKeys.Inc() }
+
+// Finished counts a finished request.
+func (m *Metrics) Finished(r *Request) {
+	route := m.route(r.Dialect, r.Endpoint)
+	m.code(route, r.Status).Inc()
+	route.duration.Observe(r.Duration.Seconds())
+	if r.FirstByte > 0 {
+		route.firstByte.Observe(r.FirstByte.Seconds())
+	}
+	model := m.model(r.Model)
+	model.requests.Inc()
+	add(model.prompt, r.Prompt)
+	add(model.cached, r.Cached)
+	add(model.cacheWrite, r.CacheWrite)
+	add(model.completion, r.Completion)
+	add(model.reasoning, r.Reasoning)
+	if r.Cost > 0 {
+		model.cost.Add(r.Cost.Float())
+	}
+	if r.Absorbed > 0 {
+		m.absorbed.Add(r.Absorbed.Float())
+	}
+}
+
+func add(c prometheus.Counter, n int64) {
+	if n > 0 {
+		c.Add(float64(n))
+	}
+}
+
+func (m *Metrics) route(dialect, endpoint string) *routeMetrics {
+	name := routeName{dialect, endpoint}
+	if route := (*m.routes.Load())[name]; route != nil {
+		return route
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := *m.routes.Load()
+	if len(known) >= maxRoutes {
+		name = routeName{otherLabel, otherLabel}
+	}
+	if route := known[name]; route != nil {
+		return route
+	}
+	route := &routeMetrics{
+		name:      name,
+		duration:  m.duration.WithLabelValues(name.dialect, name.endpoint),
+		firstByte: m.firstByte.WithLabelValues(name.dialect, name.endpoint),
+	}
+	next := make(map[routeName]*routeMetrics, len(known)+1)
+	for n, r := range known {
+		next[n] = r
+	}
+	next[name] = route
+	m.routes.Store(&next)
+	return route
+}
+
+func (m *Metrics) code(route *routeMetrics, status int) prometheus.Counter {
+	if status < 100 || status >= len(route.codes) {
+		status = 0
+	}
+	if c := route.codes[status].Load(); c != nil {
+		return c
+	}
+	label := otherLabel
+	if status > 0 {
+		label = strconv.Itoa(status)
+	}
+	c := &counter{m.requests.WithLabelValues(route.name.dialect, route.name.endpoint, label)}
+	route.codes[status].Store(c)
+	return c
+}
+
+func (m *Metrics) model(name string) *modelMetrics {
+	model := (*m.models.Load())[name]
+	if model == nil {
+		model = m.other
+	}
+	model.once.Do(func() {
+		model.requests, model.cost = m.modelRequests.WithLabelValues(model.name), m.cost.WithLabelValues(model.name)
+		kind := func(k string) prometheus.Counter { return m.tokens.WithLabelValues(model.name, k) }
+		model.prompt, model.cached, model.cacheWrite = kind("prompt"), kind("cached"), kind("cache_write")
+		model.completion, model.reasoning = kind("completion"), kind("reasoning")
+	})
+	return model
+}
