@@ -141,7 +141,7 @@ func orZero(o jsonx.Opt[int64]) *int64 {
 }
 
 func (s *Server) createChannel(c *call) (any, error) {
-	change, err := channelChange(c)
+	body, change, err := readChannel(c)
 	if err != nil {
 		return nil, err
 	}
@@ -149,9 +149,10 @@ func (s *Server) createChannel(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "channel.create", channelTarget(made.ID), made.Name)
+	view := viewChannel(made)
+	s.trail(c, "channel.create", channelTarget(made.ID), detail(body.changes(view)))
 	c.setVersion(made.Version)
-	return viewChannel(made), nil
+	return view, nil
 }
 
 func (s *Server) updateChannel(c *call) (any, error) {
@@ -163,7 +164,7 @@ func (s *Server) updateChannel(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	change, err := channelChange(c)
+	body, change, err := readChannel(c)
 	if err != nil {
 		return nil, err
 	}
@@ -171,9 +172,10 @@ func (s *Server) updateChannel(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "channel.update", channelTarget(id), changedFields(change))
+	view := viewChannel(changed)
+	s.trail(c, "channel.update", channelTarget(id), detail(body.changes(view)))
 	c.setVersion(changed.Version)
-	return viewChannel(changed), nil
+	return view, nil
 }
 
 func (s *Server) getChannel(c *call) (any, error) {
@@ -319,12 +321,14 @@ func (s *Server) channelOf(c *call) (*channel.Channel, error) {
 	return found, nil
 }
 
-func channelChange(c *call) (channel.Change, error) {
+// readChannel is the body and the change it asks for.
+func readChannel(c *call) (channelBody, channel.Change, error) {
 	body, err := decode[channelBody](c)
 	if err != nil {
-		return channel.Change{}, err
+		return body, channel.Change{}, err
 	}
-	return body.change()
+	change, err := body.change()
+	return body, change, err
 }
 
 // firstExact is the first model that is a name and no pattern.
@@ -348,24 +352,25 @@ func withoutKeys(message string, ch *channel.Channel) string {
 	return message
 }
 
-// changedFields names what a change sets, for the audit trail.
-func changedFields(change channel.Change) string {
-	var names []string
+// changes are the members that were sent, as they are now, for the audit trail;
+// of keys only what is shown.
+func (b *channelBody) changes(now channelView) map[string]any {
+	changes := map[string]any{}
 	for _, f := range []struct {
 		name string
 		set  bool
+		now  any
 	}{
-		{"name", change.Name != nil}, {"kind", change.Kind != nil}, {"base_url", change.BaseURL != nil}, {"keys", change.Keys != nil},
-		{"models", change.Models != nil}, {"model_mapping", change.ModelMapping != nil}, {"groups", change.Groups != nil},
-		{"priority", change.Priority != nil}, {"weight", change.Weight != nil}, {"status", change.Status != nil}, {"tag", change.Tag != nil},
-		{"timeouts", change.ConnectMS != nil || change.FirstByteMS != nil || change.IdleMS != nil || change.TotalMS != nil},
-		{"on_disconnect", change.OnDisconnect != nil},
+		{"name", b.Name.Set, now.Name}, {"kind", b.Kind.Set, now.Kind}, {"base_url", b.BaseURL.Set, now.BaseURL}, {"keys", b.Keys.Set, now.Keys},
+		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
+		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
+		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
 	} {
 		if f.set {
-			names = append(names, f.name)
+			changes[f.name] = f.now
 		}
 	}
-	return strings.Join(names, ", ")
+	return changes
 }
 
 func channelTarget(id int64) string { return "channel " + strconv.FormatInt(id, 10) }

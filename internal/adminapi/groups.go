@@ -98,6 +98,23 @@ func (b *groupBody) change() (group.Change, error) {
 	)
 }
 
+// changes are the members that were sent, as they are now, for the audit trail.
+func (b *groupBody) changes(now groupView) map[string]any {
+	changes := map[string]any{}
+	if b.Ratio.Set {
+		changes["ratio"] = now.Ratio
+	}
+	if b.Desc.Set {
+		changes["desc"] = now.Desc
+	}
+	if b.UsableBy.Set {
+		changes["usable_by"] = now.UsableBy
+	}
+	return changes
+}
+
+func groupTarget(name string) string { return "group " + name }
+
 func (s *Server) createGroup(c *call) (any, error) {
 	body, err := decode[groupBody](c)
 	if err != nil {
@@ -111,9 +128,10 @@ func (s *Server) createGroup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "group.create", "group "+made.Name, "ratio "+made.Ratio.String())
+	view := viewGroup(made)
+	s.trail(c, "group.create", groupTarget(made.Name), detail(body.changes(view)))
 	c.setVersion(made.Version)
-	return viewGroup(made), nil
+	return view, nil
 }
 
 func (s *Server) updateGroup(c *call) (any, error) {
@@ -137,9 +155,10 @@ func (s *Server) updateGroup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "group.update", "group "+name, "ratio "+changed.Ratio.String())
+	view := viewGroup(changed)
+	s.trail(c, "group.update", groupTarget(name), detail(body.changes(view)))
 	c.setVersion(changed.Version)
-	return viewGroup(changed), nil
+	return view, nil
 }
 
 func (s *Server) getGroup(c *call) (any, error) {
@@ -156,7 +175,7 @@ func (s *Server) deleteGroup(c *call) (any, error) {
 	if err := s.Groups.Delete(c.ctx, name); err != nil {
 		return nil, err
 	}
-	s.trail(c, "group.delete", "group "+name, "")
+	s.trail(c, "group.delete", groupTarget(name), "")
 	return noData{}, nil
 }
 

@@ -52,8 +52,9 @@ func (s *Server) putPrice(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "price.update", "price "+model, set.Version)
-	return set.View(), nil
+	view := set.View()
+	s.trail(c, "price.update", "price "+model, detail(map[string]any{"version": view.Version, "definition": view.DefinitionView}))
+	return view, nil
 }
 
 func (s *Server) deletePrice(c *call) (any, error) {
