@@ -10,7 +10,6 @@ import (
 
 	"halley/internal/channel"
 	"halley/internal/config"
-	"halley/internal/seal"
 	"halley/internal/store"
 )
 
@@ -54,7 +53,7 @@ func masterKeyPlace(cfg *config.Config) string {
 	if cfg.MasterKey.Reveal() != "" {
 		return "from the configuration"
 	}
-	return filepath.Join(cfg.DataDir, seal.FileName)
+	return filepath.Join(cfg.DataDir, "master.key")
 }
 
 // proxies judges whose word about client addresses is taken.

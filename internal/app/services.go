@@ -45,7 +45,7 @@ type services struct {
 	metrics  *telemetry.Metrics
 	gateway  *gateway.Gateway
 	live     *live
-	version  string
+	started  time.Time
 }
 
 // newServices opens the database and builds the domains, everything loaded.
@@ -58,7 +58,7 @@ func newServices(ctx context.Context, cfg *config.Config, o Options) (*services,
 	if err != nil {
 		return nil, err
 	}
-	s := &services{db: db, version: o.Version}
+	s := &services{db: db, started: time.Now()}
 	if err := s.wire(ctx, cfg, o, master); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -78,10 +78,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	now := time.Now
-	addresses, err := channel.ParseAddressPolicy(cfg.AllowPrivateUpstreams.String())
-	if err != nil {
-		return err
-	}
+	addresses := channel.AddressPolicy{AllowAll: cfg.AllowPrivateUpstreams.All, Allow: cfg.AllowPrivateUpstreams.Nets}
 	s.ledger = budget.NewLedger(s.db, now)
 	s.audit = audit.NewService(s.db, now)
 	s.groups = group.NewService(s.db)
@@ -99,7 +96,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.accounts = account.NewService(account.Config{
 		Store: s.db, Ledger: s.ledger, GroupExists: s.groupExists, Now: now,
 		NewUserQuota: func() int64 { return s.options.Current().NewUserQuota },
-		OnDelete:     func(ctx context.Context, userID int64) error { return s.keys.DeleteAll(ctx, userID) },
+		OnDelete:     func(ctx context.Context, userID int64) error { return s.deleteKeysOf(ctx, userID) },
 	})
 	s.keys = key.NewService(key.Deps{
 		Store: s.db, Ledger: s.ledger, Master: master, Now: now,
@@ -124,12 +121,14 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.queries = usage.NewQueries(s.db)
 	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied, Delay: cfg.Usage.FlushInterval})
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
-	s.live = newLive(s.snapshot)
+	s.metrics.WatchHolds(s.ledger.InFlight)
+	s.metrics.WatchUsageQueue(s.usageQueue)
+	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) { s.metrics.KnowModels(modelNames(snap)) })
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	s.gateway = gateway.New(gateway.Config{
-		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: s.metrics,
+		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
 		Upstreams: map[channel.Kind]gateway.Upstream{
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
@@ -149,6 +148,28 @@ func (s *services) groupExists(name string) bool {
 	return ok
 }
 
+// deleteKeysOf ends every key of a user who is being deleted.
+func (s *services) deleteKeysOf(ctx context.Context, userID int64) error {
+	for {
+		views, _, err := s.keys.List(ctx, key.Query{UserID: userID, Now: time.Now(), Limit: 100})
+		if err != nil || len(views) == 0 {
+			return err
+		}
+		ids := make([]int64, len(views))
+		for i, v := range views {
+			ids[i] = v.Key.ID
+		}
+		if _, err := s.keys.DeleteBatch(ctx, userID, ids); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *services) usageQueue() telemetry.UsageQueue {
+	stats := s.recorder.Stats()
+	return telemetry.UsageQueue{Records: stats.Depth, Oldest: stats.Oldest, FlushErrors: stats.FlushErrors, SetAside: stats.SetAside}
+}
+
 // applied tells the ledger which settlements have reached the store.
 func (s *services) applied(records []usage.Record) {
 	for i := range records {
@@ -160,7 +181,11 @@ func (s *services) applied(records []usage.Record) {
 
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
-	return adminapi.Services{}
+	return adminapi.Services{
+		Accounts: s.accounts, Audit: s.audit, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
+		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},
+	}
 }
 
 // close writes what is waiting and closes the database.

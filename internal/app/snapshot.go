@@ -14,10 +14,11 @@ type live struct {
 	mu      sync.Mutex // one rebuild at a time, so that the newest facts win
 	current atomic.Pointer[gateway.Snapshot]
 	build   func() *gateway.Snapshot
+	swapped func(*gateway.Snapshot) // told of each new one
 }
 
-func newLive(build func() *gateway.Snapshot) *live {
-	l := &live{build: build}
+func newLive(build func() *gateway.Snapshot, swapped func(*gateway.Snapshot)) *live {
+	l := &live{build: build, swapped: swapped}
 	l.rebuild()
 	return l
 }
@@ -25,7 +26,9 @@ func newLive(build func() *gateway.Snapshot) *live {
 func (l *live) rebuild() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.current.Store(l.build())
+	next := l.build()
+	l.current.Store(next)
+	l.swapped(next)
 }
 
 // snapshot compiles what the services hold at this moment.
