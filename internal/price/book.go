@@ -130,6 +130,12 @@ func vendor(code string) (name, docs string) {
 		return "MiniMax", "https://platform.minimax.io/docs"
 	case "zhipu":
 		return "Zhipu AI", "https://docs.z.ai"
+	case "mistral":
+		return "Mistral AI", "https://docs.mistral.ai/models/overview"
+	case "cohere":
+		return "Cohere", "https://docs.cohere.com/docs/models"
+	case "voyage":
+		return "Voyage AI", "https://docs.voyageai.com/docs/embeddings"
 	case "demo":
 		return "Demo", ""
 	case "custom":

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +47,18 @@ func TestTheCatalogHasTheCurrentModels(t *testing.T) {
 		{"gemini-embedding-001", "google", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.15"},
 		{"deepseek-v4-pro", "deepseek", "chat", usage.Tokens{Prompt: 1_000_000, CachedRead: 1_000_000}, "", "0.003625"},
 		{"grok-4.5", "xai", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000}, "", "8"},
+		{"mistral-large-latest", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, CachedRead: 500_000, Completion: 1_000_000}, "", "1.775"},
+		{"mistral-medium-3.5", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000}, "", "9"},
+		{"mistral-small-latest", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000}, "", "0.75"},
+		{"magistral-medium-latest", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000, Reasoning: 900_000}, "", "7"},
+		{"codestral-latest", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000}, "", "1.2"},
+		{"ministral-8b-latest", "mistral", "chat", usage.Tokens{Prompt: 1_000_000, Completion: 1_000_000}, "", "0.3"},
+		{"mistral-embed", "mistral", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.1"},
+		{"text-embedding-3-small", "openai", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.02"},
+		{"text-embedding-3-large", "openai", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.13"},
+		{"text-embedding-ada-002", "openai", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.1"},
+		{"voyage-4-large", "voyage", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.12"},
+		{"embed-v4.0", "cohere", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.12"},
 		{"demo-echo", "demo", "chat", usage.Tokens{Prompt: 1_000_000, CachedRead: 500_000, Completion: 1_000_000}, "", "2.75"},
 		{"demo-embed", "demo", "embedding", usage.Tokens{Prompt: 1_000_000}, "", "0.1"},
 	} {
@@ -54,7 +67,7 @@ func TestTheCatalogHasTheCurrentModels(t *testing.T) {
 			t.Errorf("%s is not there", c.model)
 			continue
 		}
-		if p.Vendor != c.vendor || p.Mode != c.mode || p.Source != FromCatalog || p.Version != "catalog-2026-07-24" {
+		if p.Vendor != c.vendor || p.Mode != c.mode || p.Source != FromCatalog || p.Version != "catalog-2026-07-24_2026-11-23" {
 			t.Errorf("%s: %+v", c.model, p.View())
 		}
 		if got := p.Cost(c.tokens, c.tier, money.One).USDString(); got != c.want {
@@ -67,7 +80,7 @@ func TestTheCatalogHasTheCurrentModels(t *testing.T) {
 			t.Errorf("%s: %+v", model, p)
 		}
 	}
-	for _, retired := range []string{"claude-3-7-sonnet-20250219", "gemini-2.0-flash", "gpt-4-0314"} {
+	for _, retired := range []string{"claude-3-7-sonnet-20250219", "gemini-2.0-flash", "gpt-4-0314", "devstral-2512", "pixtral-large-latest"} {
 		if _, ok := book.Lookup(retired); ok {
 			t.Errorf("%s is retired but has a price", retired)
 		}
@@ -92,6 +105,7 @@ func TestBrokenCatalogsAreRefused(t *testing.T) {
 		"not JSON":       `{`,
 		"no date":        `{"models":[]}`,
 		"bad date":       `{"date":"24.7.2026","models":[]}`,
+		"bad own date":   `{"date":"2026-07-24","models":[{"model":"m","date":"today","vendor":"a","mode":"chat","input":1,"output":1}]}`,
 		"no model name":  `{"date":"2026-07-24","models":[{"vendor":"a","mode":"chat","input":1,"output":1}]}`,
 		"no output":      `{"date":"2026-07-24","models":[{"model":"m","vendor":"a","mode":"chat","input":1}]}`,
 		"no vendor":      `{"date":"2026-07-24","models":[{"model":"m","mode":"chat","input":1,"output":1}]}`,
@@ -102,6 +116,48 @@ func TestBrokenCatalogsAreRefused(t *testing.T) {
 	} {
 		if _, err := ParseCatalog([]byte(file)); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestACatalogIsNamedAfterTheDaysOfItsFacts(t *testing.T) {
+	t.Parallel()
+	model := func(name, date string) string {
+		return `{"model":"` + name + `","vendor":"a","mode":"chat","input":1,"output":1` + date + `}`
+	}
+	for _, c := range []struct{ models, want string }{
+		{"", "catalog-2026-07-24"},
+		{model("m", ""), "catalog-2026-07-24"},
+		{model("m", `,"date":"2026-07-24"`), "catalog-2026-07-24"},
+		{model("m", "") + "," + model("n", `,"date":"2026-11-23"`) + "," + model("o", `,"date":"2026-11-23"`), "catalog-2026-07-24_2026-11-23"},
+		{model("m", `,"date":"2027-01-01"`) + "," + model("n", `,"date":"2026-11-23"`), "catalog-2026-07-24_2026-11-23_2027-01-01"},
+	} {
+		catalog, err := ParseCatalog([]byte(`{"date":"2026-07-24","models":[` + c.models + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := catalog.Version(); got != c.want {
+			t.Errorf("version %s, want %s", got, c.want)
+		}
+	}
+}
+
+func TestAPriceIsOfTheDayOfItsFacts(t *testing.T) {
+	t.Parallel()
+	book := loadBook(t)
+	for model, want := range map[string]string{"gpt-4o": "2026-07-24", "mistral-large-latest": "2026-11-23"} {
+		p, ok := book.Lookup(model)
+		if !ok || p.Updated.Format(time.DateOnly) != want {
+			t.Errorf("%s: %+v, want it of %s", model, p, want)
+		}
+	}
+}
+
+func TestEveryVendorHasANameAndItsModelsAPage(t *testing.T) {
+	t.Parallel()
+	for _, m := range loadBook(t).PublicModels() {
+		if m.Provider == m.ProviderCode || m.APIDocURL == "" && m.ProviderCode != "demo" {
+			t.Errorf("%s is of %q (%s), described at %q", m.Code, m.Provider, m.ProviderCode, m.APIDocURL)
 		}
 	}
 }

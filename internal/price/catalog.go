@@ -3,6 +3,8 @@ package price
 import (
 	_ "embed" // for catalog.json
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ type Catalog struct {
 
 // catalogJSON is the shape of catalog.json.
 type catalogJSON struct {
-	Date   string        `json:"date"` // of the facts, YYYY-MM-DD
+	Date   string        `json:"date"` // of most of the facts, YYYY-MM-DD
 	Models []jsonx.Value `json:"models"`
 }
 
@@ -29,19 +31,20 @@ func LoadCatalog() (*Catalog, error) { return ParseCatalog(catalogFile) }
 
 // ParseCatalog reads a catalog file: {"date": "YYYY-MM-DD", "models": [{"model":
 // name, …}]}, each model with the members of a definition, vendor, mode and a
-// complete price among them.
+// complete price among them, and a date of its own where its facts are of
+// another day.
 func ParseCatalog(file []byte) (*Catalog, error) {
 	var raw catalogJSON
 	if err := jsonx.Unmarshal(file, &raw); err != nil {
 		return nil, fmt.Errorf("read the price catalog: %w", err)
 	}
-	date, err := time.Parse(time.DateOnly, raw.Date)
-	if err != nil {
+	if _, err := time.Parse(time.DateOnly, raw.Date); err != nil {
 		return nil, fmt.Errorf("read the price catalog's date: %w", err)
 	}
-	c := &Catalog{version: "catalog-" + raw.Date, prices: make(map[string]*Price, len(raw.Models))}
+	c := &Catalog{prices: make(map[string]*Price, len(raw.Models))}
+	dates := map[string]bool{}
 	for _, text := range raw.Models {
-		p, err := c.parse(text, date)
+		p, err := parseEntry(text, raw.Date)
 		if err != nil {
 			return nil, fmt.Errorf("read the price catalog: %w", err)
 		}
@@ -49,22 +52,35 @@ func ParseCatalog(file []byte) (*Catalog, error) {
 			return nil, fmt.Errorf("read the price catalog: %s is there twice", p.Model)
 		}
 		c.prices[p.Model] = p
+		dates[p.Updated.Format(time.DateOnly)] = true
+	}
+	delete(dates, raw.Date)
+	c.version = strings.Join(append([]string{"catalog-" + raw.Date}, slices.Sorted(maps.Keys(dates))...), "_")
+	for _, p := range c.prices {
+		p.Version = c.version
 	}
 	return c, nil
 }
 
-// Version names the catalog, "catalog-2026-07-24".
+// Version names the catalog by the days its facts are of, its own day first:
+// "catalog-2026-07-24_2026-11-23".
 func (c *Catalog) Version() string { return c.version }
 
-func (c *Catalog) parse(text []byte, date time.Time) (*Price, error) {
-	var named struct {
+// parseEntry reads one model of a catalog of the given day.
+func parseEntry(text []byte, day string) (*Price, error) {
+	entry := struct {
 		Model string `json:"model"`
-	}
-	if err := jsonx.Unmarshal(text, &named); err != nil {
+		Date  string `json:"date"`
+	}{Date: day}
+	if err := jsonx.Unmarshal(text, &entry); err != nil {
 		return nil, err
 	}
-	if err := CheckModel(named.Model); err != nil {
-		return nil, fmt.Errorf("%q: %w", named.Model, err)
+	if err := CheckModel(entry.Model); err != nil {
+		return nil, fmt.Errorf("%q: %w", entry.Model, err)
+	}
+	date, err := time.Parse(time.DateOnly, entry.Date)
+	if err != nil {
+		return nil, fmt.Errorf("%s: date: %w", entry.Model, err)
 	}
 	d, err := ParseDefinition(text)
 	if err == nil {
@@ -74,10 +90,10 @@ func (c *Catalog) parse(text []byte, date time.Time) (*Price, error) {
 		err = fmt.Errorf("mode and vendor are required")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", named.Model, err)
+		return nil, fmt.Errorf("%s: %w", entry.Model, err)
 	}
-	p := newPrice(named.Model, d)
-	p.Source, p.Version, p.Updated = FromCatalog, c.version, date
+	p := newPrice(entry.Model, d)
+	p.Source, p.Updated = FromCatalog, date
 	return p, nil
 }
 

@@ -5,8 +5,9 @@
 // rounds once, up. It must not know HTTP, SQL, keys or budgets.
 //
 // The catalog is catalog.json, this project's own file. The program in gen
-// writes it from a list of price facts; to renew it, put the list's path in
-// PRICE_FACTS, bring the dates below up to date and run go generate.
+// writes it from a list of price facts and from gen/more.json, which has the
+// models that list lacks; to renew it, put the list's path in PRICE_FACTS,
+// bring the dates below up to date and run go generate.
 package price
 
 import (
@@ -17,7 +18,7 @@ import (
 	"halley/internal/usage"
 )
 
-//go:generate go run ./gen -facts $PRICE_FACTS -date 2026-07-24 -today 2026-11-23 -out catalog.json
+//go:generate go run ./gen -facts $PRICE_FACTS -date 2026-07-24 -more gen/more.json -more-date 2026-11-23 -today 2026-11-23 -out catalog.json
 
 // Source tells where a price comes from.
 type Source string
@@ -43,7 +44,7 @@ type Price struct {
 	Vendor          string // "openai", "anthropic", …; "custom" when nobody said
 	Mode            string // "chat", "embedding", …
 	Source          Source
-	Version         string // "catalog-2026-07-24" or "custom-7"; recorded with every charge
+	Version         string // "catalog-2026-07-24_2026-11-23" or "custom-7"; recorded with every charge
 	MaxInputTokens  int64  // 0 when not known
 	MaxOutputTokens int64  // 0 when not known
 	Features        []string

@@ -96,11 +96,15 @@ func (s *Service) Put(ctx context.Context, model string, body []byte) (*Price, e
 }
 
 // Delete ends the custom price of a model, so that the catalog's counts again
-// where it has one. Without a custom price it is fault.NotFound.
+// where it has one. Without a custom price it is fault.NotFound, and so it is
+// for what cannot be a model's name, which a database might not even read.
 func (s *Service) Delete(ctx context.Context, model string) error {
-	found, err := s.store.DeletePrice(ctx, model, s.now())
-	if err != nil {
-		return fmt.Errorf("delete the price of %s: %w", model, err)
+	found := false
+	if CheckModel(model) == nil {
+		var err error
+		if found, err = s.store.DeletePrice(ctx, model, s.now()); err != nil {
+			return fmt.Errorf("delete the price of %s: %w", model, err)
+		}
 	}
 	if !found {
 		return fault.New(fault.NotFound, "price_not_found", "The model has no custom price. Prices of the catalog cannot be deleted, only replaced.").Field("model")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,8 @@ type memory struct {
 	versions []Stored
 	err      error
 	afterPut func()
+	// deletable, when set, is asked first, as a database refuses some texts.
+	deletable func(model string) error
 }
 
 func (m *memory) ListPrices(ctx context.Context) ([]Stored, error) {
@@ -55,6 +58,11 @@ func (m *memory) PutPrice(_ context.Context, model string, definition []byte, no
 }
 
 func (m *memory) DeletePrice(ctx context.Context, model string, now time.Time) (bool, error) {
+	if m.deletable != nil {
+		if err := m.deletable(model); err != nil {
+			return false, errors.New("the database does not take this text")
+		}
+	}
 	list, err := m.ListPrices(ctx)
 	if err != nil || !slices.ContainsFunc(list, func(s Stored) bool { return s.Model == model }) {
 		return false, err
@@ -166,9 +174,10 @@ func TestAModelOutsideTheCatalogHasAPriceOnlyWhileACustomOneLasts(t *testing.T) 
 func TestDeletingWhatIsNotThereIsNotFound(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for _, model := range []string{"gpt-4o", "unknown"} {
+	b.store.deletable = CheckModel
+	for _, model := range []string{"gpt-4o", "unknown", "", " ", "\x00", "\xff", strings.Repeat("m", 201)} {
 		if err := b.service.Delete(t.Context(), model); !fault.Is(err, fault.NotFound) || fault.Code(err) != "price_not_found" {
-			t.Errorf("%s: %v", model, err)
+			t.Errorf("%q: %v", model, err)
 		}
 	}
 	if b.changes != 0 {

@@ -1,13 +1,15 @@
-// The gen program writes the price catalog from a list of price facts:
+// The gen program writes the price catalog from two lists of price facts:
 //
-//	go run ./gen -facts FACTS.json -date DATE -today DATE -out catalog.json
+//	go run ./gen -facts FACTS.json -date DATE -more more.json -more-date DATE -today DATE -out catalog.json
 //
-// FACTS.json is a list of objects, one per model: model, vendor, mode,
-// usd_per_1m_tokens {input, output, cache_read, …}, above_prompt_tokens,
-// service_tiers, max_input_tokens, max_output_tokens, retires, can. -date is
-// the day the facts were read off, -today the day on which retired models are
-// left out. The same input gives the same file, byte for byte. No number passes
-// through a float.
+// A list has one object per model: model, vendor, mode, usd_per_1m_tokens
+// {input, output, cache_read, …}, above_prompt_tokens, service_tiers,
+// max_input_tokens, max_output_tokens, released, retires, can. FACTS.json is
+// not part of this project. more.json, which is, has what that list lacks, and
+// in seen where each fact was found; about a model that both name, FACTS.json
+// is right. -date and -more-date are the days the facts were read off, -today
+// the day on which retired models are left out. The same input gives the same
+// file, byte for byte. No number passes through a float.
 //
 // What the program decides, it decides here: which models are left out
 // (usable), how vendors are called (vendorName), which facts cannot be right
@@ -18,6 +20,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -30,26 +33,45 @@ import (
 
 func main() {
 	facts := flag.String("facts", "", "the list of price facts, a JSON file")
-	date := flag.String("date", "", "the day the facts are of, YYYY-MM-DD")
+	date := flag.String("date", "", "the day those facts are of, YYYY-MM-DD")
+	more := flag.String("more", "", "a second list, of models that the first one lacks")
+	moreDate := flag.String("more-date", "", "the day of the second list's facts, YYYY-MM-DD")
 	today := flag.String("today", "", "models retired by this day are left out, YYYY-MM-DD")
 	out := flag.String("out", "catalog.json", "the catalog to write")
 	flag.Parse()
-	if err := run(*facts, *date, *today, *out); err != nil {
+	if err := run([]source{{*facts, *date}, {*more, *moreDate}}, *today, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(facts, date, today, out string) error {
-	text, err := os.ReadFile(facts)
-	if err != nil {
-		return err
+// source is where a list of facts is, and the day they are of.
+type source struct{ path, date string }
+
+func run(sources []source, today, out string) error {
+	var lists []list
+	for _, s := range sources {
+		text, err := os.ReadFile(s.path)
+		if err != nil {
+			return err
+		}
+		l, err := parseList(text, s.date)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.path, err)
+		}
+		lists = append(lists, l)
 	}
-	catalog, err := generate(text, date, today)
+	catalog, err := generate(lists, today)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(out, catalog, 0o644)
+}
+
+// list is the facts of one day.
+type list struct {
+	date  time.Time
+	facts []fact
 }
 
 // fact is one entry of the list.
@@ -62,48 +84,93 @@ type fact struct {
 	Tiers           map[string]jsonx.Value `json:"service_tiers"`
 	MaxInputTokens  int64                  `json:"max_input_tokens"`
 	MaxOutputTokens int64                  `json:"max_output_tokens"`
-	Retires         string                 `json:"retires"`
+	Released        string                 `json:"released"` // YYYY-MM-DD
+	Retires         string                 `json:"retires"`  // YYYY-MM-DD
 	Can             []string               `json:"can"`
 }
 
-// entry is one model of the catalog.
+// entry is one model of the catalog. Date is the day its facts are of, where
+// that is not the catalog's own.
 type entry struct {
 	Model string `json:"model"`
+	Date  string `json:"date,omitzero"`
 	price.DefinitionView
 }
 
-// generate makes the catalog file.
-func generate(text []byte, date, today string) ([]byte, error) {
-	for _, day := range []string{date, today} {
-		if _, err := time.Parse(time.DateOnly, day); err != nil {
-			return nil, err
-		}
+// parseList reads a list of facts; a model is in it once.
+func parseList(text []byte, date string) (list, error) {
+	var l list
+	var err error
+	if l.date, err = time.Parse(time.DateOnly, date); err != nil {
+		return l, err
 	}
-	var facts []fact
-	if err := jsonx.Decode(text, &facts); err != nil {
+	if err := jsonx.Decode(text, &l.facts); err != nil {
+		return l, err
+	}
+	named := map[string]bool{}
+	for _, f := range l.facts {
+		if named[f.Model] {
+			return l, fmt.Errorf("%s is there twice", f.Model)
+		}
+		named[f.Model] = true
+	}
+	return l, nil
+}
+
+// generate makes the catalog file, which is of the first list's day. The first
+// list to name a model decides about it, even that it is left out.
+func generate(lists []list, today string) ([]byte, error) {
+	if _, err := time.Parse(time.DateOnly, today); err != nil {
 		return nil, err
 	}
-	entries := map[string]entry{}
-	for _, f := range facts {
-		if f.Retires != "" && f.Retires <= today {
-			continue
+	entries, decided := map[string]entry{}, map[string]bool{}
+	for i, l := range lists {
+		added := map[string]entry{}
+		for _, f := range l.facts {
+			if decided[f.Model] {
+				continue
+			}
+			decided[f.Model] = true
+			e, ok, err := enter(f, today)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f.Model, err)
+			}
+			if !ok {
+				continue
+			}
+			if i > 0 {
+				e.Date = l.date.Format(time.DateOnly)
+			}
+			added[f.Model] = e
 		}
-		d, err := define(f)
+		if i == 0 {
+			for _, e := range demoModels() {
+				added[e.Model] = e
+			}
+		}
+		created(added, l.date)
+		maps.Copy(entries, added)
+	}
+	return write(lists[0].date.Format(time.DateOnly), entries)
+}
+
+// enter makes the entry for a fact; ok is false when the model is left out.
+func enter(f fact, today string) (e entry, ok bool, err error) {
+	if f.Retires != "" && f.Retires <= today {
+		return e, false, nil
+	}
+	d, err := define(f)
+	if err != nil || !usable(d) {
+		return e, false, err
+	}
+	if f.Released != "" {
+		day, err := time.Parse(time.DateOnly, f.Released)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Model, err)
+			return e, false, err
 		}
-		if usable(d) {
-			entries[f.Model] = entry{f.Model, d.View()}
-		}
+		d.Created = day.Unix()
 	}
-	for _, e := range demoModels() {
-		entries[e.Model] = e
-	}
-	fallback, err := time.Parse(time.DateOnly, date)
-	if err != nil {
-		return nil, err
-	}
-	return write(date, created(entries, fallback))
+	return entry{Model: f.Model, DefinitionView: d.View()}, true, nil
 }
 
 // define reads a fact as a price, with what cannot be right mended.
@@ -238,9 +305,9 @@ func features(can []string) []string {
 
 var dated = regexp.MustCompile(`-(20\d\d)-?([01]\d)-?([0-3]\d)(-|$)`)
 
-// created dates the models: by the date in the name, else by the oldest dated
-// version of the same name, else by the facts' own date.
-func created(entries map[string]entry, fallback time.Time) []entry {
+// created dates the models that have no date: by the one in the name, else by
+// the oldest dated version of the same name, else by the facts' own.
+func created(entries map[string]entry, fallback time.Time) {
 	oldest := map[string]int64{}
 	for model, e := range entries {
 		at := dated.FindStringSubmatchIndex(model)
@@ -252,13 +319,14 @@ func created(entries map[string]entry, fallback time.Time) []entry {
 		if err != nil {
 			continue
 		}
-		e.Created = day.Unix()
-		entries[model] = e
+		if e.Created == 0 {
+			e.Created = day.Unix()
+			entries[model] = e
+		}
 		if alias := model[:at[0]]; oldest[alias] == 0 || e.Created < oldest[alias] {
 			oldest[alias] = e.Created
 		}
 	}
-	all := make([]entry, 0, len(entries))
 	for model, e := range entries {
 		if e.Created == 0 {
 			e.Created = oldest[model]
@@ -266,30 +334,28 @@ func created(entries map[string]entry, fallback time.Time) []entry {
 		if e.Created == 0 {
 			e.Created = fallback.Unix()
 		}
-		all = append(all, e)
+		entries[model] = e
 	}
-	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.Model, b.Model) })
-	return all
 }
 
 // demoModels are the built-in provider's.
 func demoModels() []entry {
 	var all []entry
 	for _, name := range []string{"echo", "slow", "500", "cut", "429", "hang", "empty"} {
-		all = append(all, entry{"demo-" + name, price.DefinitionView{
+		all = append(all, entry{Model: "demo-" + name, DefinitionView: price.DefinitionView{
 			Vendor: "demo", Mode: "chat", Input: "1", Output: "2", CacheRead: "0.5", MaxOutputTokens: 4096,
 		}})
 	}
-	return append(all, entry{"demo-embed", price.DefinitionView{Vendor: "demo", Mode: price.ModeEmbedding, Input: "0.1"}})
+	return append(all, entry{Model: "demo-embed", DefinitionView: price.DefinitionView{Vendor: "demo", Mode: price.ModeEmbedding, Input: "0.1"}})
 }
 
 // write lays the file out with one line per model, so that a change of a price
 // is a change of a line.
-func write(date string, entries []entry) ([]byte, error) {
+func write(date string, entries map[string]entry) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "{\"date\":%q,\"models\":[\n", date)
-	for i, e := range entries {
-		line, err := jsonx.Marshal(e)
+	for i, model := range slices.Sorted(maps.Keys(entries)) {
+		line, err := jsonx.Marshal(entries[model])
 		if err != nil {
 			return nil, err
 		}

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"halley/internal/jsonx"
 )
 
 const facts = `[
@@ -25,12 +29,34 @@ const facts = `[
 {"model":"vectors","vendor":"vertex_ai-embedding-models","mode":"embedding","usd_per_1m_tokens":{"input":0.15,"output":0.0}}
 ]`
 
-func TestFactsBecomeACatalog(t *testing.T) {
-	t.Parallel()
-	got, err := generate([]byte(facts), "2026-07-24", "2026-11-23")
+// catalog generates from lists of 2026-07-24 and, a day each, later.
+func catalog(t *testing.T, texts ...string) string {
+	t.Helper()
+	var lists []list
+	for i, text := range texts {
+		l, err := parseList([]byte(text), fmt.Sprintf("2026-07-%d", 24+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists = append(lists, l)
+	}
+	got, err := generate(lists, "2026-11-23")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(got)
+}
+
+// withoutDemo is the catalog's lines but for the demo provider's models.
+func withoutDemo(catalog string) []string {
+	return slices.DeleteFunc(strings.Split(strings.TrimSpace(catalog), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, `{"model":"demo-`)
+	})
+}
+
+func TestFactsBecomeACatalog(t *testing.T) {
+	t.Parallel()
+	got := catalog(t, facts)
 	want := []string{
 		`{"date":"2026-07-24","models":[`,
 		// An alias is as old as its oldest dated version.
@@ -43,50 +69,131 @@ func TestFactsBecomeACatalog(t *testing.T) {
 		`{"model":"vectors","vendor":"google","mode":"embedding","input":0.15,"created":1784851200}`,
 		`]}`,
 	}
-	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(string(got)), "\n"), func(line string) bool {
-		return strings.HasPrefix(line, `{"model":"demo-`)
-	})
-	if diff := cmp.Diff(want, lines); diff != "" {
+	if diff := cmp.Diff(want, withoutDemo(got)); diff != "" {
 		t.Error(diff)
 	}
-	if n := strings.Count(string(got), `{"model":"demo-`); n != 8 {
+	if n := strings.Count(got, `{"model":"demo-`); n != 8 {
 		t.Errorf("%d demo models, want 8", n)
+	}
+}
+
+const more = `[
+{"model":"b","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":9,"output":9},"seen":"x"},
+{"model":"gone","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":9,"output":9},"seen":"x"},
+{"model":"half-priced","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":9,"output":9},"seen":"x"},
+{"model":"new","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":1,"output":2},"released":"2025-12-02","seen":"x"},
+{"model":"newer","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":1,"output":2},"seen":"x"},
+{"model":"newly-gone","vendor":"mistral","mode":"chat","usd_per_1m_tokens":{"input":1,"output":2},"retires":"2026-07-31","seen":"x"}
+]`
+
+func TestASecondListAddsWhatTheFirstLacks(t *testing.T) {
+	t.Parallel()
+	first, both := withoutDemo(catalog(t, facts)), withoutDemo(catalog(t, facts, more))
+	want := slices.Insert(slices.Clone(first), 4,
+		`{"model":"new","date":"2026-07-25","vendor":"mistral","mode":"chat","input":1,"output":2,"created":1764633600},`,
+		`{"model":"newer","date":"2026-07-25","vendor":"mistral","mode":"chat","input":1,"output":2,"created":1784937600},`)
+	if diff := cmp.Diff(want, both); diff != "" {
+		t.Error(diff)
 	}
 }
 
 func TestTheSameFactsGiveTheSameFile(t *testing.T) {
 	t.Parallel()
-	first, err := generate([]byte(facts), "2026-07-24", "2026-11-23")
+	first := catalog(t, facts, more)
+	for range 20 {
+		if again := catalog(t, facts, more); again != first {
+			t.Fatalf("differs:\n%s", cmp.Diff(first, again))
+		}
+	}
+}
+
+func TestOurOwnFactsSayWhereTheyWereSeenAndAreInTheCatalog(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("more.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 20 {
-		again, err := generate([]byte(facts), "2026-07-24", "2026-11-23")
-		if err != nil || string(again) != string(first) {
-			t.Fatalf("differs: %v\n%s", err, cmp.Diff(string(first), string(again)))
+	var seen []struct {
+		Model string `json:"model"`
+		Seen  string `json:"seen"`
+	}
+	if err := jsonx.Decode(text, &seen); err != nil {
+		t.Fatal(err)
+	}
+	// A commit or a date, at least of a year, tells how old a source is.
+	dated := regexp.MustCompile(` at [0-9a-f]{12}\b|\b20\d\d\b`)
+	for _, f := range seen {
+		if !strings.Contains(f.Seen, "/") || !dated.MatchString(f.Seen) {
+			t.Errorf("%s was seen %q", f.Model, f.Seen)
 		}
+	}
+	l, err := parseList(text, "2026-11-23")
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated, err := generate([]list{{date: l.date}, l}, "2026-11-23")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile(filepath.Join("..", "catalog.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := func(catalog []byte) []string {
+		var lines []string
+		for line := range strings.Lines(string(catalog)) {
+			if strings.Contains(line, `,"date":"2026-11-23",`) {
+				lines = append(lines, strings.TrimRight(line, ",\n"))
+			}
+		}
+		return lines
+	}
+	if diff := cmp.Diff(ours(generated), ours(written)); diff != "" {
+		t.Errorf("the catalog is not of these facts; run go generate (-facts +catalog):\n%s", diff)
 	}
 }
 
 func TestBadInputIsRefusedAndLeavesTheFileAlone(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ facts, date, today string }{
-		"not JSON":       {`{`, "2026-07-24", "2026-11-23"},
-		"a bad price":    {`[{"model":"m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":-1}}]`, "2026-07-24", "2026-11-23"},
-		"no date":        {`[]`, "", "2026-11-23"},
-		"a bad today":    {`[]`, "2026-07-24", "today"},
-		"a bad name":     {`[{"model":" m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":1,"output":1}}]`, "2026-07-24", "2026-11-23"},
-		"no mode":        {`[{"model":"m","vendor":"v","usd_per_1m_tokens":{"input":1,"output":1}}]`, "2026-07-24", "2026-11-23"},
-		"too many zeros": {`[{"model":"m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":0.0000001,"output":1}}]`, "2026-07-24", "2026-11-23"},
-	} {
+	const day, good = "2026-07-24", `[]`
+	bad := map[string]string{
+		"not JSON":       `{`,
+		"a bad price":    `[{"model":"m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":-1}}]`,
+		"a bad name":     `[{"model":" m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":1,"output":1}}]`,
+		"no mode":        `[{"model":"m","vendor":"v","usd_per_1m_tokens":{"input":1,"output":1}}]`,
+		"too many zeros": `[{"model":"m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":0.0000001,"output":1}}]`,
+		"a bad release":  `[{"model":"m","vendor":"v","mode":"chat","usd_per_1m_tokens":{"input":1,"output":1},"released":"soon"}]`,
+		"a model twice":  `[{"model":"m","vendor":"v"},{"model":"m","vendor":"v"}]`,
+	}
+	type input struct{ facts, date, more, moreDate, today string }
+	cases := map[string]input{
+		"no date":            {good, "", good, day, day},
+		"no date of more":    {good, day, good, "", day},
+		"a bad today":        {good, day, good, day, "today"},
+		"a file not there":   {"", day, good, day, day},
+		"a second not there": {good, day, "", day, day},
+	}
+	for name, facts := range bad {
+		cases[name] = input{facts, day, good, day, day}
+		cases[name+" in the second list"] = input{good, day, facts, day, day}
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			in, out := filepath.Join(dir, "facts.json"), filepath.Join(dir, "catalog.json")
-			if err := os.WriteFile(in, []byte(c.facts), 0o600); err != nil {
-				t.Fatal(err)
+			out := filepath.Join(dir, "catalog.json")
+			file := func(name, text string) string {
+				path := filepath.Join(dir, name)
+				if text == "" {
+					return path
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
 			}
-			if err := run(in, c.date, c.today, out); err == nil {
+			sources := []source{{file("facts.json", c.facts), c.date}, {file("more.json", c.more), c.moreDate}}
+			if err := run(sources, c.today, out); err == nil {
 				t.Error("accepted")
 			}
 			if _, err := os.Stat(out); !os.IsNotExist(err) {
