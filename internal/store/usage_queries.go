@@ -129,13 +129,13 @@ func (w *where) narrow(f usage.Filter) {
 		w.and("key_id = ", f.KeyID)
 	}
 	if f.Model != "" {
-		w.and("model = ", f.Model)
+		w.and("model = ", stored(f.Model, maxModel))
 	}
 	if f.Status != 0 {
 		w.and("status = ", int64(f.Status))
 	}
 	if f.RequestID != "" {
-		w.and("request_id = ", f.RequestID)
+		w.and("request_id = ", stored(f.RequestID, maxWord))
 	}
 }
 

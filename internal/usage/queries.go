@@ -140,11 +140,8 @@ const (
 	Daily  Bucket = "day"
 )
 
-// The longest ranges of a series: 31 days of hours, two years of days.
-const (
-	maxHours = 31 * 24
-	maxDays  = 2 * 366
-)
+// maxPoints bounds a series: about ten megabytes as JSON.
+const maxPoints = 100_000
 
 // Series asks for totals over time.
 type Series struct {
@@ -163,56 +160,43 @@ type Point struct {
 	Totals
 }
 
-// Series gives the points in the order of time, then name. A range that is too
-// long for the bucket is a fault.
+// Series gives the points in the order of time, then name. One of more than
+// 100,000 points is a fault.
 func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
-	starts, err := s.starts()
-	if err != nil || len(starts) < 2 {
-		return nil, err
+	if !s.From.Before(s.To) {
+		return nil, nil
 	}
-	sums := map[slot]Totals{}
-	add := func(bucket int, who Who, t Totals, sign int64) {
-		if bucket < 0 || bucket >= len(starts)-1 {
-			return
-		}
-		sum := sums[slot{bucket, who}]
-		sum.add(t, sign)
-		sums[slot{bucket, who}] = sum
-	}
-	bucketOf := func(at time.Time) int {
-		i, found := slices.BinarySearchFunc(starts, at, time.Time.Compare)
-		if !found {
-			i--
-		}
-		return i
-	}
-	first := starts[0].Truncate(time.Hour)
-	for h, err := range q.store.UsageHours(ctx, s.By, s.UserID, first, starts[len(starts)-1]) {
+	sums := seriesSums{series: s, totals: map[slot]Totals{}, days: map[int64]hourPlace{}}
+	first, end := sums.starts(s.From), sums.ends(s.To)
+	for h, err := range q.store.UsageHours(ctx, s.By, s.UserID, first.Truncate(time.Hour), end) {
 		if err != nil {
 			return nil, err
 		}
-		add(bucketOf(h.Hour), h.Who, h.Totals, 1)
+		place := sums.place(h.Hour)
+		sums.add(place.bucket, h.Who, h.Totals, 1)
+		if len(sums.totals) > maxPoints {
+			return nil, fault.New(fault.Invalid, "range_too_long", "That would be more than %d figures; ask for a shorter range, or for days instead of hours.", maxPoints).Field("from")
+		}
 	}
 	// Where days do not begin on UTC's hours (India, Nepal, Newfoundland…) the
 	// hour around midnight has been counted to the day before. What came after
 	// midnight belongs to the next.
-	for i, start := range starts {
-		hour := start.Truncate(time.Hour)
-		if hour.Equal(start) {
+	for hour, place := range sums.days {
+		if place.next.IsZero() {
 			continue
 		}
-		for h, err := range q.store.UsageBetween(ctx, s.By, s.UserID, start, hour.Add(time.Hour)) {
+		for h, err := range q.store.UsageBetween(ctx, s.By, s.UserID, place.next, time.Unix(hour, 0).Add(time.Hour)) {
 			if err != nil {
 				return nil, err
 			}
-			add(i-1, h.Who, h.Totals, -1)
-			add(i, h.Who, h.Totals, 1)
+			sums.add(place.bucket, h.Who, h.Totals, -1)
+			sums.add(place.next, h.Who, h.Totals, 1)
 		}
 	}
-	points := make([]Point, 0, len(sums))
-	for at, t := range sums {
-		if t.Requests > 0 {
-			points = append(points, Point{starts[at.bucket], at.who.named(s.By), t})
+	points := make([]Point, 0, len(sums.totals))
+	for at, t := range sums.totals {
+		if t.Requests > 0 && !at.start.Before(first) && at.start.Before(end) {
+			points = append(points, Point{at.start, at.who.named(s.By), t})
 		}
 	}
 	slices.SortFunc(points, func(a, b Point) int {
@@ -221,9 +205,58 @@ func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
 	return points, nil
 }
 
+// seriesSums gathers a series.
+type seriesSums struct {
+	series Series
+	totals map[slot]Totals
+	days   map[int64]hourPlace // by the hour's Unix seconds
+}
+
 type slot struct {
-	bucket int
-	who    Who
+	start time.Time
+	who   Who
+}
+
+// hourPlace is the bucket of an hour and, when the next one begins within that
+// hour, the next.
+type hourPlace struct{ bucket, next time.Time }
+
+func (s *seriesSums) add(start time.Time, who Who, t Totals, sign int64) {
+	at := slot{start, who}
+	sum := s.totals[at]
+	sum.add(t, sign)
+	s.totals[at] = sum
+}
+
+// starts is the beginning of at's bucket.
+func (s *seriesSums) starts(at time.Time) time.Time {
+	if s.series.Bucket == Hourly {
+		return at.UTC().Truncate(time.Hour)
+	}
+	return startOfDay(at, s.series.Zone, 0)
+}
+
+// ends is the end of the last bucket before the end of the range.
+func (s *seriesSums) ends(to time.Time) time.Time {
+	if s.series.Bucket == Hourly {
+		return to.UTC().Add(time.Hour - 1).Truncate(time.Hour)
+	}
+	return startOfDay(to.Add(-1), s.series.Zone, 1)
+}
+
+func (s *seriesSums) place(hour time.Time) hourPlace {
+	if s.series.Bucket == Hourly {
+		return hourPlace{bucket: hour}
+	}
+	place, ok := s.days[hour.Unix()]
+	if !ok {
+		place.bucket = startOfDay(hour, s.series.Zone, 0)
+		if next := startOfDay(hour.Add(time.Hour-1), s.series.Zone, 0); next.After(hour) {
+			place.next = next
+		}
+		s.days[hour.Unix()] = place
+	}
+	return place
 }
 
 // named makes up a name for what is gone.
@@ -234,42 +267,19 @@ func (w Who) named(by By) Who {
 	return w
 }
 
-// starts is where the buckets begin; the last one is the end of the range.
-func (s Series) starts() ([]time.Time, error) {
-	if !s.From.Before(s.To) {
-		return nil, nil
-	}
-	if s.Bucket == Hourly {
-		from, to := s.From.UTC().Truncate(time.Hour), s.To.UTC().Add(time.Hour-1).Truncate(time.Hour)
-		if to.Sub(from) > maxHours*time.Hour {
-			return nil, fault.New(fault.Invalid, "range_too_long", "from and to may be at most %d days apart for hours; ask for days instead.", maxHours/24).Field("from")
-		}
-		var starts []time.Time
-		for at := from; !at.After(to); at = at.Add(time.Hour) {
-			starts = append(starts, at)
-		}
-		return starts, nil
-	}
-	if s.To.Sub(s.From) > maxDays*24*time.Hour {
-		return nil, fault.New(fault.Invalid, "range_too_long", "from and to may be at most %d days apart.", maxDays).Field("from")
-	}
-	starts := []time.Time{startOfDay(s.From, s.Zone, 0)}
-	for n := 1; starts[len(starts)-1].Before(s.To); n++ {
-		starts = append(starts, startOfDay(s.From, s.Zone, n))
-	}
-	return starts, nil
-}
-
-// startOfDay is when the n-th day after at's begins. Where the clocks skip
-// midnight it is the first moment of that day.
+// startOfDay is the first moment of the n-th day after at's.
 func startOfDay(at time.Time, zone *time.Location, n int) time.Time {
 	year, month, day := at.In(zone).Date()
+	noon := time.Date(year, month, day+n, 12, 0, 0, 0, zone)
 	start := time.Date(year, month, day+n, 0, 0, 0, 0, zone)
-	want := time.Date(year, month, day+n, 12, 0, 0, 0, zone).YearDay()
-	if start.YearDay() != want {
-		// time.Date used the offset before the gap, and so fell into the evening.
-		_, end := start.ZoneBounds()
-		start = end
+	if start.YearDay() != noon.YearDay() {
+		// The clocks skip midnight, and this is the evening before.
+		_, start = start.ZoneBounds()
+	} else if before := start.Add(-1); before.YearDay() == noon.YearDay() {
+		// The clocks strike midnight twice, and this is the second time.
+		_, offset := start.Zone()
+		_, earlier := before.Zone()
+		start = start.Add(time.Duration(offset-earlier) * time.Second)
 	}
 	return start.UTC()
 }

@@ -186,9 +186,15 @@ func usageOddText(t *testing.T, db *store.DB) {
 	if err != nil || len(got) != len(odd) {
 		t.Fatalf("%d rows of %d, %v", len(got), len(odd), err)
 	}
-	totals, err := db.UsageTotals(t.Context(), usage.Filter{Model: "🔑"})
-	if err != nil || totals.Requests != 1 {
-		t.Errorf("by model: %+v, %v", totals, err)
+	for _, text := range odd {
+		for name, f := range map[string]usage.Filter{"model": {Model: text}, "request id": {RequestID: text}} {
+			if totals, err := db.UsageTotals(t.Context(), f); err != nil || totals.Requests != 1 {
+				t.Errorf("by %s %q: %+v, %v", name, text, totals, err)
+			}
+			if found, err := db.UsageEntries(t.Context(), f, 10, 0); err != nil || len(found) != 1 {
+				t.Errorf("by %s %q: %d rows, %v", name, text, len(found), err)
+			}
+		}
 	}
 	for _, e := range got {
 		if len(e.Model) > 256 || strings.ContainsRune(e.Model, 0) {
