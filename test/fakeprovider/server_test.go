@@ -58,7 +58,7 @@ func TestWhatArrivedCanBeInspected(t *testing.T) {
 	e := s.Serve(plain("{}"))
 	post(t, e.BaseURL+"/embeddings?x=1", `{"model": "m" }`, http.Header{"X-Own": {"a", "b"}})
 	got := e.Await(t, 1)[0]
-	if got.Method != "POST" || got.Path != "/embeddings" || got.Query != "x=1" || string(got.Body) != `{"model": "m" }` {
+	if got.Method != http.MethodPost || got.Path != "/embeddings" || got.Query != "x=1" || string(got.Body) != `{"model": "m" }` {
 		t.Errorf("received %s %s?%s %q", got.Method, got.Path, got.Query, got.Body)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, got.Header["X-Own"]); diff != "" {
@@ -258,14 +258,14 @@ func TestABlackHoleIsBoundedWithoutBeingTold(t *testing.T) {
 		answer := fakeprovider.Replay(plain("{}"), fakeprovider.Failing(fakeprovider.Fault{Kind: fakeprovider.BlackHole}))
 		start := time.Now()
 		defer func() {
-			if v := recover(); v != http.ErrAbortHandler {
-				t.Errorf("ended with %v, want the connection cut", v)
+			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+				t.Errorf("ended with %v, want the connection cut", err)
 			}
 			if took := time.Since(start); took != 30*time.Second {
 				t.Errorf("took %v, want 30 s", took)
 			}
 		}()
-		req, err := http.NewRequestWithContext(t.Context(), "POST", "http://upstream.invalid/", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://upstream.invalid/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +278,7 @@ func TestTheServerLearnsThatTheClientLeft(t *testing.T) {
 	s := fakeprovider.Start(t)
 	e := s.Queue(fakeprovider.Script())
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "POST", e.BaseURL+"/chat/completions", strings.NewReader(`{"model":"script-forever","stream":true}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.BaseURL+"/chat/completions", strings.NewReader(`{"model":"script-forever","stream":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,7 +384,7 @@ func TestTheScriptAnswersByModelName(t *testing.T) {
 	t.Run("errors", func(t *testing.T) {
 		t.Parallel()
 		resp, body := post(t, e.BaseURL+"/chat/completions", `{"model":"script-error-429"}`, nil)
-		if resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), `"code":"scripted_429"`) {
+		if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), `"code":"scripted_429"`) {
 			t.Errorf("status %d, %s", resp.StatusCode, body)
 		}
 	})
@@ -404,7 +404,7 @@ func stream(body string) fakeprovider.Interaction {
 // post sends a body and reads the whole answer.
 func post(t *testing.T, url, body string, header http.Header) (*http.Response, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
 		return &http.Response{}, nil

@@ -8,6 +8,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -263,7 +264,7 @@ func (s *Server) awaitReady(within time.Duration) error {
 		select {
 		case <-again.C:
 		case <-s.done:
-			return fmt.Errorf("ended before it was ready: %v", s.err)
+			return fmt.Errorf("ended before it was ready: %w", cmp.Or(s.err, errors.New("exit status 0")))
 		case <-deadline.C:
 			return fmt.Errorf("not ready within %v: %s", within, last)
 		}

@@ -115,7 +115,7 @@ func playServer() {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		asked["ready"]++
 		if asked["ready"] < 3 {
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("POST /api/user/login", func(w http.ResponseWriter, r *http.Request) {

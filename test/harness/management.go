@@ -234,12 +234,13 @@ func (c *Client) PatchUser(t testing.TB, id int64, f Fields) User {
 // with a client that holds a full token of its own.
 func (s *Server) NewUser(t testing.TB, f Fields) (User, *Client) {
 	t.Helper()
-	body := Fields{"password": Password, "role": "user"}
+	body := Fields{"role": "user"}
 	for k, v := range f {
 		body[k] = v
 	}
+	body["password"] = Password
 	u := s.Root.CreateUser(t, body)
-	pat := Login(t, s.BaseURL, u.Username, body["password"].(string)).CreatePAT(t, "harness", "full")
+	pat := Login(t, s.BaseURL, u.Username, Password).CreatePAT(t, "harness", "full")
 	return u, NewClient(s.BaseURL, pat)
 }
 

@@ -26,8 +26,10 @@ type member struct {
 // parseObject reads an object's top level.
 func parseObject(text []byte) (object, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return nil, fmt.Errorf("no JSON object: %v %v", tok, err)
+	if tok, err := dec.Token(); err != nil {
+		return nil, err
+	} else if tok != json.Delim('{') {
+		return nil, fmt.Errorf("a JSON object is wanted, not %v", tok)
 	}
 	var o object
 	for dec.More() {
@@ -39,7 +41,7 @@ func parseObject(text []byte) (object, error) {
 		if err := dec.Decode(&raw); err != nil {
 			return nil, err
 		}
-		o = append(o, member{name.(string), raw})
+		o = append(o, member{fmt.Sprint(name), raw})
 	}
 	return o, nil
 }

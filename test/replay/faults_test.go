@@ -76,7 +76,7 @@ func TestStreamsThatFailMidwayEndWithAnErrorEvent(t *testing.T) {
 			resp, body := s.ask(t, s.upstream.Serve(in, fakeprovider.Failing(fakeprovider.Fault{Kind: kind, After: 2})), true)
 			events := fakeprovider.Events(in.Response.Body)
 			sent := string(events[0]) + string(events[1])
-			if resp.StatusCode != 200 || !strings.HasPrefix(string(body), sent) {
+			if resp.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), sent) {
 				t.Fatalf("%d %q, want the first two events", resp.StatusCode, body)
 			}
 			ending := fakeprovider.Events(body[len(sent):])
@@ -107,7 +107,7 @@ func TestAnUnreadableChunkPassesAndTheStreamGoesOn(t *testing.T) {
 	s := startFaulty(t)
 	in := recording(true)
 	resp, body := s.ask(t, s.upstream.Serve(in, fakeprovider.Failing(fakeprovider.Fault{Kind: fakeprovider.InvalidChunk})), true)
-	if resp.StatusCode != 200 || !strings.Contains(string(body), "cut in the midd\n\n") || !strings.HasSuffix(string(body), "data: [DONE]\n\n") {
+	if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "cut in the midd\n\n") || !strings.HasSuffix(string(body), "data: [DONE]\n\n") {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 	row := s.halley.Root.UsageOf(t, resp.Header.Get("X-Request-Id"))
@@ -142,7 +142,7 @@ func (s *scene) ask(t *testing.T, e *fakeprovider.Endpoint, streamed bool) (*htt
 
 func (s *scene) post(t *testing.T, body string) (*http.Response, []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", s.halley.BaseURL+"/v1/chat/completions", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.halley.BaseURL+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

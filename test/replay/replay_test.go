@@ -170,7 +170,7 @@ func (s *scene) run(x *exchange) {
 	if x.in.API == fakeprovider.Embeddings {
 		path = "/v1/embeddings"
 	}
-	req, err := http.NewRequest("POST", s.halley.BaseURL+path, bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, s.halley.BaseURL+path, bytes.NewReader(body))
 	if err != nil {
 		complain("%v", err)
 		return
@@ -246,14 +246,14 @@ func (x *exchange) checkUpstream(got *fakeprovider.Received, sent []byte, path s
 	if err := checkSent(sent, got.Body, upstreamModel, x.in.Stream); err != nil {
 		complain("%v", err)
 	}
-	if "/v1"+got.Path != path || got.Method != "POST" {
+	if "/v1"+got.Path != path || got.Method != http.MethodPost {
 		complain("the upstream was asked %s %s", got.Method, got.Path)
 	}
 	if auth := got.Header.Get("Authorization"); auth != "Bearer upstream-key" {
 		complain("the upstream's credential was %q", auth)
 	}
 	for name, want := range x.in.Request.Headers {
-		// How the body is encoded and compressed is between neighbours.
+		// How the body is encoded and compressed is a matter of each connection.
 		switch strings.ToLower(name) {
 		case "content-type", "accept-encoding", "content-length", "host", "connection", "authorization", "user-agent":
 			continue
@@ -273,7 +273,7 @@ func (x *exchange) checkAnswer(resp *http.Response, answer []byte, complain func
 		var e struct {
 			Error struct{ Message, Type, Code string }
 		}
-		if err := json.Unmarshal(answer, &e); err != nil || resp.StatusCode != 502 || e.Error.Code != "upstream_error" ||
+		if err := json.Unmarshal(answer, &e); err != nil || resp.StatusCode != http.StatusBadGateway || e.Error.Code != "upstream_error" ||
 			!strings.Contains(e.Error.Message, "(request id: "+x.requestID+")") {
 			complain("a refused credential came back as %d %s, want 502 upstream_error", resp.StatusCode, clip(answer))
 		}
