@@ -38,6 +38,8 @@ func (s *Server) table() []route {
 		s.selfRoutes(),
 		s.accessTokenRoutes(),
 		s.userRoutes(),
+		s.keyRoutes(),
+		s.keySelfRoutes(),
 		s.optionRoutes(),
 		s.auditRoutes(),
 		s.statusRoutes(),

@@ -6,6 +6,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/gateway"
 	"halley/internal/group"
+	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
 )
@@ -15,9 +16,13 @@ import (
 type Services struct {
 	Accounts      *account.Service
 	Audit         *audit.Service
+	Balances      Balances
 	Channels      *channel.Service
 	ChannelTester ChannelTester
+	DailyUsage    DailyUsage
 	Groups        *group.Service
+	Keys          *key.Service
+	KeyHolders    KeyHolders
 	Options       *option.Service
 	Prices        *price.Service
 	// Snapshot is the configuration that model requests follow now.

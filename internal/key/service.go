@@ -453,8 +453,8 @@ func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(b
 
 // Delete ends one of the owner's keys and its value for good.
 func (s *Service) Delete(ctx context.Context, userID, id int64) error {
-	n, err := s.DeleteBatch(ctx, userID, []int64{id})
-	if err == nil && n == 0 {
+	deleted, err := s.DeleteBatch(ctx, userID, []int64{id})
+	if err == nil && len(deleted) == 0 {
 		err = NotFound(id)
 	}
 	return err
@@ -463,22 +463,22 @@ func (s *Service) Delete(ctx context.Context, userID, id int64) error {
 // MaxBatch is how many keys one DeleteBatch takes.
 const MaxBatch = 100
 
-// DeleteBatch ends several and gives how many; ids that are missing or
-// somebody else's do not count.
-func (s *Service) DeleteBatch(ctx context.Context, userID int64, ids []int64) (int64, error) {
+// DeleteBatch ends several and gives those it did; ids that are missing or
+// somebody else's are not among them.
+func (s *Service) DeleteBatch(ctx context.Context, userID int64, ids []int64) ([]int64, error) {
 	if len(ids) == 0 || len(ids) > MaxBatch {
-		return 0, fault.New(fault.Invalid, "invalid_ids", "ids must list 1 to %d keys, it lists %d.", MaxBatch, len(ids)).Field("ids")
+		return nil, fault.New(fault.Invalid, "invalid_ids", "ids must list 1 to %d keys, it lists %d.", MaxBatch, len(ids)).Field("ids")
 	}
 	deleted, err := s.Store.DeleteKeys(ctx, userID, ids, s.Now())
 	if err != nil {
 		s.cache.forget(ids...) // it may have been done
-		return 0, failed(err, "delete the keys")
+		return nil, failed(err, "delete the keys")
 	}
 	s.cache.forget(deleted...)
 	for _, id := range deleted {
 		s.Ledger.Forget(subject(id))
 	}
-	return int64(len(deleted)), nil
+	return deleted, nil
 }
 
 // Value unseals a key's value.

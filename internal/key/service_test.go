@@ -453,7 +453,7 @@ func TestOnlyTheOwnersKeysAreThere(t *testing.T) {
 	} {
 		wantCode(t, name, try(), "key_not_found")
 	}
-	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); n != 0 || err != nil {
+	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); len(n) != 0 || err != nil {
 		t.Errorf("batch: %d, %v", n, err)
 	}
 	if after, err := b.Get(t.Context(), b.ada, id); err != nil || after.Key.Version != 1 {
@@ -725,7 +725,7 @@ func TestABatchDeletesAHundredAtMost(t *testing.T) {
 	v, _ := b.create(t, key.Patch{})
 	for name, row := range map[string]struct {
 		ids  []int64
-		n    int64
+		n    int
 		code string
 	}{
 		"none":            {nil, 0, "invalid_ids"},
@@ -733,10 +733,10 @@ func TestABatchDeletesAHundredAtMost(t *testing.T) {
 		"a hundred":       {make([]int64, 100), 0, ""},
 		"twice and wrong": {[]int64{v.Key.ID, v.Key.ID, -5, 1 << 62}, 1, ""},
 	} {
-		n, err := b.DeleteBatch(t.Context(), b.ada, row.ids)
+		deleted, err := b.DeleteBatch(t.Context(), b.ada, row.ids)
 		wantCode(t, name, err, row.code)
-		if n != row.n {
-			t.Errorf("%s: %d deleted, want %d", name, n, row.n)
+		if len(deleted) != row.n {
+			t.Errorf("%s: %v deleted, want %d", name, deleted, row.n)
 		}
 	}
 }

@@ -1,0 +1,251 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/gateway"
+	"halley/internal/key"
+	"halley/internal/money"
+	"halley/internal/usage"
+	"halley/internal/wire/openai"
+)
+
+// KeyHolders finds out who shows an API key; it does not judge its state.
+type KeyHolders interface {
+	Authenticate(ctx context.Context, credentials []string) (*key.Key, *account.User, error)
+}
+
+// Balances gives live balances.
+type Balances interface {
+	Balance(ctx context.Context, s budget.Subject) (budget.Balance, error)
+}
+
+// DailyUsage tells what each key of a user used on each day from from's to to's
+// in the zone, both included.
+type DailyUsage interface {
+	DailyByKey(ctx context.Context, userID int64, from, to time.Time, zone *time.Location) ([]usage.KeyDay, error)
+}
+
+// The calls that take an API key instead of a personal access token: what may I
+// still spend?
+func (s *Server) keySelfRoutes() []route {
+	return []route{
+		{
+			method: http.MethodGet, path: "/api/usage/token", access: ownCredential, handle: s.keyUsage, summary: "What the API key that asks has used and has left",
+		},
+		{
+			method: http.MethodGet, path: "/user/quota", access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
+			query: []string{"key", "start_date", "end_date"},
+		},
+	}
+}
+
+// keyUsageRecord has totals in quota units; those of an unlimited key are the
+// account's.
+type keyUsageRecord struct {
+	Object             string          `json:"object"`
+	Name               string          `json:"name"`
+	TotalGranted       int64           `json:"total_granted"`
+	TotalUsed          int64           `json:"total_used"`
+	TotalAvailable     int64           `json:"total_available"`
+	UnlimitedQuota     bool            `json:"unlimited_quota"`
+	ModelLimits        map[string]bool `json:"model_limits"`
+	ModelLimitsEnabled bool            `json:"model_limits_enabled"`
+	ExpiresAt          int64           `json:"expires_at"` // 0 never
+}
+
+// keyUsageBody is the published envelope of this one call.
+type keyUsageBody struct {
+	Code    bool           `json:"code"`
+	Message string         `json:"message"`
+	Data    keyUsageRecord `json:"data"`
+}
+
+func (s *Server) keyUsage(c *call) (any, error) {
+	k, owner, err := s.keyHolder(c, "")
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.Balances.Balance(c.ctx, budget.Subject{Kind: budget.Key, ID: k.ID})
+	if err != nil {
+		return nil, err
+	}
+	unlimited := b.Unlimited
+	if unlimited {
+		if b, err = s.Balances.Balance(c.ctx, budget.Subject{Kind: budget.User, ID: owner.ID}); err != nil {
+			return nil, err
+		}
+	}
+	remaining, used, held := b.Units()
+	record := keyUsageRecord{
+		Object: "token_usage", Name: k.Name, TotalGranted: remaining + used + held, TotalUsed: used, TotalAvailable: remaining,
+		UnlimitedQuota: unlimited, ModelLimits: map[string]bool{}, ModelLimitsEnabled: k.ModelLimitsEnabled,
+	}
+	for _, model := range k.Models {
+		record.ModelLimits[model] = true
+	}
+	if k.ExpiresAt != key.Never {
+		record.ExpiresAt = k.ExpiresAt
+	}
+	return bare{keyUsageBody{Code: true, Message: "ok", Data: record}}, nil
+}
+
+// keyHolder is whose API key the request shows. Keys that are expired or
+// exhausted may ask, disabled ones may not. inQuery is tried last, as in the
+// contract's table.
+func (s *Server) keyHolder(c *call, inQuery string) (*key.Key, *account.User, error) {
+	credentials, err := gateway.Credentials(c.request.Header)
+	if err != nil {
+		return nil, nil, err
+	}
+	if inQuery != "" {
+		credentials = append(credentials, inQuery)
+	}
+	k, owner, err := s.KeyHolders.Authenticate(c.ctx, credentials)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case owner.Status != account.Enabled:
+		return nil, nil, fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
+	case k.Status == key.Disabled:
+		return nil, nil, key.Admissible(k, time.Time{})
+	case !k.AllowsIP(c.ip):
+		return nil, nil, fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from this address.")
+	}
+	return k, owner, nil
+}
+
+// quotaRecord is in USD; -1 is unlimited.
+type quotaRecord struct {
+	Username       string                `json:"username"`
+	TotalQuota     float64               `json:"total_quota"` // what is left
+	TotalUsedQuota float64               `json:"total_used_quota"`
+	RequestCount   int64                 `json:"request_count"`
+	Keys           []quotaKey            `json:"keys"`
+	DailyQuota     map[string][]quotaDay `json:"daily_quota,omitzero"` // by date; only when asked for
+}
+
+type quotaKey struct {
+	Name        string  `json:"name"`
+	RemainQuota float64 `json:"remain_quota"`
+	UsedQuota   float64 `json:"used_quota"`
+}
+
+type quotaDay struct {
+	TokenName    string  `json:"token_name"`
+	QuotaUsed    float64 `json:"quota_used"`
+	RequestCount int64   `json:"request_count"`
+}
+
+// userQuota answers in the shape of the published call, errors in OpenAI's.
+func (s *Server) userQuota(c *call) (any, error) {
+	record, err := s.quotaOf(c)
+	if err != nil {
+		return s.openAIError(err), nil
+	}
+	return bare{record}, nil
+}
+
+func (s *Server) openAIError(err error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := fault.From(err)
+		s.logFault(r, e, err)
+		h := w.Header()
+		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Cache-Control", "no-store")
+		w.WriteHeader(statusOf(w, e))
+		_, _ = w.Write(openai.Error(e, requestID(r))) // the client may be gone; there is nobody left to tell
+	})
+}
+
+func (s *Server) quotaOf(c *call) (*quotaRecord, error) {
+	_, owner, err := s.keyHolder(c, c.query.Get("key"))
+	if err != nil {
+		return nil, err
+	}
+	days, err := quotaDays(c, owner)
+	if err != nil {
+		return nil, err
+	}
+	holder, err := s.Accounts.Get(c.ctx, owner.ID)
+	if err != nil {
+		return nil, err
+	}
+	record := &quotaRecord{
+		Username: holder.Username, TotalQuota: leftUSD(holder.Balance), TotalUsedQuota: holder.Balance.Used.Float(),
+		RequestCount: holder.RequestCount, Keys: []quotaKey{},
+	}
+	// Everything the account has: the call has no pages.
+	views, _, err := s.Keys.List(c.ctx, key.Query{UserID: owner.ID, Limit: maxQuotaKeys})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range views {
+		record.Keys = append(record.Keys, quotaKey{Name: v.Key.Name, RemainQuota: leftUSD(v.Balance), UsedQuota: v.Balance.Used.Float()})
+	}
+	if days == nil {
+		return record, nil
+	}
+	used, err := s.DailyUsage.DailyByKey(c.ctx, owner.ID, days.from, days.to, days.zone)
+	if err != nil {
+		return nil, err
+	}
+	record.DailyQuota = map[string][]quotaDay{}
+	for _, d := range used {
+		record.DailyQuota[d.Date] = append(record.DailyQuota[d.Date], quotaDay{TokenName: d.KeyName, QuotaUsed: d.Cost.Float(), RequestCount: d.Requests})
+	}
+	return record, nil
+}
+
+// maxQuotaKeys bounds the answer, far above what an account may have.
+const maxQuotaKeys = 100_000
+
+// maxQuotaDays bounds what one call may ask for.
+const maxQuotaDays = 366
+
+func leftUSD(b budget.Balance) float64 {
+	if b.Unlimited {
+		return -1
+	}
+	return max(b.Remaining(), money.Nano(0)).Float()
+}
+
+// daySpan is the days from from's to to's in the zone.
+type daySpan struct {
+	from, to time.Time
+	zone     *time.Location
+}
+
+// quotaDays reads start_date and end_date in the owner's time zone; nil when
+// not both are given.
+func quotaDays(c *call, owner *account.User) (*daySpan, error) {
+	zone, err := time.LoadLocation(owner.TimeZone)
+	if err != nil { // known when it was set; the zone database may be another by now
+		zone = time.UTC
+	}
+	start, end := c.query.Get("start_date"), c.query.Get("end_date")
+	if start == "" || end == "" {
+		return nil, nil
+	}
+	span := &daySpan{zone: zone}
+	for _, date := range []struct {
+		name, text string
+		to         *time.Time
+	}{{"start_date", start, &span.from}, {"end_date", end, &span.to}} {
+		// Noon is on its day in every zone, whatever the clocks do at midnight.
+		day, err := time.ParseInLocation(time.DateOnly+" 15", date.text+" 12", zone)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "invalid_date", "%s must be a date such as 2026-01-31.", date.name).Field(date.name)
+		}
+		*date.to = day
+	}
+	if span.to.Before(span.from) || span.to.Sub(span.from) > maxQuotaDays*24*time.Hour {
+		return nil, fault.New(fault.Invalid, "invalid_date", "end_date must be at most %d days after start_date.", maxQuotaDays).Field("end_date")
+	}
+	return span, nil
+}
