@@ -263,7 +263,7 @@ func TestSecretsNeverShow(t *testing.T) {
 	bad := c
 	bad.Database.URL = "postgres://halley:" + canary + "@db:%zz/halley"
 	for name, text := range map[string]string{
-		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", &c), "%#v": fmt.Sprintf("%#v", c), "%s": fmt.Sprintf("%s", c.MasterKey),
+		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", &c), "%#v": fmt.Sprintf("%#v", c), "%s": c.MasterKey.String(),
 		"slog": log.String(), "JSON": string(asJSON), "YAML": string(asYAML),
 		"invalid": fmt.Sprint(bad.Validate(), bad.Database.URL),
 	} {

@@ -16,7 +16,7 @@ import (
 // redacted stands for a secret wherever one would be printed.
 const redacted = "[redacted]"
 
-// Secret is a text that never shows itself: printed, logged or marshalled it is
+// Secret is a text that never shows itself: printed, logged or marshaled it is
 // "[redacted]", or "" when it is empty. Reveal gives the text.
 type Secret string
 
@@ -106,7 +106,7 @@ func (u *DatabaseURL) parse(text string) error {
 // Size is a number of bytes.
 type Size int64
 
-var sizeUnits = []struct { //nolint:gochecknoglobals // a table that nobody writes
+var sizeUnits = []struct {
 	suffix string
 	bytes  int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}}

@@ -155,16 +155,20 @@ func TestEveryStatementPreparesOnBothEngines(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, open func(*testing.T) *store.DB) {
 		db := open(t)
 		for name, text := range statements {
-			statement, err := db.Writer().PrepareContext(t.Context(), text)
-			if err != nil {
+			if err := prepare(t.Context(), db.Writer(), text); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, text)
-				continue
-			}
-			if err := statement.Close(); err != nil {
-				t.Errorf("%s: %v", name, err)
 			}
 		}
 	})
+}
+
+func prepare(ctx context.Context, db *sql.DB, text string) (err error) {
+	statement, err := db.PrepareContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer func() { err = statement.Close() }()
+	return nil
 }
 
 // sqlConstants reads the package's source for string constants named sql…,

@@ -56,8 +56,6 @@ var errNotInstalled = errors.New("PostgreSQL is not installed here (on Debian: a
 
 // shared starts the process's one server when it is first needed. Starting one
 // per test would cost a second each.
-//
-//nolint:gochecknoglobals // once per process is the point; nothing changes after.
 var shared = sync.OnceValues(start)
 
 type server struct {
