@@ -1,0 +1,109 @@
+package adminapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"testing"
+)
+
+func TestATokenIsMadeUsedListedAndEnded(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	_, adaToken := p.user(t, "ada", "user")
+	ada := caller{token: adaToken}
+	made := p.send(t, ada, "POST", "/api/user/token", fmt.Sprintf(`{"name":" ci ","scope":"read","expires_at":%d}`, p.now().Unix()+60))
+	token := into[struct {
+		ID    int64
+		Token string
+	}](t, made)
+	if !regexp.MustCompile(`^hpat_[0-9A-Za-z]{46}$`).MatchString(token.Token) {
+		t.Fatalf("the token is %q", token.Token)
+	}
+	last4 := token.Token[len(token.Token)-4:]
+	now := p.now().Unix()
+	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":%d,"name":"ci","scope":"read","token":%q,"last4":%q,"created_time":%d,"accessed_time":%d,"expires_at":%d}}`, token.ID, token.Token, last4, now, now, now+60)
+	if made.text != want {
+		t.Errorf("made\n%s, want\n%s", made.text, want)
+	}
+	listed := p.send(t, ada, "GET", "/api/user/token?page_size=1", nil)
+	want = fmt.Sprintf(`{"success":true,"message":"","data":{"page":1,"page_size":1,"total":2,"items":[{"id":%d,"name":"ci","scope":"read","last4":%q,"created_time":%d,"accessed_time":%d,"expires_at":%d}]}}`, token.ID, last4, now, now, now+60)
+	if listed.text != want {
+		t.Errorf("listed\n%s, want\n%s", listed.text, want)
+	}
+	for _, value := range []string{token.Token, "Bearer " + token.Token, "bearer " + token.Token} {
+		if self := into[map[string]any](t, p.send(t, caller{token: value}, "GET", "/api/user/self", nil)); self["username"] != "ada" {
+			t.Errorf("%.10s…: it is %v's", value, self["username"])
+		}
+	}
+	path := fmt.Sprint("/api/user/token/", token.ID)
+	p.refused(t, caller{token: p.root}, "DELETE", path, nil, 404, "token_not_found")
+	if got := p.send(t, ada, "DELETE", path, nil); got.text != `{"success":true,"message":""}` {
+		t.Errorf("ended: %s", got.text)
+	}
+	p.refused(t, caller{token: token.Token}, "GET", "/api/user/self", nil, 401, "invalid_access_token")
+	p.refused(t, ada, "DELETE", path, nil, 404, "token_not_found")
+}
+
+func TestAReadTokenOnlyReads(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	read := caller{token: p.signedInToken(t, "root", "read")}
+	for _, path := range []string{"/api/user/self", "/api/user/", "/api/user/1", "/api/user/token", "/api/option/", "/api/audit/"} {
+		if got := p.send(t, read, "GET", path, nil); got.status != 200 {
+			t.Errorf("GET %s: %s", path, got.text)
+		}
+	}
+	for _, call := range [][2]string{
+		{"PATCH", "/api/user/self"}, {"POST", "/api/user/token"}, {"DELETE", "/api/user/token/1"}, {"POST", "/api/user/"}, {"PATCH", "/api/user/1"},
+		{"DELETE", "/api/user/1"}, {"POST", "/api/user/1/quota"}, {"PUT", "/api/option/new_user_quota"},
+	} {
+		p.refused(t, read, call[0], call[1], `{}`, 403, "read_only_token")
+	}
+}
+
+func TestWhatATokenNeedsAndNeedNotSay(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	made := into[map[string]any](t, p.asRoot(t, "POST", "/api/user/token", `{"name":"ci"}`))
+	if made["scope"] != "full" || made["expires_at"] != -1.0 {
+		t.Errorf("without more than a name: %v", made)
+	}
+	for _, tc := range []struct {
+		body   string
+		status int
+		code   string
+	}{
+		{``, 400, "invalid_body"},
+		{`{}`, 422, "invalid_name"},
+		{`{"name":" "}`, 422, "invalid_name"},
+		{`{"name":null}`, 400, "invalid_type"},
+		{`{"name":"ci","scope":""}`, 422, "invalid_scope"},
+		{`{"name":"ci","scope":"write"}`, 422, "invalid_scope"},
+		{`{"name":"ci","expires_at":0}`, 422, "invalid_expires_at"},
+		{`{"name":"ci","expires_at":1}`, 422, "invalid_expires_at"},
+		{`{"name":"ci","expires_at":"tomorrow"}`, 400, "invalid_type"},
+		{`{"name":"ci","expires_at":9223372036854775807}`, 422, "invalid_expires_at"},
+	} {
+		p.refused(t, caller{token: p.root}, "POST", "/api/user/token", tc.body, tc.status, tc.code)
+	}
+}
+
+func TestCredentialsOfTheWrongKind(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	for _, tc := range []struct {
+		by     caller
+		status int
+		code   string
+	}{
+		{caller{}, 401, "missing_credential"},
+		{caller{token: "hpat_x"}, 401, "invalid_access_token"},
+		{caller{token: "something"}, 401, "invalid_access_token"},
+		{caller{token: "sk-hlyx"}, 401, "wrong_credential"},
+		{caller{cookie: &http.Cookie{Name: "halley_session", Value: "x"}}, 401, "session_expired"},
+		{caller{header: http.Header{"Authorization": {p.root, p.root}}}, 400, "repeated_header"},
+	} {
+		p.refused(t, tc.by, "GET", "/api/user/self", nil, tc.status, tc.code)
+	}
+}
