@@ -1,0 +1,774 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/channel"
+	"halley/internal/fault"
+	"halley/internal/gateway"
+	"halley/internal/group"
+	"halley/internal/key"
+	"halley/internal/money"
+	"halley/internal/price"
+	"halley/internal/provider"
+	"halley/internal/provider/openai"
+	"halley/internal/route"
+	"halley/internal/upstream"
+	"halley/internal/usage"
+	"halley/internal/wire"
+)
+
+// house is a gateway with everything real but the store: keys, owners and
+// records are in memory.
+type house struct {
+	*gateway.Gateway
+	t        *testing.T
+	key      *key.Key
+	owner    *account.User
+	channel  *channel.Channel
+	ledger   *budget.Ledger
+	upstream *httptest.Server
+
+	mu       sync.Mutex
+	records  []usage.Record
+	recorded chan struct{}
+	unknown  int
+	full     bool
+}
+
+const keyValue = "sk-test"
+
+func (h *house) Authenticate(_ context.Context, value string) (*key.Key, error) {
+	if value != keyValue {
+		return nil, fault.New(fault.Unauthenticated, "invalid_api_key", "unknown")
+	}
+	return h.key, nil
+}
+func (h *house) Owner(context.Context, int64) (*account.User, error) { return h.owner, nil }
+func (h *house) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, error) {
+	if s.Kind == budget.User {
+		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
+	}
+	return budget.Balance{Granted: h.key.Granted, Unlimited: h.key.Unlimited}, nil
+}
+func (h *house) Full() bool { return h.full }
+func (h *house) Record(r usage.Record) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.records = append(h.records, r)
+	if h.recorded != nil {
+		close(h.recorded)
+		h.recorded = nil
+	}
+}
+func (h *house) Finished(*usage.Record) {}
+func (h *house) UnknownKey()            { h.unknown++ }
+
+// newHouse has a key worth $1 of an account worth $1,000, and one channel to the
+// upstream for the model m at $1 in, $2 out per 1M tokens.
+func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*house)) *house {
+	t.Helper()
+	server := httptest.NewServer(upstreamHandler)
+	t.Cleanup(server.Close)
+	h := &house{
+		t: t, upstream: server,
+		key:   &key.Key{ID: 7, UserID: 3, Status: key.Enabled, ExpiresAt: key.Never, Granted: money.USD, Name: "k"},
+		owner: &account.User{ID: 3, Status: account.Enabled, Group: group.Default, Granted: 1000 * money.USD},
+		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: server.URL + "/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
+			Status: channel.Enabled, Weight: 1, Credentials: []channel.Credential{{ID: "a", Value: "upstream-secret"}}},
+	}
+	for _, change := range changes {
+		change(h)
+	}
+	book := testBook(t)
+	snapshot := &gateway.Snapshot{
+		Routes: route.Compile([]*channel.Channel{h.channel}), Prices: book,
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
+	}
+	h.ledger = budget.NewLedger(h, time.Now)
+	h.Gateway = gateway.New(gateway.Config{
+		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
+		Snapshot:  func() *gateway.Snapshot { return snapshot },
+		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
+		Timeouts:  channel.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second},
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Roll: rand.Float64, DrainUpstream: 5 * time.Second,
+	})
+	return h
+}
+
+func testBook(t *testing.T) *price.Book {
+	t.Helper()
+	catalog, err := price.LoadCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := price.NewBook(catalog, []price.Stored{
+		{Version: 1, Model: "m", Definition: []byte(`{"input":1,"output":2,"max_output_tokens":1000}`)},
+		{Version: 2, Model: "free", Definition: []byte(`{"input":0,"output":0}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
+// client is the sink of a test: what the client gets, and when it leaves.
+type client struct {
+	header  http.Header
+	status  int
+	body    strings.Builder
+	flushes int
+	fail    error
+	onWrite func(body string)
+}
+
+func (c *client) Header() http.Header { return c.header }
+func (c *client) Start(status int)    { c.status = status }
+func (c *client) Flush() error        { c.flushes++; return c.fail }
+func (c *client) Write(p []byte) (int, error) {
+	if c.fail != nil {
+		return 0, c.fail
+	}
+	c.body.Write(p)
+	if c.onWrite != nil {
+		c.onWrite(c.body.String())
+	}
+	return len(p), nil
+}
+
+func (h *house) do(ctx context.Context, body string, c *client) *usage.Record {
+	return h.call(ctx, provider.Chat, body, c, keyValue)
+}
+
+func (h *house) call(ctx context.Context, op provider.Operation, body string, c *client, credentials ...string) *usage.Record {
+	c.header = http.Header{}
+	return h.Serve(ctx, &gateway.Inbound{
+		RequestID: "req-1", Start: time.Now(), Credentials: credentials, IP: netip.MustParseAddr("192.0.2.1"), Dialect: wire.OpenAI, Operation: op,
+		Header:   http.Header{"Authorization": {"Bearer " + keyValue}, "X-Custom": {"kept"}, "Cookie": {"dropped"}, "Content-Type": {"application/json"}},
+		ReadBody: func() ([]byte, error) { return []byte(body), nil },
+	}, c)
+}
+
+// settled checks what must be true after every request, and gives its record.
+func (h *house) settled() usage.Record {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.records) != 1 {
+		h.t.Fatalf("%d records, want exactly one", len(h.records))
+	}
+	r := h.records[0]
+	b, err := h.ledger.Balance(context.Background(), budget.Subject{Kind: budget.Key, ID: h.key.ID})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if b.Held != 0 || b.Used != r.Cost || b.Remaining()+b.Used != b.Granted {
+		h.t.Errorf("balance %+v after a charge of %d", b, r.Cost)
+	}
+	return r
+}
+
+func answers(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+const plainAnswer = `{"id":"c1","model":"m","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150},"extra":{"kept":[1, 2]}}`
+
+func TestAPlainAnswerGoesThroughUnchangedAndIsCharged(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var sent string
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got, sent = r, string(b)
+		w.Header().Set("X-Upstream", "kept")
+		w.Header().Set("Set-Cookie", "dropped")
+		answers(200, "application/json", plainAnswer)(w, r)
+	})
+	body := `{ "model" : "m","messages":[{"role":"user","content":"é"}],"unknown":{"a":null} }`
+	var c client
+	h.do(t.Context(), body, &c)
+	if c.status != 200 || c.body.String() != plainAnswer || c.header.Get("X-Upstream") != "kept" || c.header.Get("Set-Cookie") != "" {
+		t.Errorf("client got %d %s %v", c.status, c.body.String(), c.header)
+	}
+	if sent != body || got.URL.Path != "/v1/chat/completions" || got.Header.Get("Authorization") != "Bearer upstream-secret" || got.Header.Get("Cookie") != "" || got.Header.Get("X-Custom") != "kept" {
+		t.Errorf("upstream got %s %v %s", got.URL, got.Header, sent)
+	}
+	r := h.settled()
+	if r.Cost != (100*1+50*2)*1000 || r.Source != usage.FromProvider || r.Status != 200 || r.PriceVersion != "custom-1" || r.ChannelID != 5 || r.Group != "default" || r.FirstByte == 0 || r.Held < r.Cost {
+		t.Errorf("record = %+v", r)
+	}
+}
+
+func chunk(content string) string {
+	return `data: {"model":"up","choices":[{"index":0,"delta":{"content":"` + content + `"},"finish_reason":null}],"usage":null}` + "\n\n"
+}
+
+const (
+	lastChunk  = `data: {"model":"up","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}` + "\n\n"
+	usageChunk = `data: {"model":"up","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13}}` + "\n\n"
+	done       = "data: [DONE]\n\n"
+)
+
+func streams(w http.ResponseWriter, parts ...string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for _, part := range parts {
+		_, _ = io.WriteString(w, part)
+		w.(http.Flusher).Flush()
+	}
+}
+
+func TestAStreamIsForwardedAndOurUsageChunkStripped(t *testing.T) {
+	t.Parallel()
+	whole := ": comment\n\n" + chunk("a") + chunk("b") + lastChunk + usageChunk + done
+	for name, row := range map[string]struct{ body, asked, want string }{
+		"client did not ask": {`{"model":"m","stream":true}`, `{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, strings.Replace(whole, usageChunk, "", 1)},
+		"client asked":       {`{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, `{"model":"m","stream":true,"stream_options":{"include_usage":true}}`, whole},
+		"client said no":     {`{"stream":true,"stream_options":{"include_usage":false},"model":"m"}`, `{"stream":true,"stream_options":{"include_usage":true},"model":"m"}`, strings.Replace(whole, usageChunk, "", 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked string
+			h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				asked = string(b)
+				streams(w, ": comment\n\n", chunk("a"), chunk("b")+lastChunk, usageChunk+"da", "ta: [DONE]\n", "\n")
+			})
+			var c client
+			h.do(t.Context(), row.body, &c)
+			if c.body.String() != row.want || asked != row.asked {
+				t.Errorf("client got %q\nupstream was asked %s", c.body.String(), asked)
+			}
+			if r := h.settled(); r.Cost != (10+3*2)*1000 || r.Source != usage.FromProvider || !r.Stream || r.Status != 200 || r.FirstByte == 0 {
+				t.Errorf("record = %+v", r)
+			}
+		})
+	}
+}
+
+func TestAMappedModelIsRenamedOnTheWayOutAndBack(t *testing.T) {
+	t.Parallel()
+	mapped := func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} }
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		var asked string
+		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+			b, _ := io.ReadAll(r.Body)
+			asked = string(b)
+			answers(200, "application/json", `{"model":"up","choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":1}}`)(w, r)
+		}, mapped)
+		var c client
+		h.do(t.Context(), `{"model":"m"}`, &c)
+		if asked != `{"model":"up"}` || !strings.HasPrefix(c.body.String(), `{"model":"m",`) {
+			t.Errorf("asked %s, answered %s", asked, c.body.String())
+		}
+		if r := h.settled(); r.Model != "m" || r.ServedModel != "up" {
+			t.Errorf("record = %+v", r)
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), lastChunk, usageChunk, done) }, mapped)
+		var c client
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if want := strings.ReplaceAll(chunk("a")+lastChunk+done, `"up"`, `"m"`); c.body.String() != want {
+			t.Errorf("client got %q", c.body.String())
+		}
+	})
+}
+
+func TestUpstreamFailuresAreToldHonestlyAndCostNothing(t *testing.T) {
+	t.Parallel()
+	const own = `{"error":{"message":"theirs","code":"context_length_exceeded"}}`
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
+		status  int
+		code    string // of our own error; "" means the upstream's body as it is
+	}{
+		"their 400":            {answers(400, "application/json", own), 400, ""},
+		"their 404":            {answers(404, "application/json", own), 404, ""},
+		"their 429":            {answers(429, "application/json", own), 429, ""},
+		"their 500, not JSON":  {answers(500, "text/html", own), 500, ""},
+		"our key refused":      {answers(401, "application/json", `{"error":{"message":"Incorrect API key provided: upstream-secret"}}`), 502, "upstream_error"},
+		"our balance is empty": {answers(402, "application/json", own), 502, "upstream_error"},
+		"our quota is used up": {answers(429, "application/json", `{"error":{"code":"insufficient_quota"}}`), 502, "upstream_error"},
+		"empty 200":            {answers(200, "application/json", ""), 502, "upstream_error"},
+		"200 that is HTML":     {answers(200, "text/html", "<html>"), 502, "upstream_error"},
+		"200 with an error":    {answers(200, "application/json", own), 502, "upstream_error"},
+		"204":                  {answers(204, "", ""), 502, "upstream_error"},
+		"redirect":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 302) }, 502, "upstream_error"},
+		"connection reset":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, "upstream_error"},
+		"cut in mid-body": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, `{"id":`)
+		}, 502, "upstream_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, row.handler)
+			var c client
+			h.do(t.Context(), `{"model":"m"}`, &c)
+			if c.status != row.status {
+				t.Errorf("status %d, want %d: %s", c.status, row.status, c.body.String())
+			}
+			if row.code == "" && c.body.String() != own {
+				t.Errorf("body %s, want theirs", c.body.String())
+			}
+			if row.code != "" && (!strings.Contains(c.body.String(), `"code":"`+row.code+`"`) || strings.Contains(c.body.String(), "upstream-secret")) {
+				t.Errorf("body %s", c.body.String())
+			}
+			if r := h.settled(); r.Cost != 0 || r.Status != row.status || r.ErrorCode != "upstream_error" || r.Source != usage.NoUsage {
+				t.Errorf("record = %+v", r)
+			}
+		})
+	}
+}
+
+func TestTimeLimits(t *testing.T) {
+	t.Parallel()
+	hang := func(r *http.Request) { <-r.Context().Done() }
+	short := func(h *house) {
+		h.channel.Timeouts = channel.Timeouts{FirstByte: 30 * time.Millisecond, Idle: 30 * time.Millisecond}
+	}
+	t.Run("no first byte", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); hang(r) }, short)
+		var c client
+		h.do(t.Context(), `{"model":"m"}`, &c)
+		if r := h.settled(); c.status != 504 || r.Status != 504 || r.Cost != 0 {
+			t.Errorf("status %d, record %+v", c.status, r)
+		}
+	})
+	t.Run("a stream stalls before its first event", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); streams(w, ""); hang(r) }, short)
+		var c client
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if r := h.settled(); c.status != 504 || r.Cost != 0 {
+			t.Errorf("status %d, record %+v", c.status, r)
+		}
+	})
+	t.Run("a stream stalls in the middle", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			streams(w, chunk("hello there"))
+			hang(r)
+		}, short)
+		var c client
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if c.status != 200 || !strings.HasPrefix(c.body.String(), chunk("hello there")) || !strings.Contains(c.body.String(), `data: {"error":{`) {
+			t.Errorf("client got %d %s", c.status, c.body.String())
+		}
+		if r := h.settled(); r.Status != 504 || r.Cost == 0 || r.Source != usage.Metered {
+			t.Errorf("record = %+v", r)
+		}
+	})
+}
+
+func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
+		honest  bool // an error event must follow
+	}{
+		"ends without a finish": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a")) }, true},
+		"connection breaks":     {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a")); panic(http.ErrAbortHandler) }, true},
+		"finished, but no DONE": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), lastChunk) }, false},
+		"their own error event": {func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, chunk("a"), `data: {"error":{"message":"x"}}`+"\n\n")
+		}, false},
+		"DONE without its empty line": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), "data: [DONE]") }, false},
+		"a chunk that is not JSON":    {func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {oops\n\n", done) }, false},
+		"half an event, then the end": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), `data: {"cho`) }, true},
+		"an event of several lines":   {func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\ndata: }\n\n", done) }, false},
+		"unknown event types, CR LF":  {func(w http.ResponseWriter, _ *http.Request) { streams(w, "event: x\r\ndata: {}\r\n\r\n", done) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, row.handler)
+			var c client
+			h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+			if got := strings.Contains(c.body.String(), `"code":"upstream_error"`); c.status != 200 || got != row.honest {
+				t.Errorf("client got %d %q", c.status, c.body.String())
+			}
+			h.settled()
+		})
+	}
+	t.Run("ends before its first event", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, "") })
+		var c client
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if r := h.settled(); c.status != 502 || r.Cost != 0 {
+			t.Errorf("status %d, record %+v", c.status, r)
+		}
+	})
+}
+
+var errLeft = errors.New("the client left")
+
+func TestAClientThatLeavesIsChargedForWhatWasMetered(t *testing.T) {
+	t.Parallel()
+	t.Run("in mid-stream", func(t *testing.T) {
+		t.Parallel()
+		freed := make(chan struct{})
+		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			streams(w, chunk("four score and seven years ago"))
+			<-r.Context().Done()
+			close(freed)
+		})
+		ctx, leave := context.WithCancel(t.Context())
+		c := client{onWrite: func(string) { leave() }}
+		h.do(ctx, `{"model":"m","stream":true,"messages":["a prompt of some length"]}`, &c)
+		if r := h.settled(); r.Status != 499 || r.Source != usage.Metered || r.Tokens.Completion < 5 || r.Tokens.Prompt < 5 || r.Cost == 0 {
+			t.Errorf("record = %+v", r)
+		}
+		<-freed
+	})
+	t.Run("when a write fails", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), chunk("b"), done) })
+		c := client{fail: errLeft}
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if r := h.settled(); r.Status != 499 && r.Status != 200 {
+			t.Errorf("record = %+v", r)
+		}
+	})
+	plain := func(drain bool) (*house, usage.Record) {
+		arrived, release := make(chan struct{}), make(chan struct{})
+		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.ReadAll(r.Body)
+			close(arrived)
+			if drain {
+				<-release
+				answers(200, "application/json", plainAnswer)(w, r)
+				return
+			}
+			<-r.Context().Done()
+		}, func(h *house) {
+			if drain {
+				h.channel.OnDisconnect = channel.Drain
+			}
+		})
+		ctx, leave := context.WithCancel(t.Context())
+		go func() {
+			<-arrived
+			leave()
+			close(release)
+		}()
+		var c client
+		h.do(ctx, `{"model":"m"}`, &c)
+		return h, h.settled()
+	}
+	t.Run("before a plain answer, cancel", func(t *testing.T) {
+		if _, r := plain(false); r.Status != 499 || r.Cost != 0 {
+			t.Errorf("record = %+v", r)
+		}
+	})
+	t.Run("before a plain answer, drain", func(t *testing.T) {
+		if _, r := plain(true); r.Status != 499 || r.Cost != 200_000 || r.Source != usage.FromProvider {
+			t.Errorf("record = %+v", r)
+		}
+	})
+	t.Run("in mid-stream, drain", func(t *testing.T) {
+		t.Parallel()
+		left := make(chan struct{})
+		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, chunk("a"))
+			<-left
+			streams(w, chunk("b"), usageChunk, done)
+		}, func(h *house) { h.channel.OnDisconnect = channel.Drain })
+		ctx, leave := context.WithCancel(t.Context())
+		c := client{}
+		c.onWrite = func(string) { leave(); c.fail = errLeft; close(left); c.onWrite = nil }
+		h.do(ctx, `{"model":"m","stream":true}`, &c)
+		if r := h.settled(); r.Status != 499 || r.Source != usage.FromProvider || r.Cost != 16_000 {
+			t.Errorf("record = %+v", r)
+		}
+	})
+}
+
+func TestMissingUsageIsNotFree(t *testing.T) {
+	t.Parallel()
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, answers(200, "application/json", `{"choices":[{"message":{"content":"some words of an answer"}}]}`))
+		var c client
+		h.do(t.Context(), `{"model":"m","messages":[{"content":"some words"}]}`, &c)
+		if r := h.settled(); r.Source != usage.Estimated || r.Tokens.Prompt == 0 || r.Tokens.Completion == 0 || r.Cost == 0 {
+			t.Errorf("record = %+v", r)
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("some words"), lastChunk, done) })
+		var c client
+		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
+		if r := h.settled(); r.Source != usage.Metered || r.Tokens.Completion == 0 || r.Cost == 0 {
+			t.Errorf("record = %+v", r)
+		}
+	})
+}
+
+func TestRefusalsComeBeforeTheUpstreamAndLeaveARecord(t *testing.T) {
+	t.Parallel()
+	body := `{"model":"m"}`
+	for name, row := range map[string]struct {
+		change func(*house)
+		body   string
+		status int
+		code   string
+	}{
+		"disabled key":              {func(h *house) { h.key.Status = key.Disabled }, body, 401, "key_disabled"},
+		"expired key":               {func(h *house) { h.key.ExpiresAt = 1 }, body, 401, "key_expired"},
+		"disabled and expired":      {func(h *house) { h.key.Status, h.key.ExpiresAt = key.Disabled, 1 }, body, 401, "key_disabled"},
+		"exhausted key":             {func(h *house) { h.key.Granted = 0 }, body, 402, "key_quota_exhausted"},
+		"key set to exhausted":      {func(h *house) { h.key.Status = key.Exhausted }, body, 402, "key_quota_exhausted"},
+		"too little on the key":     {func(h *house) { h.key.Granted = 1000 }, body, 402, "key_quota_exhausted"},
+		"too little on the account": {func(h *house) { h.owner.Granted = 1000 }, body, 402, "insufficient_balance"},
+		"disabled owner":            {func(h *house) { h.owner.Status = account.Disabled }, body, 401, "account_disabled"},
+		"address not listed":        {func(h *house) { h.key.AllowIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, body, 403, "ip_not_allowed"},
+		"model not listed":          {func(h *house) { h.key.ModelLimitsEnabled, h.key.Models = true, []string{"other*"} }, body, 403, "model_not_allowed"},
+		"endpoint not listed":       {func(h *house) { h.key.Limits.Endpoints = []string{"embeddings"} }, body, 403, "endpoint_not_allowed"},
+		"group not open":            {func(h *house) { h.key.Group = "vip" }, body, 403, "group_not_allowed"},
+		"no automatic group":        {func(h *house) { h.key.Group = key.GroupAuto }, body, 403, "group_not_allowed"},
+		"unknown model":             {nil, `{"model":"nope"}`, 404, "model_not_found"},
+		"model without a price":     {nil, `{"model":"unpriced"}`, 403, "model_not_priced"},
+		"channel disabled":          {func(h *house) { h.channel.Status = channel.Disabled }, body, 503, "no_channel_available"},
+		"body is not JSON":          {nil, `{"model":`, 400, "invalid_request"},
+		"store is full":             {func(h *house) { h.full = true }, body, 503, "store_unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changes := []func(*house){}
+			if row.change != nil {
+				changes = append(changes, row.change)
+			}
+			h := newHouse(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") }, changes...)
+			var c client
+			h.do(t.Context(), row.body, &c)
+			if c.status != row.status || !strings.Contains(c.body.String(), `"code":"`+row.code+`"`) || !strings.Contains(c.body.String(), "(request id: req-1)") {
+				t.Errorf("client got %d %s", c.status, c.body.String())
+			}
+			if r := h.settled(); r.Cost != 0 || r.Status != row.status || r.ErrorCode != row.code {
+				t.Errorf("record = %+v", r)
+			}
+		})
+	}
+}
+
+func TestCredentialsAreTriedInOrderAndTokensPassedOver(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer))
+	var c client
+	h.call(t.Context(), provider.Chat, `{"model":"m"}`, &c, "hpat_x", "sk-unknown", keyValue)
+	if c.status != 200 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+	for name, credentials := range map[string][]string{"none": nil, "a token": {"hpat_x"}, "unknown": {"sk-unknown"}} {
+		var c client
+		h.call(t.Context(), provider.Chat, `{"model":"m"}`, &c, credentials...)
+		if c.status != 401 || !strings.Contains(c.body.String(), "invalid_api_key") {
+			t.Errorf("%s: client got %d %s", name, c.status, c.body.String())
+		}
+	}
+	if h.unknown != 3 || len(h.records) != 1 {
+		t.Errorf("%d unknown keys counted, %d records", h.unknown, len(h.records))
+	}
+}
+
+func TestTheOutputCapIsLoweredToWhatIsAffordable(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		body string
+		cap  bool
+		ok   bool
+	}{
+		"asked for more than there is": {`{"model":"m","max_tokens":100000}`, true, true},
+		"asked for nothing":            {`{"model":"m"}`, true, true},
+		"newer member":                 {`{"model":"m","max_completion_tokens":100000}`, true, true},
+		"little enough":                {`{"model":"m","max_tokens":20}`, false, true},
+		"too little for several":       {`{"model":"m","max_tokens":100000,"n":50}`, false, false},
+		"the prompt alone is too much": {`{"model":"m","max_tokens":1,"x":"` + strings.Repeat("y", 5000) + `"}`, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked string
+			h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				asked = string(b)
+				answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":5,"completion_tokens":9}}`)(w, r)
+			}, func(h *house) { h.key.Granted = 500 * 1000 }) // 500 micro-USD: some 230 output tokens
+			var c client
+			h.do(t.Context(), row.body, &c)
+			lowered := c.header.Get("X-Halley-Output-Cap")
+			if row.ok != (c.status == 200) || row.cap != (lowered != "") {
+				t.Fatalf("client got %d, cap %q: %s", c.status, lowered, c.body.String())
+			}
+			if row.cap && !strings.Contains(asked, `tokens":`+lowered) {
+				t.Errorf("the upstream was asked %s, the header says %s", asked, lowered)
+			}
+			if r := h.settled(); r.Held > 500*1000 {
+				t.Errorf("record = %+v", r)
+			}
+		})
+	}
+}
+
+func TestTheGroupsRatioIsCharged(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
+		h.key.Group, h.owner.Group, h.channel.Groups = "vip", "vips", []string{"vip"}
+	})
+	var c client
+	h.do(t.Context(), `{"model":"m"}`, &c)
+	if r := h.settled(); r.Cost != 2*200_000 || r.Group != "vip" {
+		t.Errorf("record = %+v", r)
+	}
+}
+
+func TestAnUnlimitedKeyOfAnUnlimitedAccountMayUseWhatHasNoPrice(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Unlimited, h.owner.Unlimited = true, true })
+	var c client
+	h.do(t.Context(), `{"model":"unpriced"}`, &c)
+	if r := h.settled(); c.status != 200 || r.Cost != 0 || r.PriceVersion != "" || r.Tokens.Prompt != 100 {
+		t.Errorf("status %d, record %+v", c.status, r)
+	}
+}
+
+func TestAPanicLeavesNoHold(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer))
+	c := client{onWrite: func(string) { panic("boom") }}
+	h.do(t.Context(), `{"model":"m"}`, &c)
+	h.settled()
+	ask := client{}
+	ask.header = http.Header{}
+	h.records = nil
+	h.Serve(t.Context(), &gateway.Inbound{RequestID: "r", Start: time.Now(), Credentials: []string{keyValue}, Operation: provider.Chat, ReadBody: func() ([]byte, error) { panic("boom") }}, &ask)
+	if r := h.records[0]; ask.status != 500 || r.Status != 500 || r.Cost != 0 {
+		t.Errorf("status %d, record %+v", ask.status, r)
+	}
+}
+
+func TestDrainFinishesWhatIsUnderWayAndRefusesTheRest(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-release
+		answers(200, "application/json", plainAnswer)(w, r)
+	})
+	var under client
+	var serving sync.WaitGroup
+	serving.Go(func() { h.do(t.Context(), `{"model":"m"}`, &under) })
+	<-arrived
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Drain(ctx); err == nil {
+		t.Fatal("Drain did not wait")
+	}
+	var late client
+	h.do(t.Context(), `{"model":"m"}`, &late)
+	if late.status != 503 || !strings.Contains(late.body.String(), "shutting_down") || late.header.Get("Connection") != "close" || late.header.Get("Retry-After") == "" {
+		t.Errorf("a late request got %d %s %v", late.status, late.body.String(), late.header)
+	}
+	close(release)
+	serving.Wait()
+	if err := h.Drain(t.Context()); err != nil || under.status != 200 {
+		t.Errorf("err %v, the request under way got %d", err, under.status)
+	}
+}
+
+// A thousand requests at once on a key worth about a hundred of them, with
+// failures, clients that leave and prompts of many sizes: never more charged
+// than granted, granted = remaining + used + held at every look, and nothing
+// held at the end.
+func TestAThousandRequestsNeverOverspend(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch n := rand.IntN(10); {
+		case n == 0:
+			answers(500, "application/json", `{"error":{}}`)(w, r)
+		case n == 1:
+			panic(http.ErrAbortHandler)
+		case strings.Contains(string(body), `"stream":true`):
+			streams(w, chunk("a"), chunk("b"), lastChunk, fmt.Sprintf(`data: {"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d}}`+"\n\n", rand.IntN(300), rand.IntN(300)), done)
+		default:
+			answers(200, "application/json", fmt.Sprintf(`{"choices":[{}],"usage":{"prompt_tokens":%d,"completion_tokens":%d}}`, rand.IntN(300), rand.IntN(300)))(w, r)
+		}
+	}, func(h *house) { h.key.Granted = 100 * 300_000 })
+	subject := budget.Subject{Kind: budget.Key, ID: h.key.ID}
+	stop := make(chan struct{})
+	var watcher, clients sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			b, err := h.ledger.Balance(context.Background(), subject)
+			if err != nil || b.Remaining() < 0 || b.Granted != h.key.Granted || b.Held < 0 {
+				t.Errorf("balance %+v, %v", b, err)
+				return
+			}
+		}
+	})
+	slots := make(chan struct{}, 64)
+	for i := range 1000 {
+		clients.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			ctx, leave := context.WithCancel(context.Background())
+			defer leave()
+			c := client{}
+			if i%7 == 0 {
+				c.onWrite = func(string) { leave() }
+			}
+			h.do(ctx, fmt.Sprintf(`{"model":"m","max_tokens":%d,"stream":%v,"x":"%s"}`, 1+rand.IntN(400), i%2 == 0, strings.Repeat("y", rand.IntN(300))), &c)
+		})
+	}
+	clients.Wait()
+	close(stop)
+	watcher.Wait()
+	b, err := h.ledger.Balance(context.Background(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var charged money.Nano
+	for _, r := range h.records {
+		charged += r.Cost
+	}
+	if b.Held != 0 || b.Used != charged || charged > h.key.Granted || len(h.records) != 1000 {
+		t.Errorf("balance %+v, charged %d, %d records", b, charged, len(h.records))
+	}
+	if holds, held := h.ledger.InFlight(); holds != 0 || held != 0 {
+		t.Errorf("%d holds of %d are left", holds, held)
+	}
+	if charged*10 < h.key.Granted*9 {
+		t.Errorf("only %s of %s could be spent", charged.USDString(), h.key.Granted.USDString())
+	}
+}
