@@ -21,7 +21,7 @@ func (s *Server) getOpenAPI(*call) (any, error) { return bare{s.OpenAPI()}, nil 
 // OpenAPI describes the management API, made from the route table and the Go
 // types of bodies and answers.
 func (s *Server) OpenAPI() *huma.OpenAPI {
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry := inlining{huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)}
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info:    &huma.Info{Title: "Halley management API", Version: "1"},
@@ -57,6 +57,18 @@ func (s *Server) OpenAPI() *huma.OpenAPI {
 		}
 	}
 	return doc
+}
+
+// inlining writes types without a name where they are used: plainType makes such,
+// and among the shared schemas two of them could be given the same name.
+type inlining struct{ huma.Registry }
+
+// Schema describes t.
+func (r inlining) Schema(t reflect.Type, allowRef bool, hint string) *huma.Schema {
+	if t.Name() == "" {
+		return huma.SchemaFromType(r, t)
+	}
+	return r.Registry.Schema(t, allowRef, hint)
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)(?:\.\.\.)?\}`)
