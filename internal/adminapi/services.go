@@ -9,6 +9,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
+	"halley/internal/usage"
 )
 
 // Services are the domains the API speaks for; each resource's file says which
@@ -23,9 +24,11 @@ type Services struct {
 	Groups        *group.Service
 	Keys          *key.Service
 	KeyHolders    KeyHolders
+	KeyVerifier   KeyVerifier
 	Options       *option.Service
 	Prices        *price.Service
 	// Snapshot is the configuration that model requests follow now.
 	Snapshot func() *gateway.Snapshot
 	Status   Status
+	Usage    *usage.Queries
 }

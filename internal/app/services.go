@@ -183,6 +183,7 @@ func (s *services) applied(records []usage.Record) {
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
 		Accounts: s.accounts, Audit: s.audit, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},
 	}

@@ -1,0 +1,98 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"halley/internal/account"
+	"halley/internal/fault"
+	"halley/internal/gateway"
+	"halley/internal/jsonx"
+	"halley/internal/key"
+)
+
+// KeyVerifier judges an imagined request without holding or charging anything.
+type KeyVerifier interface {
+	Verify(ctx context.Context, k *key.Key, owner *account.User, q gateway.Question) (gateway.Verdict, error)
+}
+
+func (s *Server) verifyRoutes() []route {
+	return []route{{
+		method: http.MethodPost, path: "/api/token/{id}/verify", access: anyUser, handle: s.verifyKey, readScope: true,
+		summary: "Say whether a request with this key would be admitted, and where it would go",
+		in:      typeOf[verifyBody](), out: typeOf[verdictView](), query: []string{"user_id"},
+	}}
+}
+
+// verifyBody is a request that is only imagined; what is left out is not judged.
+type verifyBody struct {
+	Model    jsonx.Opt[string] `json:"model"`
+	IP       jsonx.Opt[string] `json:"ip"`
+	Endpoint jsonx.Opt[string] `json:"endpoint"`
+}
+
+type verdictView struct {
+	Allowed bool       `json:"allowed"`
+	Code    string     `json:"code"` // of the model endpoints' error table, "" when allowed
+	Message string     `json:"message"`
+	Plan    []stepView `json:"plan"`
+}
+
+type stepView struct {
+	ChannelID int64  `json:"channel_id"`
+	Group     string `json:"group"`
+	Why       string `json:"why"`
+}
+
+func (s *Server) verifyKey(c *call) (any, error) {
+	ownerID, id, err := s.keyPath(c, false)
+	if err != nil {
+		return nil, err
+	}
+	body, err := decode[verifyBody](c)
+	if err != nil {
+		return nil, err
+	}
+	question, err := body.question()
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.Keys.Get(c.ctx, ownerID, id)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := s.Accounts.Owner(c.ctx, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	verdict, err := s.KeyVerifier.Verify(c.ctx, view.Key, owner, question)
+	if err != nil {
+		return nil, err
+	}
+	answer := verdictView{Allowed: verdict.Allowed, Code: verdict.Code, Message: verdict.Message, Plan: []stepView{}}
+	for _, step := range verdict.Plan {
+		answer.Plan = append(answer.Plan, stepView(step))
+	}
+	return answer, nil
+}
+
+func (b verifyBody) question() (gateway.Question, error) {
+	if err := firstError(notNull("model", b.Model), notNull("ip", b.IP), notNull("endpoint", b.Endpoint)); err != nil {
+		return gateway.Question{}, err
+	}
+	q := gateway.Question{Model: strings.TrimSpace(b.Model.Value), Endpoint: b.Endpoint.Value}
+	if text := strings.TrimSpace(b.IP.Value); text != "" {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			return q, fault.New(fault.Invalid, "invalid_ip", "ip must be an IPv4 or IPv6 address without a zone, not %q.", text).Field("ip")
+		}
+		q.IP = addr.Unmap()
+	}
+	if q.Endpoint != "" && !slices.Contains(key.Endpoints(), q.Endpoint) {
+		return q, fault.New(fault.Invalid, "invalid_endpoint", "endpoint must be one of %s.", strings.Join(key.Endpoints(), ", ")).Field("endpoint")
+	}
+	return q, nil
+}
