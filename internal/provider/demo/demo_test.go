@@ -55,6 +55,7 @@ func TestAnswersFitWhatWasSaid(t *testing.T) {
 		"  ":                         "You have not said anything yet",
 		"Is it late?":                "Good question.",
 		"The sky is blue.":           "You said: “The sky is blue.”",
+		"Tell me about comets.":      "You said: “Tell me about comets.” My favourite subject!",
 	} {
 		if got := say(said); !strings.HasPrefix(got, want) {
 			t.Errorf("to %q it says %q, want %q…", said, got, want)

@@ -61,6 +61,7 @@ var (
 	countTo  = regexp.MustCompile(`(?i)\bcount\b(?:[^0-9]*\b1\b)?[^0-9]*?\bto\s+([0-9]{1,4})\b`)
 	sayAfter = regexp.MustCompile(`(?is)^\s*(?:please\s+)?(?:say|repeat|echo)(?:\s+after\s+me|\s+exactly|\s+this)*\s*(?::\s*(.+?)|["“](.+?)["”][.!]?)\s*$`)
 	greeting = regexp.MustCompile(`(?i)^\s*(?:(?:please\s+)?say\s+)?(hi|hello|hey|good (?:morning|afternoon|evening)|greetings)\b`)
+	comets   = regexp.MustCompile(`(?i)\bcomets?\b|\bhalley\b`)
 	thanks   = regexp.MustCompile(`(?i)\bthank(s| you)\b`)
 )
 
@@ -75,6 +76,10 @@ func say(said string) string {
 	case sayAfter.MatchString(said):
 		found := sayAfter.FindStringSubmatch(said)
 		return cmp.Or(found[1], found[2])
+	case comets.MatchString(said):
+		return "You said: " + quoted + " My favourite subject! Halley's comet, after which I am named, comes by about every 76 years: it was here in 1986 and returns in 2061. " +
+			"A comet is a lump of ice and dust; near the sun the ice turns to gas and drags the dust along, and that is the tail. " +
+			"That is all a demo model knows, but every token of it was counted."
 	case thanks.MatchString(said):
 		return "You are welcome! You said " + quoted + ", and I was glad to read it."
 	case greeting.MatchString(said):
