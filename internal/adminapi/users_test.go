@@ -26,6 +26,7 @@ import (
 	"halley/internal/option"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
+	"halley/internal/usage"
 )
 
 const peoplePassword = "correct horse"
@@ -57,7 +58,7 @@ func newPeople(t *testing.T) *people {
 	var err error
 	p.server, err = adminapi.New(adminapi.Base{
 		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil),
-	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options})
+	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(p.store)})
 	if err != nil {
 		t.Fatal(err)
 	}
