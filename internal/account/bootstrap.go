@@ -48,7 +48,7 @@ func (s *Service) EnsureRoot(ctx context.Context, password string) (generated st
 func (s *Service) Operator(ctx context.Context) (*Identity, error) {
 	u, err := s.store.FirstRoot(ctx)
 	if errors.Is(err, ErrNotFound) {
-		return nil, fault.New(fault.NotFound, "user_not_found", "There is no enabled root account.")
+		return nil, fault.New(fault.NotFound, "user_not_found", "There is no enabled root account; the first start of halley serve makes one.")
 	}
 	if err != nil {
 		return nil, unavailable(err)
