@@ -72,6 +72,7 @@ func groqUsage(value []byte) (usage.Tokens, bool) {
 type usageWire struct {
 	prompt, completion, total, reasoning count
 	cacheHit                             count // DeepSeek: prompt_cache_hit_tokens
+	cachedFlat, cachedNum                count // Moonshot, Together: cached_tokens; Mistral: num_cached_tokens
 	cached, cacheWrite, audioIn, imageIn count // prompt_tokens_details
 	reasoningIn, audioOut, imageOut      count // completion_tokens_details
 }
@@ -90,7 +91,7 @@ func parseUsage(value []byte) (usage.Tokens, bool) {
 		return usage.Tokens{}, false
 	}
 	t := usage.Tokens{
-		Prompt: w.prompt.tokens, CachedRead: max(w.cacheHit.tokens, w.cached.tokens), CacheWrite5m: w.cacheWrite.tokens,
+		Prompt: w.prompt.tokens, CachedRead: max(w.cacheHit.tokens, w.cached.tokens, w.cachedFlat.tokens, w.cachedNum.tokens), CacheWrite5m: w.cacheWrite.tokens,
 		AudioIn: w.audioIn.tokens, ImageIn: w.imageIn.tokens,
 		Completion: w.completion.tokens, Reasoning: max(w.reasoning.tokens, w.reasoningIn.tokens),
 		AudioOut: w.audioOut.tokens, ImageOut: w.imageOut.tokens,
@@ -120,6 +121,10 @@ func readUsage(value []byte) (w usageWire, ok bool) {
 			to = &w.reasoning
 		case `"prompt_cache_hit_tokens"`:
 			to = &w.cacheHit
+		case `"cached_tokens"`:
+			to = &w.cachedFlat
+		case `"num_cached_tokens"`:
+			to = &w.cachedNum
 		case `"prompt_tokens_details"`:
 			known = readDetails(v, detailNames{{`"cached_tokens"`, &w.cached}, {`"cache_write_tokens"`, &w.cacheWrite}, {`"audio_tokens"`, &w.audioIn}, {`"image_tokens"`, &w.imageIn}})
 		case `"completion_tokens_details"`:

@@ -154,6 +154,8 @@ func TestUsageIsReadInEveryServersTerms(t *testing.T) {
 	}{
 		"openai":             {`{"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":3,"audio_tokens":2}}}`, usage.Tokens{Prompt: 10, CachedRead: 4, AudioIn: 1, Completion: 7, Reasoning: 3, AudioOut: 2}, true},
 		"deepseek":           {`{"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":17,"prompt_cache_hit_tokens":6,"prompt_cache_miss_tokens":4}}`, usage.Tokens{Prompt: 10, CachedRead: 6, Completion: 7}, true},
+		"mistral":            {`{"usage":{"prompt_tokens":64,"completion_tokens":6,"total_tokens":70,"num_cached_tokens":32}}`, usage.Tokens{Prompt: 64, CachedRead: 32, Completion: 6}, true},
+		"moonshot":           {`{"usage":{"prompt_tokens":20,"completion_tokens":30,"total_tokens":50,"cached_tokens":10}}`, usage.Tokens{Prompt: 20, CachedRead: 10, Completion: 30}, true},
 		"xai reasoning":      {`{"usage":{"prompt_tokens":10,"completion_tokens":7,"total_tokens":37,"completion_tokens_details":{"reasoning_tokens":20}}}`, usage.Tokens{Prompt: 10, Completion: 27, Reasoning: 20}, true},
 		"groq stream":        {`{"choices":[],"x_groq":{"id":"r","usage":{"prompt_tokens":3,"completion_tokens":2}}}`, usage.Tokens{Prompt: 3, Completion: 2}, true},
 		"embeddings":         {`{"usage":{"prompt_tokens":5,"total_tokens":5}}`, usage.Tokens{Prompt: 5}, true},
