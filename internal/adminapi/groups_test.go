@@ -111,8 +111,8 @@ func TestCallersSeeTheGroupsAndModelsTheyMayUse(t *testing.T) {
 	d := newOperatorDesk(t)
 	d.must(t, "POST", "/api/group/", `{"name":"vip","ratio":"0.5","desc":"fast","usable_by":[]}`)
 	for _, body := range []string{
-		`{"name":"a","kind":"demo","models":["demo-echo","my-model"]}`,
-		`{"name":"b","kind":"demo","models":["demo-em*","vip-model"],"groups":["vip"]}`,
+		`{"name":"a","kind":"demo","models":["demo-echo","mapped","unpriced"],"model_mapping":{"mapped":"gpt-4o"}}`,
+		`{"name":"b","kind":"demo","models":["demo-em*","unpriced"],"groups":["vip"]}`,
 		`{"name":"c","kind":"demo","models":["off-model"],"status":2}`,
 	} {
 		d.must(t, "POST", "/api/channel/", body)
@@ -126,8 +126,9 @@ func TestCallersSeeTheGroupsAndModelsTheyMayUse(t *testing.T) {
 		groups groups
 		models []string
 	}{
-		{user, groups{"default": {"1", ""}}, []string{"demo-echo", "my-model"}},
-		{member, groups{"default": {"1", ""}, "vip": {"0.5", "fast"}}, []string{"demo-echo", "demo-embed", "demo-empty", "my-model", "vip-model"}},
+		{user, groups{"default": {"1", ""}}, []string{"demo-echo", "mapped"}},
+		{member, groups{"default": {"1", ""}, "vip": {"0.5", "fast"}}, []string{"demo-echo", "demo-embed", "demo-empty", "mapped"}},
+		{admin, groups{"default": {"1", ""}}, []string{"demo-echo", "mapped", "unpriced"}},
 	} {
 		if diff := cmp.Diff(tc.groups, as[groups](t, d.do(t, tc.who, "GET", "/api/user/self/groups", ""))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.who, diff)

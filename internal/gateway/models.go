@@ -72,6 +72,17 @@ func (s *Snapshot) pricedSomewhere(groups []string, model string) bool {
 	return false
 }
 
+// ModelsFor is every model that the owner may call: what has no price only
+// without a limit.
+func (s *Snapshot) ModelsFor(owner *account.User) []string {
+	groups := s.GroupsFor(owner)
+	models := s.ModelsOf(groups)
+	if owner.Unlimited {
+		return models
+	}
+	return slices.DeleteFunc(models, func(model string) bool { return !s.pricedSomewhere(groups, model) })
+}
+
 // GroupsFor are the groups that requests of an owner's key without a group of
 // its own and of automatic routing may reach.
 func (s *Snapshot) GroupsFor(owner *account.User) []string {

@@ -74,7 +74,7 @@ func TestTheCatalogHasTheCurrentModels(t *testing.T) {
 			t.Errorf("%s, tier %q, %+v costs %s USD, want %s", c.model, c.tier, c.tokens, got, c.want)
 		}
 	}
-	for _, model := range []string{"demo-echo", "demo-slow", "demo-500", "demo-cut", "demo-429", "demo-hang", "demo-empty"} {
+	for _, model := range []string{"demo-echo", "demo-slow", "demo-500", "demo-429", "demo-401", "demo-cut", "demo-hang", "demo-empty", "demo-html"} {
 		p, ok := book.Lookup(model)
 		if !ok || p.MaxOutputTokens != 4096 || p.View().Input != "1" || p.View().Output != "2" {
 			t.Errorf("%s: %+v", model, p)

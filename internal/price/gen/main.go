@@ -341,7 +341,7 @@ func created(entries map[string]entry, fallback time.Time) {
 // demoModels are the built-in provider's.
 func demoModels() []entry {
 	var all []entry
-	for _, name := range []string{"echo", "slow", "500", "cut", "429", "hang", "empty"} {
+	for _, name := range []string{"echo", "slow", "500", "429", "401", "cut", "hang", "empty", "html"} {
 		all = append(all, entry{Model: "demo-" + name, DefinitionView: price.DefinitionView{
 			Vendor: "demo", Mode: "chat", Input: "1", Output: "2", CacheRead: "0.5", MaxOutputTokens: 4096,
 		}})

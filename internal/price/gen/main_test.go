@@ -72,8 +72,8 @@ func TestFactsBecomeACatalog(t *testing.T) {
 	if diff := cmp.Diff(want, withoutDemo(got)); diff != "" {
 		t.Error(diff)
 	}
-	if n := strings.Count(got, `{"model":"demo-`); n != 8 {
-		t.Errorf("%d demo models, want 8", n)
+	if n := strings.Count(got, `{"model":"demo-`); n != 10 {
+		t.Errorf("%d demo models, want 10", n)
 	}
 }
 
