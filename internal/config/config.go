@@ -26,7 +26,7 @@ type Config struct {
 	DataDir string `yaml:"data_dir" default:"./data" example:"/var/lib/halley"`
 
 	// MasterKey seals API keys and upstream credentials at rest: 32 random bytes in base64. When it is not set, the file `master.key` in the data folder is used, and made with mode 0600 on first start. Keep a copy: without it, sealed values cannot be read again. Nodes that share a database must share it.
-	MasterKey Secret `yaml:"master_key" example:"the output of: openssl rand -base64 32"`
+	MasterKey Secret `yaml:"master_key" example:"the output of: head -c 32 /dev/urandom | base64"`
 
 	// RootPassword is what the account `root` gets when the database is empty. When it is not set, a one-time password is made and printed once. Later starts ignore it.
 	RootPassword Secret `yaml:"root_password"`

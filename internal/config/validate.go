@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"halley/internal/seal"
 )
 
 // The bounds of what makes sense.
@@ -34,7 +36,7 @@ func validate(c *Config) Problems {
 	v.database(c.Database.URL)
 	v.check(c.DataDir != "", "data_dir", "must name a folder")
 	if c.MasterKey != "" {
-		_, err := c.MasterKey.key32()
+		_, err := seal.ParseMaster(c.MasterKey.Reveal())
 		v.check(err == nil, "master_key", "%v", err)
 	}
 	if c.Metrics.Listen != "" {
@@ -47,18 +49,6 @@ func validate(c *Config) Problems {
 	v.check(c.DrainTimeout >= 0 && c.DrainTimeout <= maxTime, "drain_timeout", "must be from 0s to %v", maxTime)
 	v.fields(c)
 	return v.problems
-}
-
-// Key is the master key's 32 bytes, nil when none is configured.
-func (c *Config) Key() []byte {
-	if c.MasterKey == "" {
-		return nil
-	}
-	key, err := c.MasterKey.key32()
-	if err != nil {
-		return nil // Validate has refused it
-	}
-	return key
 }
 
 type validator struct{ problems Problems }

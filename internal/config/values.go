@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,19 +45,6 @@ func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 func (s *Secret) parse(text string) error {
 	*s = Secret(text)
 	return nil
-}
-
-// key32 reads the secret as 32 bytes in any of base64's spellings.
-func (s Secret) key32() ([]byte, error) {
-	text := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimSpace(string(s))), "=")
-	raw, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, errors.New("must be 32 bytes in base64, as `openssl rand -base64 32` gives")
-	}
-	if len(raw) != 32 {
-		return nil, fmt.Errorf("must be 32 bytes in base64, not %d: take what `openssl rand -base64 32` gives", len(raw))
-	}
-	return raw, nil
 }
 
 // DatabaseURL is where the database is. It shows itself without its password.
