@@ -181,7 +181,7 @@ func estimateAnswer(a *ask, body []byte) usage.Tokens {
 	tokens := usage.Tokens{Prompt: promptEstimate(a)}
 	if a.operation != provider.Embeddings {
 		var m meter
-		m.text(body)
+		m.chunk(body)
 		tokens.Completion = max(1, m.tokens())
 	}
 	return tokens

@@ -768,7 +768,14 @@ func TestAThousandRequestsNeverOverspend(t *testing.T) {
 	if holds, held := h.ledger.InFlight(); holds != 0 || held != 0 {
 		t.Errorf("%d holds of %d are left", holds, held)
 	}
-	if charged*10 < h.key.Granted*9 {
-		t.Errorf("only %s of %s could be spent", charged.USDString(), h.key.Granted.USDString())
+	// What is left can be spent, down to less than the least request.
+	for range 1000 {
+		var c client
+		if h.do(t.Context(), `{"model":"m","max_tokens":400}`, &c); c.status == http.StatusPaymentRequired {
+			break
+		}
+	}
+	if b, err = h.ledger.Balance(t.Context(), subject); err != nil || b.Remaining() > 100*1000 {
+		t.Errorf("%s of %s could not be spent: %v", b.Remaining().USDString(), h.key.Granted.USDString(), err)
 	}
 }

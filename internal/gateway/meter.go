@@ -17,54 +17,64 @@ type meter struct {
 	finished  bool // a finish_reason has passed
 	failed    bool // an error event has passed
 	tierKnown bool // the service tier has passed
+
+	// head is how the chunks of this stream begin, up to their choices: the
+	// same bytes each time, read once.
+	head [256]byte
+	size int
 }
 
-// outputMembers are the members of a chunk whose strings are output.
-//
-//nolint:gochecknoglobals // a constant table
-var outputMembers = [...][]byte{[]byte(`"content":`), []byte(`"arguments":`), []byte(`"reasoning_content":`), []byte(`"reasoning":`), []byte(`"refusal":`)}
-
-// chunk counts a chunk's output.
-func (m *meter) chunk(data []byte) {
-	if m.text(data) {
-		m.chunks++
+// chunk counts a chunk's output, and reports whether the chunk says something
+// beyond it that is worth a proper scan. It goes from string to string, so that
+// nothing inside a text is mistaken for a member.
+func (m *meter) chunk(data []byte) (scan bool) {
+	before := m.ascii + m.other
+	i := 0
+	if m.size > 0 && bytes.HasPrefix(data, m.head[:m.size]) {
+		i = m.size
 	}
-	if !m.finished {
-		m.finished = finishes(data)
-	}
-}
-
-// text counts the bytes of every output string in a chunk or an answer.
-func (m *meter) text(data []byte) (found bool) {
-	for _, name := range outputMembers {
-		rest := data
-		for {
-			at := bytes.Index(rest, name)
-			if at < 0 {
-				break
+	for {
+		quote := bytes.IndexByte(data[i:], '"')
+		if quote < 0 {
+			break
+		}
+		from := i + quote
+		to := stringEnd(data, from)
+		value := afterColon(data, to+1)
+		if value < 0 { // a string that is no member's name
+			i = min(to+1, len(data))
+			continue
+		}
+		i = value
+		switch first := data[value]; string(data[from+1 : to]) {
+		case "content", "arguments", "reasoning_content", "reasoning", "refusal":
+			if first == '"' {
+				end := stringEnd(data, value)
+				m.count(data[value+1 : end])
+				i = min(end+1, len(data))
 			}
-			rest = bytes.TrimLeft(rest[at+len(name):], " \t\r\n")
-			if len(rest) == 0 || rest[0] != '"' {
-				continue
+		case "finish_reason":
+			m.finished = m.finished || first == '"'
+		case "usage", "error":
+			scan = scan || first != 'n'
+		case "choices":
+			if !scan && from <= len(m.head) && m.ascii+m.other == before {
+				m.size = copy(m.head[:], data[:from])
 			}
-			end := stringEnd(rest)
-			for _, c := range rest[1:end] {
-				if c < 0x80 {
-					m.ascii++
-				} else {
-					m.other++
-				}
-			}
-			found = found || end > 1
-			rest = rest[end:]
+		case "service_tier":
+			scan = scan || (!m.tierKnown && first == '"')
 		}
 	}
-	return found
+	if m.ascii+m.other > before {
+		m.chunks++
+	}
+	return scan
 }
 
-// stringEnd is the offset of the quote that ends the JSON string at b[0].
-func stringEnd(b []byte) int {
-	for i := 1; i < len(b); i++ {
+// stringEnd is the offset of the quote that ends the JSON string at b[from];
+// len(b) when it does not end.
+func stringEnd(b []byte, from int) int {
+	for i := from + 1; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
 			i++
@@ -75,36 +85,31 @@ func stringEnd(b []byte) int {
 	return len(b)
 }
 
-// finishes reports whether a chunk carries a finish_reason that is not null.
-func finishes(data []byte) bool {
-	name := []byte(`"finish_reason":`)
-	for {
-		at := bytes.Index(data, name)
-		if at < 0 {
-			return false
-		}
-		data = bytes.TrimLeft(data[at+len(name):], " \t\r\n")
-		if len(data) > 0 && data[0] == '"' {
-			return true
-		}
+// afterColon is the offset of the value when a colon stands at i; else -1.
+func afterColon(b []byte, i int) int {
+	i = skipBlanks(b, i)
+	if i >= len(b) || b[i] != ':' {
+		return -1
 	}
+	if i = skipBlanks(b, i+1); i >= len(b) {
+		return -1
+	}
+	return i
 }
 
-// worthAScan reports whether a chunk may say something beyond its text.
-func (m *meter) worthAScan(data []byte) bool {
-	return says(data, []byte(`"usage":`)) || says(data, []byte(`"error":`)) || (!m.tierKnown && says(data, []byte(`"service_tier":`)))
+func skipBlanks(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
+		i++
+	}
+	return i
 }
 
-// says reports whether data holds the member with a value that is not null.
-func says(data, name []byte) bool {
-	for {
-		at := bytes.Index(data, name)
-		if at < 0 {
-			return false
-		}
-		data = bytes.TrimLeft(data[at+len(name):], " \t\r\n")
-		if len(data) > 0 && data[0] != 'n' {
-			return true
+func (m *meter) count(text []byte) {
+	for _, c := range text {
+		if c < 0x80 {
+			m.ascii++
+		} else {
+			m.other++
 		}
 	}
 }

@@ -104,8 +104,7 @@ func (r *relay) take(out, event []byte) []byte {
 		r.done = true
 		return append(out, event...)
 	}
-	r.meter.chunk(data)
-	if r.rename == nil && !r.meter.worthAScan(data) {
+	if scan := r.meter.chunk(data); r.rename == nil && !scan {
 		return append(out, event...)
 	}
 	answer, ok := openai.ScanAnswer(data)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"halley/internal/fault"
@@ -27,8 +28,10 @@ func (s *Server) generate(op provider.Operation) http.HandlerFunc {
 		in := &gateway.Inbound{
 			RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
 			Dialect: wire.OpenAI, Operation: op, Header: r.Header,
-			ReadBody: func() ([]byte, error) { return s.readBody(r, control) },
 		}
+		var body requestBody
+		defer body.release()
+		in.ReadBody = func() ([]byte, error) { return s.readBody(r, control, &body) }
 		record := s.Gateway.Serve(r.Context(), in, &sink{w: w, control: control, timeout: s.WriteTimeout})
 		s.logRequest(r, record)
 	}
@@ -37,7 +40,7 @@ func (s *Server) generate(op provider.Operation) http.HandlerFunc {
 // readBody reads the whole body before anything is sent on: a retry needs it,
 // and a body that is handed to a transport while the client still writes it
 // breaks streams.
-func (s *Server) readBody(r *http.Request, control *http.ResponseController) ([]byte, error) {
+func (s *Server) readBody(r *http.Request, control *http.ResponseController, into *requestBody) ([]byte, error) {
 	if r.ContentLength > s.MaxBody {
 		return nil, tooLarge(s.MaxBody)
 	}
@@ -46,8 +49,8 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController) ([]
 		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	}
 	// A length is only a promise: large ones are not taken at their word.
-	size := min(max(r.ContentLength, 512), 1<<20) + 1
-	body := make([]byte, 0, size)
+	body := into.grab(int(min(max(r.ContentLength, 512), 1<<20)) + 1)
+	defer func() { into.held = body }()
 	for {
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -63,6 +66,42 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController) ([]
 		if len(body) == cap(body) {
 			body = append(body, 0)[:len(body)]
 		}
+	}
+}
+
+// requestBody is a body's memory, used again for the next request once the
+// gateway is done with it.
+type requestBody struct{ held []byte }
+
+// bodies are the memory of bodies past, in two sizes, so that a small body does
+// not occupy a large one's.
+//
+//nolint:gochecknoglobals // a pool is the one kind of shared state that holds nothing
+var bodies [2]sync.Pool
+
+const (
+	smallBody = 16 << 10
+	largeBody = 1 << 20
+)
+
+func (b *requestBody) grab(size int) []byte {
+	pool, least := &bodies[0], smallBody
+	if size > smallBody {
+		pool, least = &bodies[1], size
+	}
+	if kept, ok := pool.Get().(*[]byte); ok && cap(*kept) >= size {
+		return (*kept)[:0]
+	}
+	return make([]byte, 0, least)
+}
+
+func (b *requestBody) release() {
+	switch c := cap(b.held); {
+	case c == 0 || c > largeBody+1:
+	case c > smallBody:
+		bodies[1].Put(&b.held)
+	default:
+		bodies[0].Put(&b.held)
 	}
 }
 

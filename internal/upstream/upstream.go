@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -86,12 +87,13 @@ func NewTransport(policy AddressPolicy) *http.Transport {
 // connectKey carries a channel's connect limit to the dialer.
 type connectKey struct{}
 
-// Request is what to send.
+// Request is what to send. Once Do has failed or its Call is closed, nothing
+// reads Body any more, so that its memory can be used again.
 type Request struct {
 	Method string
 	URL    string
 	Header http.Header
-	Body   []byte // must not change until the call has ended
+	Body   []byte
 	Times  Timeouts
 }
 
@@ -101,6 +103,7 @@ type Call struct {
 	Status int
 	Header http.Header
 	body   io.ReadCloser
+	sent   *source
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	phase  *time.Timer
@@ -113,8 +116,8 @@ type Call struct {
 // or what the network said.
 func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, connectKey{}, req.Times.Connect))
-	c := &Call{cancel: cancel, ctx: ctx, idle: req.Times.Idle}
-	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, newBody(req.Body))
+	c := &Call{cancel: cancel, ctx: ctx, idle: req.Times.Idle, sent: &source{data: req.Body}}
+	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, c.sent.reader())
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("build the upstream request: %w", err)
@@ -122,7 +125,7 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	hr.Header = req.Header
 	hr.ContentLength = int64(len(req.Body))
 	if len(req.Body) > 0 {
-		hr.GetBody = func() (io.ReadCloser, error) { return newBody(req.Body), nil }
+		hr.GetBody = func() (io.ReadCloser, error) { return c.sent.reader(), nil }
 	}
 	c.phase = time.AfterFunc(req.Times.FirstByte, func() { cancel(ErrFirstByte) })
 	c.total = time.AfterFunc(req.Times.Total, func() { cancel(ErrTotal) })
@@ -166,6 +169,7 @@ func (c *Call) Close() {
 		_ = c.body.Close()
 	}
 	c.cancel(context.Canceled)
+	c.sent.end()
 }
 
 // explain prefers the reason we ended the call for over the transport's words.
@@ -176,25 +180,46 @@ func (c *Call) explain(err error) error {
 	return err
 }
 
-// body is a request body that can be sent again.
-type body struct {
-	rest []byte
+// source is a request's body. A transport may go on reading it after the answer
+// has come, so the call's end takes it away.
+type source struct {
+	mu   sync.Mutex
+	data []byte
 }
 
-func newBody(b []byte) io.ReadCloser {
-	if len(b) == 0 {
+func (s *source) reader() io.ReadCloser {
+	if len(s.data) == 0 {
 		return http.NoBody
 	}
-	return &body{b}
+	return &sending{source: s}
 }
 
-func (b *body) Read(p []byte) (int, error) {
-	if len(b.rest) == 0 {
+func (s *source) end() {
+	s.mu.Lock()
+	s.data = nil
+	s.mu.Unlock()
+}
+
+// sending reads a source from its start, for one attempt to send it.
+type sending struct {
+	source *source
+	at     int
+}
+
+// Read copies under the source's lock; after the call's end it fails.
+func (r *sending) Read(p []byte) (int, error) {
+	r.source.mu.Lock()
+	defer r.source.mu.Unlock()
+	if r.source.data == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if r.at == len(r.source.data) {
 		return 0, io.EOF
 	}
-	n := copy(p, b.rest)
-	b.rest = b.rest[n:]
+	n := copy(p, r.source.data[r.at:])
+	r.at += n
 	return n, nil
 }
 
-func (b *body) Close() error { return nil }
+// Close does nothing: the source belongs to the call.
+func (r *sending) Close() error { return nil }

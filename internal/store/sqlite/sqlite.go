@@ -41,7 +41,7 @@ func Open(ctx context.Context, path string) (writer, readers *sql.DB, err error)
 }
 
 func open(ctx context.Context, path string, params url.Values, conns int) (*sql.DB, error) {
-	for _, pragma := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-16000)"} {
+	for _, pragma := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-4000)"} {
 		params.Add("_pragma", pragma)
 	}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: params.Encode()}).String()
