@@ -43,15 +43,6 @@ WHERE id = $13 AND version = $14 AND deleted_ms = 0`
 	sqlKeyValueDelete = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3`
 )
 
-func keyStatements() map[string]string {
-	return map[string]string{
-		"sqlKeyByHash": sqlKeyByHash, "sqlKeyByID": sqlKeyByID, "sqlKeyPage": sqlKeyPage, "sqlKeyCount": sqlKeyCount,
-		"sqlKeyOwnerLock": sqlKeyOwnerLock, "sqlKeyOwnerCount": sqlKeyOwnerCount,
-		"sqlKeyInsert": sqlKeyInsert, "sqlKeyValueInsert": sqlKeyValueInsert, "sqlKeyUpdate": sqlKeyUpdate, "sqlKeyGrant": sqlKeyGrant,
-		"sqlKeyDelete": sqlKeyDelete, "sqlKeyValueDelete": sqlKeyValueDelete,
-	}
-}
-
 // KeyByHash implements key.Store.
 func (db *DB) KeyByHash(ctx context.Context, hash []byte) (*key.Key, error) {
 	k, err := scanKey(db.r.QueryRowContext(ctx, sqlKeyByHash, hash))

@@ -16,10 +16,6 @@ const (
 	sqlMetaPut = `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 )
 
-func metaStatements() map[string]string {
-	return map[string]string{"sqlMetaGet": sqlMetaGet, "sqlMetaPut": sqlMetaPut}
-}
-
 // GetMeta implements seal.Meta. It reads where writes go, so that what was just
 // put is seen.
 func (db *DB) GetMeta(ctx context.Context, name string) (string, bool, error) {
