@@ -1,0 +1,96 @@
+package limit
+
+import "time"
+
+// window is a sliding log: what happened, and when, in the last while. Up to
+// exact entries it is exact. Beyond, what happens within a 128th of the span is
+// one entry that counts until the last of it is out: never too early, and at
+// most that much too late. So it is bounded whatever the limit.
+type window struct {
+	entries []entry // oldest first
+	first   uint64  // number of entries[0]; numbers only grow
+	sum     int64
+}
+
+type entry struct {
+	at     int64 // Unix nanoseconds
+	amount int64
+}
+
+const exact = 128
+
+// within is how much happened in the span before now.
+func (w *window) within(now time.Time, span time.Duration) int64 {
+	out := now.UnixNano() - int64(span)
+	n := 0
+	for n < len(w.entries) && w.entries[n].at <= out {
+		w.sum -= w.entries[n].amount
+		n++
+	}
+	switch {
+	case n == 0:
+	case n == len(w.entries):
+		w.entries = nil // an idle key keeps nothing
+		w.first += uint64(n)
+	default:
+		// Moving them is cheap: there are few, and 16 bytes each.
+		w.entries = w.entries[:copy(w.entries, w.entries[n:])]
+		w.first += uint64(n)
+	}
+	return w.sum
+}
+
+// add notes that the amount happened now and gives the entry's number.
+func (w *window) add(now time.Time, span time.Duration, amount int64) uint64 {
+	at, last := now.UnixNano(), len(w.entries)-1
+	if last >= 0 {
+		newest := &w.entries[last]
+		at = max(at, newest.at) // another request read its clock later
+		grain := int64(span) / exact
+		if at == newest.at || (len(w.entries) >= exact && at/grain == newest.at/grain) {
+			newest.at = at
+			newest.amount += amount
+			w.sum += amount
+			return w.first + uint64(last)
+		}
+	}
+	w.entries = append(w.entries, entry{at, amount})
+	w.sum += amount
+	return w.first + uint64(len(w.entries)-1)
+}
+
+// giveBack takes an amount out of an entry, unless it is out of the span.
+func (w *window) giveBack(number uint64, amount int64) {
+	if number < w.first || number-w.first >= uint64(len(w.entries)) {
+		return
+	}
+	w.entries[number-w.first].amount -= amount
+	w.sum -= amount
+}
+
+// wait tells whether need more fit under the limit now, and if not how long it
+// takes until they do. What can never fit waits for a whole span.
+func (w *window) wait(now time.Time, span time.Duration, limit, need int64) (time.Duration, bool) {
+	left := limit - w.within(now, span)
+	if need <= left {
+		return 0, true
+	}
+	if need > limit {
+		return span, false
+	}
+	for i := range w.entries {
+		left += w.entries[i].amount
+		if need <= left {
+			return time.Duration(w.entries[i].at + int64(span) - now.UnixNano()), false
+		}
+	}
+	return span, false
+}
+
+// clear is how long it takes until nothing is left in the window.
+func (w *window) clear(now time.Time, span time.Duration) time.Duration {
+	if len(w.entries) == 0 || w.sum == 0 {
+		return 0
+	}
+	return time.Duration(w.entries[len(w.entries)-1].at + int64(span) - now.UnixNano())
+}
