@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"halley/internal/app"
+	"halley/internal/fault"
 	"halley/internal/jsonx"
 )
 
@@ -132,13 +133,14 @@ func (a *api) call(ctx context.Context, method, path string, query url.Values, b
 	var envelope struct {
 		Success bool        `json:"success"`
 		Message string      `json:"message"`
+		Code    string      `json:"code"`
 		Data    jsonx.Value `json:"data"`
 	}
 	if err := jsonx.Unmarshal(text, &envelope); err != nil {
 		return fmt.Errorf("the server answered %s with something that is not the management API's: %w", resp.Status, err)
 	}
 	if !envelope.Success {
-		return errors.New(envelope.Message)
+		return &fault.Error{Kind: fault.Invalid, Code: envelope.Code, Message: envelope.Message}
 	}
 	if out == nil || len(envelope.Data) == 0 {
 		return nil

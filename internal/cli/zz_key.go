@@ -1,3 +1,0 @@
-package cli
-
-type keyCommands struct{}
