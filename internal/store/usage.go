@@ -244,7 +244,19 @@ func (db *DB) applyUsage(ctx context.Context, w *usageWriter, batch []usage.Reco
 // inBulk runs the statement over n rows, in the largest portions of sizes that
 // fit; done hears of each how many rows it changed.
 func (db *DB) inBulk(ctx context.Context, tx *sql.Tx, w *usageWriter, which int, sizes []int, n int, row func([]any, int) []any, done func(first, rows, changed int) error) error {
+	if n == 0 {
+		return nil
+	}
 	b := w.bulks[which]
+	exec := func(rows int) (sql.Result, error) { return tx.ExecContext(ctx, b.text(rows, true), w.args...) }
+	if b.prepared != nil {
+		// A context that can end costs the driver a goroutine per statement, and
+		// these take microseconds.
+		ctx := context.WithoutCancel(ctx)
+		stmt := tx.StmtContext(ctx, b.prepared)
+		defer func() { _ = stmt.Close() }()
+		exec = func(int) (sql.Result, error) { return stmt.ExecContext(ctx, w.args...) }
+	}
 	for at := 0; at < n; {
 		rows := 1
 		for _, size := range sizes {
@@ -257,7 +269,7 @@ func (db *DB) inBulk(ctx context.Context, tx *sql.Tx, w *usageWriter, which int,
 		for i := range rows {
 			w.args = row(w.args, at+i)
 		}
-		result, err := db.execBulk(ctx, tx, b, rows, w.args)
+		result, err := exec(rows)
 		if err != nil {
 			return err
 		}
@@ -273,16 +285,6 @@ func (db *DB) inBulk(ctx context.Context, tx *sql.Tx, w *usageWriter, which int,
 		at += rows
 	}
 	return nil
-}
-
-func (db *DB) execBulk(ctx context.Context, tx *sql.Tx, b *bulk, rows int, args []any) (sql.Result, error) {
-	if b.prepared == nil {
-		return tx.ExecContext(ctx, b.text(rows, true), args...)
-	}
-	// A context that can end costs the driver a goroutine per statement, and
-	// these take microseconds.
-	ctx = context.WithoutCancel(ctx)
-	return tx.StmtContext(ctx, b.prepared).ExecContext(ctx, args...)
 }
 
 func (w *usageWriter) reset() {

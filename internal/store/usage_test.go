@@ -26,13 +26,18 @@ func TestEveryUsageStatementPreparesOnBothEngines(t *testing.T) {
 	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, open func(*testing.T) *store.DB) {
 		db := open(t)
-		for name, text := range store.UsageStatements(db.Engine()) {
+		prepare := func(text string) error {
 			statement, err := db.Writer().PrepareContext(t.Context(), text)
 			if err != nil {
-				t.Errorf("%s: %v\n%s", name, err, text)
-				continue
+				return err
 			}
-			_ = statement.Close()
+			defer func() { _ = statement.Close() }()
+			return nil
+		}
+		for name, text := range store.UsageStatements(db.Engine()) {
+			if err := prepare(text); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, text)
+			}
 		}
 	})
 }
@@ -173,4 +178,44 @@ func BenchmarkApplyUsage(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// A record that the database refuses is set aside; all the others land, once.
+func TestTheRecorderGetsPastARefusedRecord(t *testing.T) {
+	t.Parallel()
+	storetest.Engines(t, func(t *testing.T, open func(*testing.T) *store.DB) {
+		db := open(t)
+		userID, keyIDs := spender(t, db, 3)
+		for _, text := range refuseModel(db.Engine()) {
+			if _, err := db.Writer().ExecContext(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var landed, aside int
+		recorder := usage.NewRecorder(db, slog.New(slog.DiscardHandler), usage.RecorderOptions{
+			Applied:  func(batch []usage.Record) { landed += len(batch) },
+			SetAside: func(usage.Record, error) { aside++ },
+		})
+		recorder.Start()
+		for i, r := range manyRecords(700) {
+			r.UserID, r.KeyID = userID, keyIDs[i%3]
+			if i == 123 || i == 456 {
+				r.Model = "poison"
+			}
+			recorder.Record(r)
+		}
+		if err := recorder.Flushed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := recorder.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		u, err := db.UserByID(t.Context(), userID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if landed != 698 || aside != 2 || u.RequestCount != 698 || u.Used != 698*1001 {
+			t.Errorf("%d landed, %d set aside, %d requests for %d charged", landed, aside, u.RequestCount, u.Used)
+		}
+	})
 }
