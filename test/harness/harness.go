@@ -47,6 +47,9 @@ type Options struct {
 	ReadyWithin time.Duration
 }
 
+// binaryVariable names a program to test instead of building one.
+const binaryVariable = "HALLEY_TEST_BINARY"
+
 // Password is root's password when Options names none.
 const Password = "correct-horse-battery-staple-9"
 
@@ -88,7 +91,7 @@ func Start(t testing.TB, o Options) *Server {
 func Launch(t testing.TB, o Options) *Server {
 	t.Helper()
 	if o.Binary == "" {
-		o.Binary = os.Getenv("HALLEY_TEST_BINARY")
+		o.Binary = os.Getenv(binaryVariable)
 	}
 	if o.Binary == "" {
 		o.Binary = Build(t)
@@ -172,8 +175,30 @@ func Build(t testing.TB, flags ...string) string {
 	return path
 }
 
-// BuildTo compiles cmd/halley into dir: for a TestMain that shares one program
-// among tests through Options.Binary.
+// Main builds cmd/halley once for all tests of a package that start it, runs
+// them, and gives the exit code: TestMain is os.Exit(harness.Main(m)). A
+// HALLEY_TEST_BINARY that is set is used instead.
+func Main(m *testing.M) int {
+	if os.Getenv(binaryVariable) == "" {
+		dir, err := os.MkdirTemp("", "halley-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		path, err := BuildTo(dir)
+		if err == nil {
+			err = os.Setenv(binaryVariable, path)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// BuildTo compiles cmd/halley into dir.
 func BuildTo(dir string, flags ...string) (string, error) {
 	root, err := RepoRoot()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ import (
 	"halley/test/fakeprovider"
 	"halley/test/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // All openai.chat and openai.embeddings interactions, streamed and not, errors
 // included, go through unchanged but for the named edits and are metered to
