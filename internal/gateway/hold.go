@@ -72,8 +72,14 @@ func outputCap(a *ask, p *plan) int64 {
 // promptUpper is a calibrated upper estimate of the prompt's tokens: text of
 // the densest usual kinds (digits, code, base64-like identifiers) has about two
 // and a half bytes a token, other scripts about one and a half.
+//
+// Embeddings may also be asked for as lists of token ids, of which the shortest
+// take two bytes.
 func promptUpper(a *ask) int64 {
 	ascii, other := wire.TextSize(a.body)
+	if a.operation == provider.Embeddings {
+		return int64(ascii+1)/2 + int64(other)
+	}
 	return int64(ascii*4+other*7)/10 + 8 + int64(a.head.Media)*mediaTokens
 }
 

@@ -8,6 +8,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/sse"
 	"halley/internal/upstream"
@@ -30,14 +31,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	if !ok {
 		return ChannelTest{}, fault.New(fault.Invalid, "invalid_kind", "There is no upstream of the kind %q.", ch.Kind).Field("kind")
 	}
-	capName := "max_tokens"
-	if openai.WantsCompletionTokens(ch.UpstreamModel(model)) {
-		capName = "max_completion_tokens"
-	}
-	request := map[string]any{
-		"model": ch.UpstreamModel(model), "stream": stream, capName: 16,
-		"messages": []map[string]string{{"role": "user", "content": "Say hi."}},
-	}
+	op, request := testRequest(ch.UpstreamModel(model), stream, g.Snapshot().priceOf(model, ch))
 	body, err := jsonx.Marshal(request)
 	if err != nil {
 		return ChannelTest{}, err
@@ -50,7 +44,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	times := ch.Timeouts.Or(g.Timeouts)
 	start := g.Now()
 	call, err := upstream.Do(ctx, up.Transport, upstream.Request{
-		Method: http.MethodPost, URL: up.Provider.URL(ch, provider.Chat), Header: header, Body: body,
+		Method: http.MethodPost, URL: up.Provider.URL(ch, op), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
 	})
 	if err != nil {
@@ -65,7 +59,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		result.Message = err.Error()
 	case call.Status != http.StatusOK:
 		result.Message = clip(string(answer), 1000)
-	case stream:
+	case stream && op == provider.Chat:
 		_, _, result.OK = sse.DataSpan(answer[:max(0, firstEvent(answer))])
 		if !result.OK {
 			result.Message = "The answer is not an event stream: " + clip(string(answer), 500)
@@ -76,6 +70,22 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		result.Message = clip(string(answer), 1000)
 	}
 	return result, nil
+}
+
+// testRequest is the smallest useful request to the model: an embedding where
+// the price says that it makes them, else a few words.
+func testRequest(model string, stream bool, p *price.Price) (provider.Operation, map[string]any) {
+	if p != nil && p.Mode == price.ModeEmbedding {
+		return provider.Embeddings, map[string]any{"model": model, "input": "hi"}
+	}
+	capName := "max_tokens"
+	if openai.WantsCompletionTokens(model) {
+		capName = "max_completion_tokens"
+	}
+	return provider.Chat, map[string]any{
+		"model": model, "stream": stream, capName: 16,
+		"messages": []map[string]string{{"role": "user", "content": "Say hi."}},
+	}
 }
 
 // firstEvent is the length of the first line with data.

@@ -8,18 +8,18 @@ import (
 
 // The one question that the engines need different words for.
 const (
-	postgresClock = `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`
+	clockPostgres = `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`
 	// SQLite has no clock of its own: the newest record stands for it, unless
 	// it is in the past, as it should be.
-	sqliteClock = `SELECT MAX(COALESCE((SELECT MAX(created_ms) FROM users), 0), COALESCE((SELECT time_ms FROM usage_records ORDER BY id DESC LIMIT 1), 0))`
+	clockSQLite = `SELECT MAX(COALESCE((SELECT MAX(created_ms) FROM users), 0), COALESCE((SELECT time_ms FROM usage_records ORDER BY id DESC LIMIT 1), 0))`
 )
 
 // Clock is the database's time. On SQLite, which has none, it is this machine's
 // unless a record lies ahead of it, which shows that the clock went back.
 func (db *DB) Clock(ctx context.Context) (time.Time, error) {
-	query := postgresClock
+	query := clockPostgres
 	if db.engine == SQLite {
-		query = sqliteClock
+		query = clockSQLite
 	}
 	var ms int64
 	if err := db.r.QueryRowContext(ctx, query).Scan(&ms); err != nil {
