@@ -254,7 +254,7 @@ func count(t *usage.Totals, r *usage.Record) {
 }
 
 func usageTotals(t *testing.T, db *store.DB) {
-	users, keys, all := history(t, db, 1500)
+	users, keys, all := history(t, db, 800)
 	slices.SortStableFunc(all, func(a, b usage.Record) int { return b.Time.Compare(a.Time) })
 	queries := usage.NewQueries(db)
 	random := rand.New(rand.NewPCG(3, 4))
@@ -270,7 +270,7 @@ func usageTotals(t *testing.T, db *store.DB) {
 		}
 		return at
 	}
-	for range 200 {
+	for range 120 {
 		var f usage.Filter
 		some(func() { f.UserID = users[random.IntN(2)] })
 		some(func() { f.KeyID = keys[random.IntN(4)] })
@@ -319,7 +319,7 @@ func usageTotals(t *testing.T, db *store.DB) {
 }
 
 func usageSeries(t *testing.T, db *store.DB) {
-	users, keys, all := history(t, db, 1500)
+	users, keys, all := history(t, db, 800)
 	queries := usage.NewQueries(db)
 	names := map[int64]string{}
 	for i, id := range keys {
@@ -340,7 +340,7 @@ func usageSeries(t *testing.T, db *store.DB) {
 			return usage.Who{Name: r.Model}
 		}
 	}
-	for _, zoneName := range []string{"UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "Pacific/Kiritimati", "America/St_Johns"} {
+	for _, zoneName := range []string{"UTC", "Asia/Kathmandu", "America/St_Johns"} {
 		zone, err := time.LoadLocation(zoneName)
 		if err != nil {
 			t.Fatal(err)
