@@ -124,8 +124,10 @@ func (s *session) request(ts *testscript.TestScript, args []string) (*http.Reque
 // do makes the request on a connection of its own, so that none is left open
 // when a server stops.
 func (s *session) do(r *http.Request) (*answer, error) {
+	connection := new(http.Transport)
+	defer connection.CloseIdleConnections()
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     connection,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(r)
@@ -144,6 +146,9 @@ func (s *session) do(r *http.Request) (*answer, error) {
 	if len(pairs) > 0 {
 		s.cookie = strings.Join(pairs, "; ")
 	}
+	if resp.Close {
+		resp.Header.Set("Connection", "close") // net/http takes it out
+	}
 	return &answer{resp.StatusCode, resp.Header, body}, nil
 }
 
@@ -161,7 +166,7 @@ func (s *session) cmdLogin(ts *testscript.TestScript, args []string) {
 }
 
 // cmdJSON PATH VALUE checks a value in the last answer's body. PATH is names
-// and indexes between dots ("data.items.0.id", "data.items.#" for the length);
+// and indexes between dots ("data.items.0.id", "data.items.len" for how many);
 // VALUE is a text as it is, other JSON as compact JSON, "absent" for what is
 // not there, or ~ and a regular expression for all of it.
 func (s *session) cmdJSON(ts *testscript.TestScript, args []string) {
@@ -249,7 +254,7 @@ func lookUp(body []byte, path string) (string, error) {
 			}
 			value = member
 		case []any:
-			if name == "#" {
+			if name == "len" {
 				value = json.Number(strconv.Itoa(len(v)))
 				continue
 			}
