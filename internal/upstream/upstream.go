@@ -70,7 +70,7 @@ func NewTransport(policy AddressPolicy) *http.Transport {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrConnect, err)
 			}
-			return conn, nil
+			return &pooledConn{conn}, nil
 		},
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true,
@@ -79,6 +79,35 @@ func NewTransport(policy AddressPolicy) *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// pooledConn writes request bodies through buffers that are used again; the
+// connection's own ReadFrom makes one of 32 KB for every body.
+type pooledConn struct{ net.Conn }
+
+//nolint:gochecknoglobals // a pool is the one kind of shared state that holds nothing
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// ReadFrom writes what r has to the connection.
+func (c *pooledConn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := copyBuffers.Get().(*[32 << 10]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	defer copyBuffers.Put(buf)
+	for {
+		got, readErr := r.Read(buf[:])
+		if got > 0 {
+			put, err := c.Write(buf[:got])
+			n += int64(put)
+			if err != nil {
+				return n, err
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return n, nil
+		}
+		if readErr != nil {
+			return n, readErr
+		}
 	}
 }
 

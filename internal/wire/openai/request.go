@@ -168,13 +168,13 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 			}
 			return nil
 		}
-		v, err := positive(name, value)
+		v, err := limit(name, value)
 		if err != nil {
 			return err
 		}
 		switch name {
 		case "n":
-			h.Choices = v
+			h.Choices = max(1, v)
 		case "max_tokens":
 			h.MaxTokens, h.MaxTokensAt = v, at
 		default:
@@ -204,23 +204,22 @@ func (h *Head) takeStreamOptions(value []byte, from int) error {
 	}
 }
 
-// positive reads a count: a whole number of at least 1.
-func positive(name string, value []byte) (int64, error) {
+// limit reads a whole number. What is below 1 counts as not given, because it
+// is the upstream that says what it thinks of it; what is huge is cut to more
+// than any model has.
+func limit(name string, value []byte) (int64, error) {
 	if value[0] == '"' || value[0] == '{' || value[0] == '[' || value[0] == 't' || value[0] == 'f' {
 		return 0, invalid(name, "%s must be a whole number.", name)
 	}
 	v, err := strconv.ParseInt(string(value), 10, 64)
 	if err != nil {
 		f, ferr := strconv.ParseFloat(string(value), 64)
-		if ferr != nil || f != math.Trunc(f) || f > 1<<53 || f < -(1<<53) {
+		if ferr != nil || f != math.Trunc(f) {
 			return 0, invalid(name, "%s must be a whole number.", name)
 		}
-		v = int64(f)
+		v = int64(max(-1, min(f, 1<<40)))
 	}
-	if v < 1 || v > 1<<40 {
-		return 0, invalid(name, "%s must be between 1 and %d.", name, int64(1)<<40)
-	}
-	return v, nil
+	return max(0, min(v, 1<<40)), nil
 }
 
 // text is the string in a JSON value; "" when it is not a string.
