@@ -16,12 +16,6 @@ import (
 	"halley/internal/money"
 )
 
-// How much of an API key's value later reads show.
-const (
-	RevealAlways = "always"
-	RevealOnce   = "once"
-)
-
 // Values are all options at one moment, never changed once handed out. One
 // field is one option: its JSON name is the option's name, its help what the
 // management API and the reference page say about it, its value in Defaults the
@@ -35,8 +29,6 @@ type Values struct {
 	RegisterEnabled bool `json:"register_enabled" help:"Whether people may make an account for themselves; otherwise administrators make them."`
 	// MaxKeysPerUser counts the keys that are not deleted.
 	MaxKeysPerUser int64 `json:"max_keys_per_user" help:"How many API keys one user may have."`
-	// KeysReveal is RevealAlways or RevealOnce.
-	KeysReveal string `json:"keys_reveal" help:"When the management API shows an API key's value: \"always\", or only \"once\", when the key is made or rotated."`
 }
 
 // Defaults are the values before anybody changed any.
@@ -45,7 +37,6 @@ func Defaults() Values {
 		AutoGroups:     []string{group.Default},
 		NewUserQuota:   0,
 		MaxKeysPerUser: 1000,
-		KeysReveal:     RevealAlways,
 	}
 }
 
@@ -75,10 +66,6 @@ func (v *Values) check(name string, groupExists func(string) bool) error {
 	case "max_keys_per_user":
 		if v.MaxKeysPerUser < 0 || v.MaxKeysPerUser > maxMaxKeysPerUser {
 			return invalid(name, "must be 0 to %d", maxMaxKeysPerUser)
-		}
-	case "keys_reveal":
-		if v.KeysReveal != RevealAlways && v.KeysReveal != RevealOnce {
-			return invalid(name, "must be %q or %q", RevealAlways, RevealOnce)
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ func TestEveryOptionExplainsItself(t *testing.T) {
 		}
 		seen[o.Name] = o.Type
 	}
-	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "keys_reveal": "string"}
+	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer"}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("options and types (-want +got):\n%s", diff)
 	}
@@ -99,12 +99,6 @@ func TestValuesAreTidied(t *testing.T) {
 	if diff := cmp.Diff([]string{"vip", "default"}, s.Current().AutoGroups); diff != "" {
 		t.Errorf("auto_groups (-want +got):\n%s", diff)
 	}
-	if _, err := s.Set(t.Context(), "keys.reveal", []byte(`"once"`)); err != nil {
-		t.Fatalf("the dotted spelling: %v", err)
-	}
-	if s.Current().KeysReveal != option.RevealOnce {
-		t.Errorf("keys_reveal is %q", s.Current().KeysReveal)
-	}
 }
 
 func TestBadValuesAreNamedAndChangeNothing(t *testing.T) {
@@ -115,17 +109,17 @@ func TestBadValuesAreNamedAndChangeNothing(t *testing.T) {
 		code              string
 	}{
 		{"an unknown option", "no_such", `1`, fault.NotFound, "option_not_found"},
+		{"what the bootstrap configuration says", "keys_reveal", `"once"`, fault.NotFound, "option_not_found"},
 		{"a string for an integer", "new_user_quota", `"1"`, fault.Malformed, "invalid_type"},
 		{"a fraction for an integer", "new_user_quota", `1.5`, fault.Malformed, "invalid_type"},
 		{"an integer beyond 64 bits", "new_user_quota", `9223372036854775808`, fault.Malformed, "invalid_type"},
 		{"a number for a boolean", "register_enabled", `1`, fault.Malformed, "invalid_type"},
 		{"a string for a list", "auto_groups", `"vip"`, fault.Malformed, "invalid_type"},
 		{"a number in the list", "auto_groups", `["vip", 1]`, fault.Malformed, "invalid_type"},
-		{"no JSON", "keys_reveal", `once`, fault.Malformed, "invalid_type"},
+		{"no JSON", "register_enabled", `yes`, fault.Malformed, "invalid_type"},
 		{"a negative quota", "new_user_quota", `-1`, fault.Invalid, "invalid_value"},
 		{"a quota too large", "new_user_quota", `4000000000000001`, fault.Invalid, "invalid_value"},
 		{"a negative number of keys", "max_keys_per_user", `-1`, fault.Invalid, "invalid_value"},
-		{"another word", "keys_reveal", `"never"`, fault.Invalid, "invalid_value"},
 		{"an empty list", "auto_groups", `[]`, fault.Invalid, "invalid_value"},
 		{"an unknown group", "auto_groups", `["default", "gone"]`, fault.Invalid, "invalid_group"},
 	} {

@@ -3,7 +3,6 @@ package option
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,12 +78,10 @@ func (s *Service) List() []Option {
 	return options
 }
 
-// Set changes one option; value is JSON. The documentation's dotted spelling
-// ("keys.reveal") is accepted as well. An unknown name is a NotFound fault
+// Set changes one option; value is JSON. An unknown name is a NotFound fault
 // option_not_found, a value of another type a Malformed and one that breaks the
 // option's rule an Invalid fault, both naming the option.
 func (s *Service) Set(ctx context.Context, name string, value []byte) (Option, error) {
-	name = strings.ReplaceAll(name, ".", "_")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next, err := s.Current().with(name, value, s.groupExists)
