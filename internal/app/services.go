@@ -18,6 +18,7 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/provider/demo"
@@ -119,7 +120,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		}
 	}
 	s.queries = usage.NewQueries(s.db)
-	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied, Delay: cfg.Usage.FlushInterval})
+	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied, SetAside: s.setAside, Delay: cfg.Usage.FlushInterval})
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	s.metrics.WatchHolds(s.ledger.InFlight)
 	s.metrics.WatchUsageQueue(s.usageQueue)
@@ -134,7 +135,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: rand.Text, Roll: mathrand.Float64, DrainUpstream: time.Minute,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: limit.New(key.MatchModel), Roll: mathrand.Float64, DrainUpstream: time.Minute,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout,
@@ -178,6 +179,18 @@ func (s *services) applied(records []usage.Record) {
 		}
 	}
 }
+
+// setAside lets the ledger go of a record that the store refuses for good; the
+// recorder has logged it.
+func (s *services) setAside(r usage.Record, _ error) {
+	if r.Settled {
+		s.ledger.Landed(r.KeyID, r.UserID)
+	}
+}
+
+// newEventID is unique among the records of a request id, which clients may
+// choose, and choose twice.
+func newEventID() string { return rand.Text()[:13] }
 
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {

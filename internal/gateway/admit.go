@@ -10,7 +10,6 @@ import (
 	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/key"
-	"halley/internal/provider"
 )
 
 // admitCaller judges what is known before the body is read: the key's and the
@@ -27,18 +26,8 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if who.owner.Status != account.Enabled {
 		return fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
 	}
-	status := who.key.Status
-	if status == key.Enabled && who.key.ExpiresAt != key.Never && g.Now().Unix() >= who.key.ExpiresAt {
-		status = key.Expired
-	}
-	switch status {
-	case key.Disabled:
-		return fault.New(fault.Unauthenticated, "key_disabled", "This API key is disabled.")
-	case key.Expired:
-		return fault.New(fault.Unauthenticated, "key_expired", "This API key has expired.")
-	case key.Exhausted:
-		return exhausted()
-	case key.Enabled:
+	if err := key.Admissible(who.key, g.Now()); err != nil {
+		return err
 	}
 	if g.Recorder.Full() {
 		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
@@ -50,14 +39,10 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if err != nil {
 		return err
 	}
-	if b.Remaining() <= 0 && b.Held == 0 {
-		return exhausted()
+	if who.key.Effective(b, g.Now()) == key.Exhausted {
+		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
 	}
 	return nil
-}
-
-func exhausted() error {
-	return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
 }
 
 // admitPlace judges where the request comes from and where it goes.
@@ -118,15 +103,4 @@ func (s *Snapshot) groupsOf(who caller) ([]string, error) {
 
 func notAllowed(group string) error {
 	return fault.New(fault.Forbidden, "group_not_allowed", "The group %q is not open to this account.", group)
-}
-
-// operations are the endpoint names of limits.endpoints that this gateway
-// serves.
-func operation(endpoint string) (provider.Operation, bool) {
-	switch op := provider.Operation(endpoint); op {
-	case provider.Chat, provider.Embeddings:
-		return op, true
-	case provider.Models:
-	}
-	return "", false
 }

@@ -18,6 +18,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -70,6 +71,7 @@ type Config struct {
 	Keys      Keys
 	Owners    Owners
 	Ledger    *budget.Ledger
+	Limiter   *limit.Limiter
 	Recorder  Recorder
 	Observer  Observer
 	Snapshot  func() *Snapshot
@@ -160,6 +162,9 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.planned(plan)
+	if err := g.takeLimits(t, who, ask); err != nil {
+		return err
+	}
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {
 		return err
 	}

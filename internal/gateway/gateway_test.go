@@ -22,6 +22,7 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -105,7 +106,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
 		Timeouts:  channel.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Roll: rand.Float64, DrainUpstream: 5 * time.Second,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(key.MatchModel), Roll: rand.Float64, DrainUpstream: 5 * time.Second,
 	})
 	return h
 }
@@ -574,6 +575,45 @@ func TestRefusalsComeBeforeTheUpstreamAndLeaveARecord(t *testing.T) {
 				t.Errorf("record = %+v", r)
 			}
 		})
+	}
+}
+
+func TestRateLimitsAreHeldAndTold(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
+		h.key.Limits = key.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}
+	})
+	for i, want := range []struct {
+		status           int
+		requests, tokens string
+	}{{200, "1", "998"}, {200, "0", "848"}, {429, "0", ""}} {
+		var c client
+		h.do(t.Context(), `{"model":"m"}`, &c)
+		if c.status != want.status || c.header.Get("X-Ratelimit-Remaining-Requests") != want.requests || c.header.Get("X-Ratelimit-Limit-Requests") != "2" {
+			t.Errorf("request %d: %d %v", i, c.status, c.header)
+		}
+		if want.tokens != "" && c.header.Get("X-Ratelimit-Remaining-Tokens") != want.tokens {
+			t.Errorf("request %d: %v", i, c.header)
+		}
+		if c.status == 429 && (c.header.Get("Retry-After") == "" || !strings.Contains(c.body.String(), "rate_limit_exceeded")) {
+			t.Errorf("refusal: %v %s", c.header, c.body.String())
+		}
+	}
+	var c client
+	if h.do(t.Context(), `{"model":"nope"}`, &c); c.status != 404 || c.header.Get("X-Ratelimit-Limit-Tokens") != "1000" {
+		t.Errorf("an early refusal: %d %v", c.status, c.header)
+	}
+}
+
+func TestZeroMeansNoneAllowed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Concurrency: new(int64(0))} })
+	var c client
+	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 429 {
+		t.Errorf("status %d", c.status)
+	}
+	if r := h.settled(); r.ErrorCode != "rate_limit_exceeded" {
+		t.Errorf("record = %+v", r)
 	}
 }
 

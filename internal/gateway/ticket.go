@@ -12,6 +12,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/usage"
 	"halley/internal/wire/openai"
@@ -32,6 +33,7 @@ type ticket struct {
 	who    caller
 	plan   *plan
 	hold   budget.Hold
+	lease  *limit.Lease
 	cap    int64  // lowered output cap, 0 when it was not
 	tier   string // service tier to price by
 	record usage.Record
@@ -39,6 +41,8 @@ type ticket struct {
 	fault   *fault.Error // what went wrong, nil when nothing did
 	started bool         // the answer has begun
 	settled bool
+	// limitsTold says that the answer carries the rate limits' headers.
+	limitsTold bool
 }
 
 func (t *ticket) known(who caller) {
@@ -106,7 +110,11 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	if t.plan != nil && source != usage.NoUsage {
 		cost = t.plan.spent(tokens, t.tier)
 	}
-	r.Settled = t.hold.Open()
+	if r.Settled = t.hold.Open(); r.Settled {
+		t.lease.Done(t.gateway.Now(), tokens.Prompt+tokens.Completion)
+	} else {
+		t.lease.Cancel() // refused after all
+	}
 	charge := t.hold.Settle(cost)
 	r.Cost, r.Absorbed, r.KeyGrantDelta, r.UserGrantDelta = charge.Charged, charge.Absorbed, charge.KeyGrant, charge.UserGrant
 	r.Latency = t.gateway.Now().Sub(r.Time)
@@ -136,6 +144,7 @@ func (t *ticket) answer() {
 		return
 	}
 	t.refund()
+	t.tellLimits()
 	t.started = true
 	h := t.sink.Header()
 	if t.fault.RetryAfter > 0 {

@@ -324,9 +324,14 @@ func (w *usageWriter) add(r *usage.Record) {
 	w.hours[id] = h
 }
 
+// eventID is a record's event as it is stored: behind its request id and a dot,
+// so that one index serves both.
+func eventID(request, event string) string { return request + "." + event }
+
 func usageArgs(args []any, r *usage.Record) []any {
 	t := &r.Tokens
-	return append(args, r.EventID, millis(r.Time), stored(r.RequestID, maxWord), r.KeyID, stored(r.KeyName, maxWord), r.UserID,
+	request := stored(r.RequestID, maxWord)
+	return append(args, eventID(request, r.EventID), millis(r.Time), request, r.KeyID, stored(r.KeyName, maxWord), r.UserID,
 		stored(r.Model, maxModel), stored(r.ServedModel, maxModel), r.ChannelID, stored(r.Group, maxWord), r.Dialect, r.Endpoint, flag(r.Stream), int64(r.Status), stored(r.ErrorCode, maxWord),
 		t.Prompt, t.CachedRead, t.CacheWrite5m, t.CacheWrite1h, t.Completion, t.Reasoning, t.AudioIn, t.AudioOut, t.ImageIn, t.ImageOut,
 		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord))

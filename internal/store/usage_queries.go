@@ -45,6 +45,7 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 		if err != nil {
 			return nil, fmt.Errorf("scan usage: %w", err)
 		}
+		e.EventID = strings.TrimPrefix(e.EventID, eventID(e.RequestID, ""))
 		e.Time, e.Stream = instant(at), stream != 0
 		e.Latency, e.FirstByte = time.Duration(latency)*time.Millisecond, time.Duration(firstByte)*time.Millisecond
 		entries = append(entries, e)
@@ -135,7 +136,12 @@ func (w *where) narrow(f usage.Filter) {
 		w.and("status = ", int64(f.Status))
 	}
 	if f.RequestID != "" {
-		w.and("request_id = ", stored(f.RequestID, maxWord))
+		// The event id begins with the request id and a dot, which sorts just
+		// before a slash: its index finds the rows.
+		id := stored(f.RequestID, maxWord)
+		w.and("event_id >= ", id+".")
+		w.and("event_id < ", id+"/")
+		w.and("request_id = ", id)
 	}
 }
 

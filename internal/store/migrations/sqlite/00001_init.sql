@@ -137,8 +137,10 @@ CREATE TABLE options (
   value TEXT NOT NULL
 );
 
+-- event_id is the request id, a dot and random characters: unique, and its
+-- index also finds rows by request id.
 CREATE TABLE usage_records (
-  id                INTEGER PRIMARY KEY AUTOINCREMENT,
+  id                INTEGER PRIMARY KEY,
   event_id          TEXT NOT NULL UNIQUE,
   time_ms           INTEGER NOT NULL,
   request_id        TEXT NOT NULL,
@@ -175,8 +177,8 @@ CREATE TABLE usage_records (
   end_user          TEXT NOT NULL,
   ip                TEXT NOT NULL
 );
-CREATE INDEX usage_records_user ON usage_records (user_id, id);
-CREATE INDEX usage_records_key ON usage_records (key_id, id);
+CREATE INDEX usage_records_user ON usage_records (user_id, time_ms);
+CREATE INDEX usage_records_key ON usage_records (key_id, time_ms);
 CREATE INDEX usage_records_time ON usage_records (time_ms);
 
 -- One row per hour × user × key × model × channel; screens read this table.
