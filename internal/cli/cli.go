@@ -50,7 +50,7 @@ type run struct {
 // Main runs the command line and gives the exit code: 0 done, 1 failed, 2 not
 // understood.
 func Main(ctx context.Context, p Process) int {
-	var grammar commands
+	grammar := commands{Serve: serveCommand{configFlags()}}
 	exit := -1
 	parser, err := kong.New(&grammar,
 		kong.Name("halley"), kong.Description("A self-hosted AI gateway built around API keys you can trust."),

@@ -6,22 +6,19 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"halley/internal/app"
 	"halley/internal/config"
 	"halley/internal/telemetry"
 )
 
 // serveCommand is the production server.
-type serveCommand struct {
-	Listen      string `help:"Address to listen on." placeholder:"HOST:PORT"`
-	DatabaseURL string `name:"database-url" help:"sqlite:PATH or postgres://…" placeholder:"URL"`
-	DataDir     string `help:"Directory for the master key and the local socket." placeholder:"DIR"`
-}
+type serveCommand struct{ kong.Plugins }
 
 // Run serves until the process is told to stop.
 func (c serveCommand) Run(r *run) error {
-	cfg, err := r.config(
-		config.Override{Key: "listen", Value: c.Listen}, config.Override{Key: "database.url", Value: c.DatabaseURL}, config.Override{Key: "data_dir", Value: c.DataDir})
+	cfg, err := r.config(overrides(c.Plugins)...)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-//go:generate go run ./gen ../../docs/configuration.md
+//go:generate go run ./gen ../../docs/configuration.md help.go
 
 // Config is every option of `halley serve`. An option is one field: its yaml
 // tags make its name in the file ("database.url"), in the environment

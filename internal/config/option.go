@@ -11,6 +11,7 @@ type Option struct {
 	Env     string   // "HALLEY_DATABASE_URL"
 	Flag    string   // "database-url", without the dashes
 	Type    string   // for people: "text", "duration", "list of networks"…
+	Help    string   // one sentence
 	Default string   // as it would be written; "" when there is none
 	Example string   // another value, "" when there is none
 	Values  []string // the only values, when they are few
@@ -41,6 +42,7 @@ func walk(t reflect.Type, prefix string, path []string, visit func(o Option, ind
 			Env:     "HALLEY_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_")),
 			Flag:    strings.NewReplacer(".", "-", "_", "-").Replace(key),
 			Type:    typeName(field.Type),
+			Help:    helpTexts[key],
 			Default: field.Tag.Get("default"), Example: field.Tag.Get("example"),
 		}
 		if values := field.Tag.Get("values"); values != "" {

@@ -54,10 +54,10 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// TestDemo runs what is the same on any engine: the demo chooses its own.
-func TestDemo(t *testing.T) {
+// TestOnce runs what does not depend on the engine.
+func TestOnce(t *testing.T) {
 	t.Parallel()
-	run(t, "testdata/demo", func(testing.TB, *testscript.Env) string { return "" })
+	run(t, "testdata/once", func(testing.TB, *testscript.Env) string { return "" })
 }
 
 func run(t *testing.T, dir string, url func(testing.TB, *testscript.Env) string) {

@@ -7,17 +7,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheReferencePageIsUpToDate(t *testing.T) {
+func TestWhatIsGeneratedIsUpToDate(t *testing.T) {
 	t.Parallel()
-	want, err := Page("../config.go")
+	docs, err := comments("../config.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../../../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/configuration.md is not what config.go says; run make generate (-config.go +page):\n%s", diff)
+	for file, generate := range map[string]func(map[string]string) ([]byte, error){
+		"../../../docs/configuration.md": page, "../help.go": help,
+	} {
+		want, err := generate(docs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is not what config.go says; run make generate (-config.go +file):\n%s", file, diff)
+		}
 	}
 }
