@@ -48,6 +48,9 @@ type Options struct {
 	Log     *slog.Logger
 	// DemoPace slows the built-in provider to a human pace; 0 in tests.
 	DemoPace time.Duration
+
+	// lookOnly leaves the usage journal to the server that may be running.
+	lookOnly bool
 }
 
 // Build opens the database, brings it up to date and wires everything. Nothing

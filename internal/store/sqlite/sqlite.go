@@ -5,6 +5,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -59,4 +60,26 @@ func open(ctx context.Context, path string, params url.Values, conns int) (*sql.
 		return nil, fmt.Errorf("open sqlite: %w", err)
 	}
 	return db, nil
+}
+
+// Sync makes the transactions committed to the database at path safe from a
+// loss of power: those that are not in the main file, which a checkpoint has
+// synced, are in the write-ahead log. No lock is held on the log's file, so
+// that closing this descriptor cannot drop one, as it would on the others.
+func Sync(path string) error {
+	for _, name := range []string{path + "-wal", filepath.Dir(path)} {
+		f, err := os.Open(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // everything is in the main file
+		}
+		if err != nil {
+			return fmt.Errorf("sync the database: %w", err)
+		}
+		err = f.Sync()
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("sync the database: %w", err)
+		}
+	}
+	return nil
 }
