@@ -103,7 +103,7 @@ type Recorder struct {
 // block is one batch in the making.
 type block struct {
 	records []Record
-	numbers []uint64 // in the journal
+	numbers []uint64  // in the journal
 	since   time.Time // when the first record came
 }
 
