@@ -355,6 +355,29 @@ func TestADamagedHeadCostsNoRecord(t *testing.T) {
 	}
 }
 
+func TestADamageAtTheEndOfASegmentIsCounted(t *testing.T) {
+	t.Parallel()
+	opts := Options{Dir: t.TempDir(), FsyncInterval: time.Hour, SegmentSize: 1000}
+	j := open(t, opts)
+	for i := range 10 {
+		j.Append(someRecord(i))
+	}
+	died(j)
+	first := files(t, opts.Dir)[0]
+	data, err := os.ReadFile(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(first, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, found := replayed(t, opts)
+	if len(got) != 9 || found.Damaged != 1 || found.Lost != 1 {
+		t.Errorf("%d records, found %+v", len(got), found)
+	}
+}
+
 func TestAJournalOfANewerVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	opts, _ := damage(t, func(data []byte, _ []int) []byte {

@@ -80,6 +80,9 @@ func look(segments []*segment) (surveyed, error) {
 	}
 	s.found.Segments = len(segments)
 	for i, seg := range segments {
+		if i > 0 {
+			s.contents[i].follows(&s.contents[i-1])
+		}
 		if _, err := seg.read(func(f frame) {
 			if f.kind == recordFrame && f.number > s.applied {
 				s.found.Records++
@@ -139,6 +142,9 @@ func (j *Journal) Replay(ctx context.Context, apply func(context.Context, []usag
 	}
 	if err := flush(); err != nil {
 		return fmt.Errorf("apply the journal: %w", err)
+	}
+	if len(j.old) == 0 {
+		return nil
 	}
 	if err := j.opts.Barrier(); err != nil {
 		return fmt.Errorf("make the store safe: %w", err)

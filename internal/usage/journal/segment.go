@@ -88,6 +88,18 @@ type content struct {
 	holes []hole
 	// lost are numbers that are missing where a damage is: from, to.
 	lost [][2]uint64
+	// first is the number that the head announces, next the one after the last
+	// that was read; 0 when it is not known. cut says that a damage is behind it.
+	first, next uint64
+	cut         bool
+}
+
+// follows notes what is missing between the end of one segment and the
+// beginning of the next.
+func (c *content) follows(before *content) {
+	if before.cut && before.next > 0 && c.first > before.next {
+		c.lost = append(c.lost, [2]uint64{before.next, c.first - 1})
+	}
 }
 
 // errNewer says that a newer Halley wrote the segment.
@@ -110,29 +122,28 @@ func (s *segment) read(take func(frame)) (content, error) {
 		c.holes = append(c.holes, hole{0, len(data), true})
 		return c, nil
 	}
-	expected := uint64(0) // the next number, 0 when that is not known
-	damaged := false
 	if head := data[:headSize]; string(head[:8]) == magic && crc32.Checksum(head[:headSize-4], castagnoli()) == binary.LittleEndian.Uint32(head[headSize-4:]) {
 		if v := binary.LittleEndian.Uint32(head[8:]); v > version {
 			return c, fmt.Errorf("%s %w", s.path, errNewer)
 		}
-		expected = binary.LittleEndian.Uint64(head[28:])
+		c.first = binary.LittleEndian.Uint64(head[28:])
+		c.next = c.first
 	} else {
 		c.holes = append(c.holes, hole{0, headSize, allZero(data)})
-		damaged = true
+		c.cut = true
 	}
 	mark := newStamp(s.salt)
 	mark.scan(data, headSize, func(f frame) {
 		if f.kind == recordFrame {
-			if damaged && expected > 0 && f.number > expected {
-				c.lost = append(c.lost, [2]uint64{expected, f.number - 1})
+			if c.cut && c.next > 0 && f.number > c.next {
+				c.lost = append(c.lost, [2]uint64{c.next, f.number - 1})
 			}
-			expected, damaged = f.number+1, false
+			c.next, c.cut = f.number+1, false
 		}
 		take(f)
 	}, func(h hole) {
 		c.holes = append(c.holes, h)
-		damaged = damaged || !h.torn
+		c.cut = c.cut || !h.torn
 	})
 	return c, nil
 }
