@@ -257,6 +257,70 @@ func TestARecordIsSyncedWithinTheInterval(t *testing.T) {
 	})
 }
 
+// Whenever the power goes, what was appended an fsync interval before is on the
+// disk, whatever else reached it.
+func TestALossOfPowerCostsAtMostTheInterval(t *testing.T) {
+	t.Parallel()
+	const interval, step = 50 * time.Millisecond, 3 * time.Millisecond
+	dir, disks := t.TempDir(), t.TempDir()
+	type disk struct {
+		at  time.Duration
+		dir string
+	}
+	var synced []disk
+	var appended []time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		j := open(t, Options{Dir: dir, FsyncInterval: interval, SegmentSize: 5000, Synced: func(time.Duration) {
+			d := disk{time.Since(begin), filepath.Join(disks, time.Since(begin).String())}
+			if n := len(synced); n > 0 && synced[n-1].at == d.at { // a second file of that moment
+				synced = synced[:n-1]
+				_ = os.RemoveAll(d.dir)
+			}
+			if err := os.CopyFS(d.dir, os.DirFS(dir)); err != nil {
+				t.Error(err)
+			}
+			synced = append(synced, d)
+		}})
+		j.Start()
+		for i := range 200 {
+			j.Append(someRecord(i))
+			appended = append(appended, time.Since(begin))
+			time.Sleep(step)
+		}
+		time.Sleep(interval)
+		synctest.Wait()
+		died(j)
+	})
+	for i, d := range synced {
+		// The power goes just before the next fsync; some of what came meanwhile
+		// has left a sector of zeros.
+		gone := d.at + interval + step
+		if i+1 < len(synced) {
+			gone = synced[i+1].at - 1
+		}
+		segments := files(t, d.dir)
+		last, err := os.OpenFile(segments[len(segments)-1], os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = last.Write(make([]byte, 700))
+		_ = last.Close()
+		got, found := replayed(t, Options{Dir: d.dir})
+		must := 0
+		for must < len(appended) && appended[must] <= gone-interval {
+			must++
+		}
+		if len(got) < must || found.Damaged > 0 || found.Torn != 1 {
+			t.Errorf("power lost after %v: %d records are left of %d that must be; found %+v", gone, len(got), must, found)
+		}
+		expect(t, got, 0, len(got))
+	}
+	if len(synced) < 8 {
+		t.Errorf("only %d fsyncs", len(synced))
+	}
+}
+
 func TestAFolderHasOneServer(t *testing.T) {
 	t.Parallel()
 	opts := Options{Dir: t.TempDir(), Log: quiet()}

@@ -14,13 +14,18 @@ func (j *Journal) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	timer.Stop()
+	waiting := false // the first record since the last fsync sets the time, not the last
 	for {
 		select {
 		case <-j.stop:
 			return
 		case <-j.dirty:
-			timer.Reset(j.opts.FsyncInterval)
+			if !waiting {
+				timer.Reset(j.opts.FsyncInterval)
+				waiting = true
+			}
 		case <-timer.C:
+			waiting = false
 			_ = j.sync() // told by failed
 		case <-tick.C:
 			j.measure()
