@@ -66,6 +66,7 @@ func (j *Journal) sync() error {
 	if err != nil {
 		j.mu.Lock()
 		defer j.mu.Unlock()
+		j.names = j.names || names
 		j.failed(err)
 	}
 	return err
