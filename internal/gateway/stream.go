@@ -47,7 +47,7 @@ type relay struct {
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
 func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error {
-	b := buffers.Get().(*streamBuffers) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
 			buffers.Put(b)

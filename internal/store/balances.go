@@ -17,10 +17,6 @@ const (
 	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited FROM users WHERE id = $1 AND deleted_ms = 0`
 )
 
-func balanceStatements() map[string]string {
-	return map[string]string{"sqlKeyBalance": sqlKeyBalance, "sqlUserBalance": sqlUserBalance}
-}
-
 // LoadBalance reads what a key or an account has been granted and has used.
 func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
 	query := sqlKeyBalance

@@ -91,7 +91,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // ReadFrom writes what r has to the connection.
 func (c *pooledConn) ReadFrom(r io.Reader) (n int64, err error) {
-	buf := copyBuffers.Get().(*[32 << 10]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := copyBuffers.Get().(*[32 << 10]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer copyBuffers.Put(buf)
 	for {
 		got, readErr := r.Read(buf[:])
@@ -156,7 +156,7 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	}
 	c.phase = time.AfterFunc(req.Times.FirstByte, func() { cancel(ErrFirstByte) })
 	c.total = time.AfterFunc(req.Times.Total, func() { cancel(ErrTotal) })
-	resp, err := rt.RoundTrip(hr)
+	resp, err := rt.RoundTrip(hr) //nolint:bodyclose // the Call closes it
 	if err != nil {
 		err = c.explain(err)
 		c.Close()
