@@ -69,8 +69,9 @@ func connect(ctx context.Context, url string) (*DB, error) {
 	return nil, errors.New("database.url must be sqlite:PATH or postgres://…")
 }
 
-// migrate runs what is missing; on PostgreSQL under a session lock, so that
-// nodes that start together do not step on each other.
+// migrate runs what is missing. Several may start together: on PostgreSQL a
+// session lock orders them; on SQLite whoever comes second finds the tables
+// made, and everything done when it looks again.
 func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	folder, err := fs.Sub(migrations.Files, string(db.engine))
 	if err != nil {
@@ -78,7 +79,7 @@ func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	}
 	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithSlog(log)}
 	if db.engine == Postgres {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // every second, for five minutes
 		if err != nil {
 			return fmt.Errorf("make the migration lock: %w", err)
 		}
@@ -89,7 +90,11 @@ func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	_, err = provider.Up(ctx)
+	for again := 0; err != nil && db.engine == SQLite && again < 3; again++ {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	return nil
