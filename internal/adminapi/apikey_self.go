@@ -12,7 +12,6 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/usage"
-	"halley/internal/wire/openai"
 )
 
 // KeyHolders finds out who shows an API key; it does not judge its state.
@@ -39,7 +38,7 @@ func (s *Server) keySelfRoutes() []route {
 			method: http.MethodGet, path: "/api/usage/token", access: ownCredential, handle: s.keyUsage, summary: "What the API key that asks has used and has left",
 		},
 		{
-			method: http.MethodGet, path: "/user/quota", access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
+			method: http.MethodGet, path: quotaPath, access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
 			query: []string{"key", "start_date", "end_date"},
 		},
 	}
@@ -142,25 +141,16 @@ type quotaDay struct {
 	RequestCount int64   `json:"request_count"`
 }
 
-// userQuota answers in the shape of the published call, errors in OpenAI's.
+// quotaPath is the published call outside /api: no envelope, errors in OpenAI's
+// shape.
+const quotaPath = "/user/quota"
+
 func (s *Server) userQuota(c *call) (any, error) {
 	record, err := s.quotaOf(c)
 	if err != nil {
-		return s.openAIError(err), nil
+		return nil, err
 	}
 	return bare{record}, nil
-}
-
-func (s *Server) openAIError(err error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := fault.From(err)
-		s.logFault(r, e, err)
-		h := w.Header()
-		h.Set("Content-Type", "application/json; charset=utf-8")
-		h.Set("Cache-Control", "no-store")
-		w.WriteHeader(statusOf(w, e))
-		_, _ = w.Write(openai.Error(e, requestID(r))) // the client may be gone; there is nobody left to tell
-	})
 }
 
 func (s *Server) quotaOf(c *call) (*quotaRecord, error) {

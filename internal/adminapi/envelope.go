@@ -5,10 +5,12 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/wire/openai"
 )
 
 // noData is the result of a call whose answer has no data member.
@@ -51,9 +53,15 @@ func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
 	s.write(w, r, http.StatusOK, body)
 }
 
+// fail answers with the fault: in the envelope, or in OpenAI's shape where the
+// published call does, whatever went wrong.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := fault.From(err)
 	s.logFault(r, e, err)
+	if strings.TrimSuffix(r.URL.Path, "/") == quotaPath {
+		s.write(w, r, statusOf(w, e), jsonx.Value(openai.Error(e, requestID(r))))
+		return
+	}
 	s.write(w, r, statusOf(w, e), envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
 }
 

@@ -48,7 +48,11 @@ func (s *Server) getPrice(c *call) (any, error) {
 
 func (s *Server) putPrice(c *call) (any, error) {
 	model := pricedModel(c)
-	set, err := s.Prices.Put(c.ctx, model, c.body)
+	body, err := c.object()
+	if err != nil {
+		return nil, err
+	}
+	set, err := s.Prices.Put(c.ctx, model, body)
 	if err != nil {
 		return nil, err
 	}
