@@ -411,6 +411,9 @@ func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 			if got := strings.Contains(c.body.String(), `"code":"upstream_error"`); c.status != 200 || got != row.honest {
 				t.Errorf("client got %d %q", c.status, c.body.String())
 			}
+			if strings.Contains(c.body.String(), `{"cho`+"data") || strings.HasSuffix(c.body.String(), `{"cho`) {
+				t.Errorf("half an event reached the client: %q", c.body.String())
+			}
 			h.settled()
 		})
 	}
