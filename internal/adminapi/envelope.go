@@ -103,3 +103,12 @@ func writeJSON(w http.ResponseWriter, status int, text []byte) {
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client may be gone; there is nobody left to tell
 }
+
+// Refuse answers for a server that cannot serve yet.
+func Refuse(w http.ResponseWriter, e *fault.Error) {
+	text, err := jsonx.Marshal(envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
+	if err != nil { // strings of our own: cannot happen
+		text = []byte(`{"success":false,"message":"","code":"internal_error"}`)
+	}
+	writeJSON(w, statusOf(w, e), text)
+}

@@ -22,6 +22,10 @@ import (
 	"halley/internal/store/sqlite"
 )
 
+// ErrAway means that the database cannot be reached right now, while nothing
+// says that it never will be.
+var ErrAway = errors.New("the database does not answer")
+
 // Engine names the database underneath.
 type Engine string
 
@@ -61,6 +65,9 @@ func connect(ctx context.Context, url string) (*DB, error) {
 	}
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		pool, err := postgres.Open(ctx, url)
+		if errors.Is(err, postgres.ErrAway) {
+			return nil, fmt.Errorf("%w: %w", ErrAway, err)
+		}
 		if err != nil {
 			return nil, err
 		}
