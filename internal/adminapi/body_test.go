@@ -8,7 +8,9 @@ import (
 )
 
 // notObjects are bodies that are JSON, or nearly, but no object.
-func notObjects() []string { return []string{`null`, " null\n", `[]`, `[{}]`, `"{}"`, `7`, `true`, ` `, ``} }
+func notObjects() []string {
+	return []string{`null`, " null\n", `[]`, `[{}]`, `"{}"`, `7`, `true`, ` `, ``}
+}
 
 func TestABodyThatIsNoObjectIsRefusedEverywhere(t *testing.T) {
 	t.Parallel()
