@@ -94,6 +94,7 @@ type keyBudgetRecord struct {
 	Amount   int64  `json:"amount"`
 	Period   string `json:"period"`
 	TimeZone string `json:"time_zone"`
+	Anchor   int64  `json:"anchor,omitzero"`
 	Used     int64  `json:"used"`
 	RenewsAt int64  `json:"renews_at"`
 }
@@ -130,8 +131,12 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 	}
 	if k.Limits.Budgets != nil {
 		budgets := make([]keyBudgetRecord, 0, len(k.Limits.Budgets))
-		for _, b := range k.Limits.Budgets {
-			budgets = append(budgets, keyBudgetRecord{Amount: b.Amount, Period: b.Period, TimeZone: b.TimeZone, RenewsAt: b.RenewsAt(now).Unix()})
+		for i, b := range k.Limits.Budgets {
+			budget := keyBudgetRecord{Amount: b.Amount, Period: b.Period, TimeZone: b.TimeZone, Anchor: b.Anchor, RenewsAt: b.RenewsAt(now).Unix()}
+			if v.Budgets != nil {
+				budget.Used, budget.RenewsAt = v.Budgets[i].Used.CeilUnits(), v.Budgets[i].Renews.Unix()
+			}
+			budgets = append(budgets, budget)
 		}
 		l.Budgets = &budgets
 	}

@@ -108,6 +108,13 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			}
 			return owner.Group, nil
 		},
+		OwnerZone: func(ctx context.Context, userID int64) (string, error) {
+			owner, err := s.accounts.Owner(ctx, userID)
+			if err != nil {
+				return "", err
+			}
+			return owner.TimeZone, nil
+		},
 		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
 		Rules: func() key.Rules {
 			v := s.options.Current()
@@ -120,7 +127,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		}
 	}
 	s.queries = usage.NewQueries(s.db)
-	s.recorder = usage.NewRecorder(s.db, o.Log, usage.RecorderOptions{Applied: s.applied, SetAside: s.setAside, Delay: cfg.Usage.FlushInterval})
+	s.recorder = usage.NewRecorder(landing{s.db, s.ledger}, o.Log, usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval})
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	s.metrics.WatchHolds(s.ledger.InFlight)
 	s.metrics.WatchUsageQueue(s.usageQueue)
@@ -171,20 +178,33 @@ func (s *services) usageQueue() telemetry.UsageQueue {
 	return telemetry.UsageQueue{Records: stats.Depth, Oldest: stats.Oldest, FlushErrors: stats.FlushErrors, SetAside: stats.SetAside}
 }
 
-// applied tells the ledger which settlements have reached the store.
-func (s *services) applied(records []usage.Record) {
-	for i := range records {
-		if records[i].Settled {
-			s.ledger.Landed(records[i].KeyID, records[i].UserID)
+// landing writes usage and tells the ledger which settlements have reached the
+// store.
+type landing struct {
+	db     *store.DB
+	ledger *budget.Ledger
+}
+
+// ApplyUsage implements usage.Store.
+func (l landing) ApplyUsage(ctx context.Context, records []usage.Record) error {
+	return l.ledger.Land(ctx, func() error {
+		if err := l.db.ApplyUsage(ctx, records); err != nil {
+			return err
 		}
-	}
+		for i := range records {
+			if r := &records[i]; r.Settled {
+				l.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
+			}
+		}
+		return nil
+	})
 }
 
 // setAside lets the ledger go of a record that the store refuses for good; the
 // recorder has logged it.
 func (s *services) setAside(r usage.Record, _ error) {
 	if r.Settled {
-		s.ledger.Landed(r.KeyID, r.UserID)
+		s.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
 	}
 }
 
