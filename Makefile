@@ -3,6 +3,9 @@
 SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
+# Where the price catalog's facts lie, beside the clone.
+PRICE_FACTS ?= $(CURDIR)/../shared/catalog/prices.json
+
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
 
@@ -33,9 +36,8 @@ fix: $(GOLANGCI) ## format and mend what can be mended by itself
 	$(GOLANGCI) fmt
 	$(GOLANGCI) run --fix
 
-generate: ## write what is generated: reference page, price catalog, OpenAPI document
-	go generate ./...
-	go test ./internal/adminapi -run OpenAPI -update
+generate: ## write what is generated: the configuration's reference page, the price catalog
+	PRICE_FACTS='$(PRICE_FACTS)' go generate ./...
 
 web: ## build the console
 	@if [ -f web/package.json ]; then cd web && npm ci && npm run build; \

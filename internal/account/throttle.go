@@ -15,49 +15,75 @@ const (
 	throttleWindow   = 15 * time.Minute
 	failuresPerName  = 10
 	failuresPerAddr  = 100
+	accountsPerAddr  = 20
 	throttledNames   = 20_000 // about 5 MB when full
 	throttledAddrs   = 5_000  // about 13 MB when every one is at its limit
 	throttledMessage = "Too many failed sign-ins; try again later."
+	accountsMessage  = "Too many accounts were made from this address; try again later."
 )
 
-// throttle counts failed sign-ins by user name and by address. Only failures
-// count, and an attempt under way counts as one until it is decided, so that a
+// throttle counts failed sign-ins by user name and by address, and by address
+// the accounts that people made for themselves. Only what failed (or was made)
+// counts, and an attempt under way counts as one until it is decided, so that a
 // thousand attempts at the same moment try no more passwords than a thousand in
 // a row. Counts live in this process.
 type throttle struct {
 	now func() time.Time
 
-	mu      sync.Mutex
-	names   *tally
-	addrs   *tally
-	changed chan struct{} // closed and replaced when an attempt is decided
+	mu       sync.Mutex
+	names    *tally
+	addrs    *tally
+	accounts *tally
+	changed  chan struct{} // closed and replaced when an attempt is decided
 }
 
 func newThrottle(now func() time.Time) *throttle {
 	return &throttle{
-		now:     now,
-		names:   newTally(failuresPerName, throttledNames),
-		addrs:   newTally(failuresPerAddr, throttledAddrs),
-		changed: make(chan struct{}),
+		now:      now,
+		names:    newTally(failuresPerName, throttledNames),
+		addrs:    newTally(failuresPerAddr, throttledAddrs),
+		accounts: newTally(accountsPerAddr, throttledAddrs),
+		changed:  make(chan struct{}),
 	}
 }
 
-// begin admits one attempt, or refuses it with a 429. When too many attempts
-// are undecided it waits for them. The caller must call end once.
+// begin admits one attempt to sign in, or refuses it with a 429. When too many
+// attempts are undecided it waits for them. The caller must call end once.
 func (t *throttle) begin(ctx context.Context, name string, addr netip.Addr) (end func(failed bool), err error) {
-	nameKey, addrKey := sha256.Sum256([]byte(name)), sha256.Sum256([]byte(throttleAddr(addr)))
+	return t.admit(ctx, throttledMessage, tallied{t.names, sha256.Sum256([]byte(name))}, tallied{t.addrs, throttleKey(addr)})
+}
+
+// beginAccount admits one attempt to make an account, as begin does. An attempt
+// counts when an account was made, and when the name was taken: who is here must
+// not be found out by the thousand.
+func (t *throttle) beginAccount(ctx context.Context, addr netip.Addr) (end func(counts bool), err error) {
+	return t.admit(ctx, accountsMessage, tallied{t.accounts, throttleKey(addr)})
+}
+
+// tallied is where an attempt counts.
+type tallied struct {
+	tally *tally
+	key   [32]byte
+}
+
+func (t *throttle) admit(ctx context.Context, refusal string, counters ...tallied) (end func(counts bool), err error) {
 	for {
 		t.mu.Lock()
-		now := t.now()
-		if wait := max(t.names.wait(nameKey, now), t.addrs.wait(addrKey, now)); wait > 0 {
-			t.mu.Unlock()
-			return nil, fault.New(fault.RateLimited, "too_many_attempts", throttledMessage).Retry(wait)
+		now, wait, room := t.now(), time.Duration(0), true
+		for _, c := range counters {
+			wait = max(wait, c.tally.wait(c.key, now))
+			room = room && c.tally.room(c.key)
 		}
-		if t.names.room(nameKey) && t.addrs.room(addrKey) {
-			t.names.get(nameKey).pending++
-			t.addrs.get(addrKey).pending++
+		if wait > 0 {
 			t.mu.Unlock()
-			return func(failed bool) { t.end(nameKey, addrKey, failed) }, nil
+			return nil, fault.New(fault.RateLimited, "too_many_attempts", "%s", refusal).Retry(wait)
+		}
+		if room {
+			for _, c := range counters {
+				c.tally.get(c.key).pending++
+			}
+			t.mu.Unlock()
+			return func(counts bool) { t.end(counters, counts) }, nil
 		}
 		changed := t.changed
 		t.mu.Unlock()
@@ -69,15 +95,18 @@ func (t *throttle) begin(ctx context.Context, name string, addr netip.Addr) (end
 	}
 }
 
-func (t *throttle) end(name, addr [32]byte, failed bool) {
+func (t *throttle) end(counters []tallied, counts bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
-	t.names.decide(name, now, failed)
-	t.addrs.decide(addr, now, failed)
+	for _, c := range counters {
+		c.tally.decide(c.key, now, counts)
+	}
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
+
+func throttleKey(addr netip.Addr) [32]byte { return sha256.Sum256([]byte(throttleAddr(addr))) }
 
 // throttleAddr is what counts as one address: an IPv6 caller owns a whole /64,
 // and all whose address nobody knows are one.
@@ -89,8 +118,8 @@ func throttleAddr(addr netip.Addr) string {
 	return addr.String()
 }
 
-// tally counts recent failures under many keys; when there are more keys than
-// fit, the one that failed longest ago goes.
+// tally counts recent failures (or whatever else counts) under many keys; when
+// there are more keys than fit, the one that failed longest ago goes.
 type tally struct {
 	limit   int // failures allowed in the window
 	size    int // keys kept

@@ -183,6 +183,62 @@ func TestSomebodyWhoGoesAwayStopsWaiting(t *testing.T) {
 	})
 }
 
+func TestTwentyAccountsStopAnAddressFromMakingMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := newThrottle(time.Now)
+		attempt := func(addr netip.Addr, counts bool) error {
+			end, err := th.beginAccount(t.Context(), addr)
+			if err == nil {
+				end(counts)
+			}
+			return err
+		}
+		for i := range 47 {
+			if err := attempt(here, i%5 < 2); err != nil { // of five two are made, 20 in all
+				t.Fatalf("attempt %d: %v", i+1, err)
+			}
+		}
+		if err := attempt(here, true); !fault.Is(err, fault.RateLimited) || fault.Code(err) != "too_many_attempts" || fault.From(err).RetryAfter != 15*time.Minute {
+			t.Errorf("the 21st: %v", err)
+		}
+		if err := attempt(there, true); err != nil {
+			t.Errorf("from elsewhere: %v", err)
+		}
+		if !try(t, th, "ada", here, false) {
+			t.Error("signing in from the address was refused")
+		}
+		time.Sleep(15 * time.Minute)
+		if err := attempt(here, true); err != nil {
+			t.Errorf("after the window: %v", err)
+		}
+	})
+}
+
+func TestAccountsMadeAtTheSameMomentAreNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		th := newThrottle(time.Now)
+		var made atomic.Int64
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				end, err := th.beginAccount(t.Context(), here)
+				if err != nil {
+					return
+				}
+				made.Add(1)
+				time.Sleep(30 * time.Millisecond)
+				end(true)
+			})
+		}
+		wg.Wait()
+		if n := made.Load(); n != 20 {
+			t.Errorf("%d accounts were made, want 20", n)
+		}
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_700_000_000, 0)

@@ -82,17 +82,23 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 	if u.Role != RoleUser && !by.Root() {
 		return nil, fault.New(fault.Forbidden, "root_required", "Only root may make administrators.").Field("role")
 	}
-	if u.PasswordHash, err = s.hasher.hash(ctx, n.Password); err != nil {
-		return nil, unavailable(err)
+	if err := s.insert(ctx, u, n.Password); err != nil {
+		return nil, err
+	}
+	return s.live(u), nil
+}
+
+// insert keeps a new user with the password's hash.
+func (s *Service) insert(ctx context.Context, u *User, password string) error {
+	var err error
+	if u.PasswordHash, err = s.hasher.hash(ctx, password); err != nil {
+		return unavailable(err)
 	}
 	err = s.store.InsertUser(ctx, u)
 	if errors.Is(err, ErrNameTaken) {
-		return nil, fault.New(fault.Conflict, "username_taken", "The username %s is taken; a deleted user's name stays reserved, so that records of the past keep one meaning.", u.Username).Field("username")
+		return fault.New(fault.Conflict, "username_taken", "The username %s is taken; a deleted user's name stays reserved, so that records of the past keep one meaning.", u.Username).Field("username")
 	}
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	return s.live(u), nil
+	return unavailable(err)
 }
 
 // draft is the user that n describes, without the password's hash.

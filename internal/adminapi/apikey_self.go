@@ -12,7 +12,6 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/usage"
-	"halley/internal/wire/openai"
 )
 
 // KeyHolders finds out who shows an API key; it does not judge its state.
@@ -37,10 +36,11 @@ func (s *Server) keySelfRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/usage/token", access: ownCredential, handle: s.keyUsage, summary: "What the API key that asks has used and has left",
+			out: typeOf[keyUsageBody](), plain: true,
 		},
 		{
-			method: http.MethodGet, path: "/user/quota", access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
-			query: []string{"key", "start_date", "end_date"},
+			method: http.MethodGet, path: quotaPath, access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
+			out: typeOf[quotaRecord](), plain: true, query: []string{"key", "start_date", "end_date"},
 		},
 	}
 }
@@ -56,7 +56,7 @@ type keyUsageRecord struct {
 	UnlimitedQuota     bool            `json:"unlimited_quota"`
 	ModelLimits        map[string]bool `json:"model_limits"`
 	ModelLimitsEnabled bool            `json:"model_limits_enabled"`
-	ExpiresAt          int64           `json:"expires_at"` // 0 never
+	ExpiresAt          int64           `json:"expires_at" doc:"0 is never."`
 }
 
 // keyUsageBody is the published envelope of this one call.
@@ -123,16 +123,16 @@ func (s *Server) keyHolder(c *call, inQuery string) (*key.Key, *account.User, er
 // quotaRecord is in USD; -1 is unlimited.
 type quotaRecord struct {
 	Username       string                `json:"username"`
-	TotalQuota     float64               `json:"total_quota"` // what is left
+	TotalQuota     float64               `json:"total_quota" doc:"What is left, in USD; -1 is unlimited."`
 	TotalUsedQuota float64               `json:"total_used_quota"`
 	RequestCount   int64                 `json:"request_count"`
 	Keys           []quotaKey            `json:"keys"`
-	DailyQuota     map[string][]quotaDay `json:"daily_quota,omitzero"` // by date; only when asked for
+	DailyQuota     map[string][]quotaDay `json:"daily_quota,omitzero" doc:"By date, in the owner's time zone; only when both dates are given."`
 }
 
 type quotaKey struct {
 	Name        string  `json:"name"`
-	RemainQuota float64 `json:"remain_quota"`
+	RemainQuota float64 `json:"remain_quota" doc:"In USD; -1 is unlimited."`
 	UsedQuota   float64 `json:"used_quota"`
 }
 
@@ -142,25 +142,16 @@ type quotaDay struct {
 	RequestCount int64   `json:"request_count"`
 }
 
-// userQuota answers in the shape of the published call, errors in OpenAI's.
+// quotaPath is the published call outside /api: no envelope, errors in OpenAI's
+// shape.
+const quotaPath = "/user/quota"
+
 func (s *Server) userQuota(c *call) (any, error) {
 	record, err := s.quotaOf(c)
 	if err != nil {
-		return s.openAIError(err), nil
+		return nil, err
 	}
 	return bare{record}, nil
-}
-
-func (s *Server) openAIError(err error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		e := fault.From(err)
-		s.logFault(r, e, err)
-		h := w.Header()
-		h.Set("Content-Type", "application/json; charset=utf-8")
-		h.Set("Cache-Control", "no-store")
-		w.WriteHeader(statusOf(w, e))
-		_, _ = w.Write(openai.Error(e, requestID(r))) // the client may be gone; there is nobody left to tell
-	})
 }
 
 func (s *Server) quotaOf(c *call) (*quotaRecord, error) {

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -126,13 +127,24 @@ func newPage[T any](p page, total int64, items []T) pageOf[T] {
 // decode reads the body strictly; what is wrong is a 400 that names the member.
 func decode[T any](c *call) (T, error) {
 	var v T
-	if len(c.body) == 0 {
-		return v, fault.New(fault.Malformed, "invalid_body", "The body must be a JSON object.")
+	text, err := c.object()
+	if err != nil {
+		return v, err
 	}
-	if err := jsonx.Decode(c.body, &v); err != nil {
+	if err := jsonx.Decode(text, &v); err != nil {
 		return v, malformed(err)
 	}
 	return v, nil
+}
+
+// object is the body, which must be a JSON object: null would read as one whose
+// members are all missing.
+func (c *call) object() ([]byte, error) {
+	text := bytes.TrimLeft(c.body, " \t\r\n")
+	if len(text) == 0 || text[0] != '{' {
+		return nil, fault.New(fault.Malformed, "invalid_body", "The body must be a JSON object.")
+	}
+	return c.body, nil
 }
 
 func malformed(err error) error {

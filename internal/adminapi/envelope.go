@@ -5,10 +5,12 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/wire/openai"
 )
 
 // noData is the result of a call whose answer has no data member.
@@ -29,10 +31,10 @@ type envelopeNoData struct {
 }
 
 type envelopeError struct {
-	Success bool   `json:"success"`
-	Message string `json:"message"`
-	Code    string `json:"code"`
-	Param   string `json:"param,omitempty"`
+	Success bool   `json:"success" enum:"false"`
+	Message string `json:"message" doc:"Says to people which field broke which rule."`
+	Code    string `json:"code" doc:"Says the same to programs; it stays the same."`
+	Param   string `json:"param,omitempty" doc:"The field at fault."`
 }
 
 func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
@@ -51,9 +53,15 @@ func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
 	s.write(w, r, http.StatusOK, body)
 }
 
+// fail answers with the fault: in the envelope, or in OpenAI's shape where the
+// published call does, whatever went wrong.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := fault.From(err)
 	s.logFault(r, e, err)
+	if strings.TrimSuffix(r.URL.Path, "/") == quotaPath {
+		s.write(w, r, statusOf(w, e), jsonx.Value(openai.Error(e, requestID(r))))
+		return
+	}
 	s.write(w, r, statusOf(w, e), envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
 }
 
@@ -83,6 +91,10 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 		s.base.Log.LogAttrs(r.Context(), slog.LevelError, "an answer could not be written as JSON", slog.String("error", err.Error()))
 		status, text = http.StatusInternalServerError, []byte(`{"success":false,"message":"Something went wrong on our side.","code":"internal_error"}`)
 	}
+	writeJSON(w, status, text)
+}
+
+func writeJSON(w http.ResponseWriter, status int, text []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -90,4 +102,13 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client may be gone; there is nobody left to tell
+}
+
+// Refuse answers for a server that cannot serve yet.
+func Refuse(w http.ResponseWriter, e *fault.Error) {
+	text, err := jsonx.Marshal(envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
+	if err != nil { // strings of our own: cannot happen
+		text = []byte(`{"success":false,"message":"","code":"internal_error"}`)
+	}
+	writeJSON(w, statusOf(w, e), text)
 }

@@ -11,18 +11,25 @@ import (
 )
 
 type loginBody struct {
-	Username jsonx.Opt[string] `json:"username"`
-	Password jsonx.Opt[string] `json:"password"`
+	Username jsonx.Opt[string] `json:"username" required:"true"`
+	Password jsonx.Opt[string] `json:"password" required:"true"`
 	TOTP     jsonx.Opt[string] `json:"totp"`
+}
+
+type registerBody struct {
+	Username    jsonx.Opt[string] `json:"username" required:"true"`
+	Password    jsonx.Opt[string] `json:"password" required:"true"`
+	Email       jsonx.Opt[string] `json:"email"`
+	DisplayName jsonx.Opt[string] `json:"display_name"`
 }
 
 type selfPatchBody struct {
 	DisplayName jsonx.Opt[string] `json:"display_name"`
 	Email       jsonx.Opt[string] `json:"email"`
-	Password    jsonx.Opt[string] `json:"password"`
+	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session."`
 	OldPassword jsonx.Opt[string] `json:"old_password"`
-	TimeZone    jsonx.Opt[string] `json:"time_zone"`
-	Language    jsonx.Opt[string] `json:"language"`
+	TimeZone    jsonx.Opt[string] `json:"time_zone" doc:"An IANA name, such as Europe/Berlin."`
+	Language    jsonx.Opt[string] `json:"language" doc:"A language tag, such as en or pt-BR."`
 }
 
 func (s *Server) selfRoutes() []route {
@@ -30,6 +37,10 @@ func (s *Server) selfRoutes() []route {
 		{
 			method: http.MethodPost, path: "/api/user/login", access: public, handle: s.login, summary: "Sign in: sets the session cookie",
 			in: typeOf[loginBody](), out: typeOf[userView](),
+		},
+		{
+			method: http.MethodPost, path: "/api/user/register", access: public, handle: s.register, summary: "Make an account for oneself, where register_enabled allows it, and sign in",
+			in: typeOf[registerBody](), out: typeOf[userView](),
 		},
 		{
 			method: http.MethodPost, path: "/api/user/logout", access: anyUser, handle: s.logout, summary: "End the session", readScope: true,
@@ -68,6 +79,36 @@ func (s *Server) login(c *call) (any, error) {
 	c.setSession(opened)
 	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
 	s.trail(c, "user.login", userTarget(a.ID), "")
+	return viewUser(a), nil
+}
+
+func (s *Server) register(c *call) (any, error) {
+	if err := s.origin.Check(c.request); err != nil {
+		return nil, fault.Wrap(err, fault.Forbidden, "cross_origin", "Register from the console's own origin.")
+	}
+	if !s.Options.Current().RegisterEnabled {
+		return nil, fault.New(fault.Forbidden, "registration_disabled", "Here people cannot make their own accounts; ask an administrator for one.")
+	}
+	body, err := decode[registerBody](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := firstError(
+		notNull("username", body.Username), notNull("password", body.Password), notNull("email", body.Email), notNull("display_name", body.DisplayName),
+	); err != nil {
+		return nil, err
+	}
+	a, opened, err := s.Accounts.Register(c.ctx, account.Registration{
+		Username: body.Username.Value, Password: body.Password.Value, Email: body.Email.Value, DisplayName: body.DisplayName.Value,
+	}, c.origin())
+	if a != nil {
+		c.who = &account.Identity{User: a.User, Scope: account.ScopeFull}
+		s.trail(c, "user.register", userTarget(a.ID), detail(map[string]any{"username": a.Username, "group": a.Group, "quota": viewUser(a).Quota}))
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.setSession(opened)
 	return viewUser(a), nil
 }
 

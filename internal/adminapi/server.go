@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"halley/internal/account"
 	"halley/internal/clientip"
@@ -47,6 +48,8 @@ type Server struct {
 	routes []route
 	mux    *http.ServeMux
 	origin *http.CrossOriginProtection
+	// document is the OpenAPI document, made when somebody first asks.
+	document func() ([]byte, error)
 }
 
 // New builds the server from the services it speaks for.
@@ -61,6 +64,7 @@ func New(base Base, services Services) (*Server, error) {
 		}
 	}
 	s.routes = s.table()
+	s.document = sync.OnceValues(s.renderOpenAPI)
 	for _, rt := range s.routes {
 		for _, pattern := range rt.patterns() {
 			s.mux.Handle(pattern, s.handler(rt))

@@ -88,6 +88,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 	})
 	d.keys = key.NewService(key.Deps{
 		Store: db, Ledger: d.ledger, Master: master, Now: d.now,
+		OwnerZone: func(context.Context, int64) (string, error) { return "", nil },
 		OwnerGroup: func(ctx context.Context, id int64) (string, error) {
 			owner, err := accounts.Owner(ctx, id)
 			if err != nil {
@@ -332,6 +333,15 @@ func TestLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
 	want = strings.Replace(want, `"renews_at":1800000000`, `"renews_at":1800018000`, 1)
 	if string(row.Limits) != want {
 		t.Errorf("limits\n%s, want\n%s", row.Limits, want)
+	}
+	var h budget.Hold
+	if err := d.ledger.Hold(t.Context(), &h, row.ID, d.ada.id, 3*money.Unit, nil); err != nil {
+		t.Fatal(err)
+	}
+	h.Settle(2*money.Unit + 1)
+	want = strings.ReplaceAll(want, `"used":0`, `"used":3`)
+	if row = d.must(t, d.ada.token, "GET", fmt.Sprint("/api/token/", row.ID), nil).row(t); string(row.Limits) != want {
+		t.Errorf("limits after a request\n%s, want\n%s", row.Limits, want)
 	}
 	row = d.must(t, d.ada.token, "PUT", "/api/token/", fields{"id": row.ID, "limits": json.RawMessage(`{"rpm":null,"endpoints":[],"budgets":null,"per_model":null,"auto_groups":null,"metadata":null}`)}).row(t)
 	want = `{"rpm":null,"rpd":null,"tpm":0,"concurrency":null,"per_model":null,"budgets":null,"endpoints":[],"auto_groups":null,"parent_id":null,"metadata":null}`

@@ -80,7 +80,7 @@ func (a *App) openMetrics(ctx context.Context) (*metricsServer, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", a.guardedMetrics())
-	m := &metricsServer{server: a.newServer(mux)}
+	m := &metricsServer{server: newServer(a.door.requests, a.cfg, a.log, mux)}
 	a.serve("the metrics", m.server, listener)
 	return m, nil
 }

@@ -39,7 +39,7 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 			switch {
 			case path == "/v1" || strings.HasPrefix(path, "/v1/") || path == "/v1beta" || strings.HasPrefix(path, "/v1beta/"):
 				models.ServeHTTP(w, r) // logs its own line, with the request's facts
-			case path == "/api" || strings.HasPrefix(path, "/api/") || path == "/user/quota":
+			case path == "/api" || strings.HasPrefix(path, "/api/") || path == "/user/quota" || path == "/user/quota/":
 				a.logged(management, w, r)
 			case path == "/healthz" || path == "/readyz" || (path == "/metrics" && cfg.Metrics.Listen == ""):
 				health.ServeHTTP(w, r)

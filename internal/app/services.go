@@ -110,6 +110,13 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			}
 			return owner.Group, nil
 		},
+		OwnerZone: func(ctx context.Context, userID int64) (string, error) {
+			owner, err := s.accounts.Owner(ctx, userID)
+			if err != nil {
+				return "", err
+			}
+			return owner.TimeZone, nil
+		},
 		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
 		Rules: func() key.Rules {
 			v := s.options.Current()
@@ -152,9 +159,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 // the journal is applied before anything else looks at a balance: until then the
 // store lags behind what clients were charged.
 func (s *services) record(ctx context.Context, cfg *config.Config, o Options) error {
-	options := usage.RecorderOptions{Applied: s.applied, SetAside: s.setAside, Delay: cfg.Usage.FlushInterval}
+	options := usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval}
+	into := landing{s.db, s.ledger}
 	if o.lookOnly {
-		s.recorder = usage.NewRecorder(s.db, o.Log, options)
+		s.recorder = usage.NewRecorder(into, o.Log, options)
 		return nil
 	}
 	var err error
@@ -165,7 +173,7 @@ func (s *services) record(ctx context.Context, cfg *config.Config, o Options) er
 		return fmt.Errorf("open the usage journal: %w", err)
 	}
 	options.Journal = s.journal
-	s.recorder = usage.NewRecorder(s.db, o.Log, options)
+	s.recorder = usage.NewRecorder(into, o.Log, options)
 	s.metrics.WatchJournal(s.journalFigures)
 	if err := s.journal.Replay(ctx, s.recorder.Restore); err != nil {
 		return err
@@ -215,20 +223,33 @@ func (s *services) usageQueue() telemetry.UsageQueue {
 	return telemetry.UsageQueue{Records: stats.Depth, Oldest: stats.Oldest, FlushErrors: stats.FlushErrors, SetAside: stats.SetAside, Dropped: stats.Dropped}
 }
 
-// applied tells the ledger which settlements have reached the store.
-func (s *services) applied(records []usage.Record) {
-	for i := range records {
-		if records[i].Settled {
-			s.ledger.Landed(records[i].KeyID, records[i].UserID)
+// landing writes usage and tells the ledger which settlements have reached the
+// store.
+type landing struct {
+	db     *store.DB
+	ledger *budget.Ledger
+}
+
+// ApplyUsage implements usage.Store.
+func (l landing) ApplyUsage(ctx context.Context, records []usage.Record) error {
+	return l.ledger.Land(ctx, func() error {
+		if err := l.db.ApplyUsage(ctx, records); err != nil {
+			return err
 		}
-	}
+		for i := range records {
+			if r := &records[i]; r.Settled {
+				l.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
+			}
+		}
+		return nil
+	})
 }
 
 // setAside lets the ledger go of a record that the store refuses for good; the
 // recorder has logged it.
 func (s *services) setAside(r usage.Record, _ error) {
 	if r.Settled {
-		s.ledger.Landed(r.KeyID, r.UserID)
+		s.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
 	}
 }
 

@@ -33,6 +33,9 @@ type Balance struct {
 	Held      money.Nano
 	Unlimited bool
 	LastUsed  time.Time // zero when not used since it was loaded
+	// SpentUntil is when the last of the renewing budgets renews that are
+	// spent to less than a quota unit; zero when none is.
+	SpentUntil time.Time
 }
 
 // Remaining is what can be spent now. It is never negative.

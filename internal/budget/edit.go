@@ -12,6 +12,8 @@ import (
 type Change struct {
 	Delta     money.Nano // added to the grant
 	Unlimited *bool      // nil leaves it
+	// Allowances replace the renewing budgets; nil leaves them.
+	Allowances *[]Allowance
 }
 
 // Edit changes a balance together with whatever commit writes to the store in
@@ -19,7 +21,9 @@ type Change struct {
 // balance. Edits of one subject follow one another; holds and settlements go on
 // meanwhile. What the edit takes away is unspendable from the moment decide
 // returns, what it adds is spendable once commit has succeeded; when commit
-// fails nothing has changed.
+// fails nothing has changed. The same goes for renewing budgets: while commit
+// runs, those before and those after it bind. A budget that stays keeps what was
+// spent of it, and a new one begins with what its window has seen already.
 func (l *Ledger) Edit(ctx context.Context, s Subject, decide func(Balance) (Change, error), commit func(context.Context, Change) error) (Balance, error) {
 	p, err := l.lockEdit(ctx, s)
 	if err != nil {
@@ -28,7 +32,7 @@ func (l *Ledger) Edit(ctx context.Context, s Subject, decide func(Balance) (Chan
 	defer p.edit.Unlock()
 
 	p.mu.Lock()
-	change, err := decide(p.balance())
+	change, err := decide(p.balance(l.now()))
 	if err == nil && change.Delta > 0 && p.granted > math.MaxInt64-change.Delta {
 		err = fault.New(fault.Invalid, "quota_too_high", "The total granted would be more than can be counted.")
 	}
@@ -38,22 +42,38 @@ func (l *Ledger) Edit(ctx context.Context, s Subject, decide func(Balance) (Chan
 	}
 	taken := min(change.Delta, 0)
 	p.granted += taken
+	before := p.allowances()
 	p.mu.Unlock()
 
-	err = commit(ctx, change)
+	if change.Allowances != nil {
+		if err = l.openWindows(ctx, s, p, *change.Allowances); err == nil {
+			p.mu.Lock()
+			p.bind(stricter(before, *change.Allowances))
+			p.mu.Unlock()
+		}
+	}
+	if err == nil {
+		err = commit(ctx, change)
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
 		p.granted -= taken
+		if change.Allowances != nil {
+			p.bind(before)
+		}
 		return Balance{}, err
+	}
+	if change.Allowances != nil {
+		p.bind(*change.Allowances)
 	}
 	p.granted += change.Delta - taken
 	if change.Unlimited != nil {
 		p.lifted = *change.Unlimited
 	}
 	p.touched = l.now()
-	return p.balance(), nil
+	return p.balance(l.now()), nil
 }
 
 // lockEdit is the subject's live pocket with its edit lock held, which keeps it

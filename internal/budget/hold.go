@@ -16,13 +16,23 @@ type Hold struct {
 	key    part
 	user   part
 	amount money.Nano
+	at     int64 // Unix milliseconds
 	open   bool
 }
 
 // part is the hold on one of the two pockets.
 type part struct {
-	pocket *pocket
-	lifted bool // the subject was unlimited: its grant rose with the hold
+	pocket     *pocket
+	lifted     bool  // the subject was unlimited: its grant rose with the hold
+	prev, next *Hold // among the pocket's holds
+}
+
+// of is the hold's part on that pocket.
+func (h *Hold) of(p *pocket) *part {
+	if h.key.pocket == p {
+		return &h.key
+	}
+	return &h.user
 }
 
 // Fit decides, when the full amount is not there, how much to hold instead of
@@ -59,36 +69,65 @@ func (l *Ledger) Hold(ctx context.Context, h *Hold, keyID, userID int64, want mo
 }
 
 func (l *Ledger) reserve(h *Hold, key, user *pocket, want money.Nano, fit Fit) error {
-	spendable := min(key.spendable(), user.spendable())
-	if want > spendable {
-		amount, ok := money.Nano(0), false
-		if fit != nil && spendable >= 0 {
-			amount, ok = fit(spendable)
-		}
-		if !ok || amount > spendable {
-			if key.spendable() <= user.spendable() {
-				return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
-			}
-			return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
-		}
-		want = amount
-	}
 	now := l.now()
-	*h = Hold{ledger: l, amount: want, open: true, key: part{key, key.lifted}, user: part{user, user.lifted}}
-	for _, s := range [...]part{h.key, h.user} {
-		s.pocket.held += want
-		s.pocket.touched = now
-		if s.lifted {
-			s.pocket.granted += want
-		}
+	at := key.latest(user.latest(now.UnixMilli()))
+	key.roll(at)
+	user.roll(at)
+	spendable, renewing := min(key.spendable(), user.spendable()), min(key.tightest(), user.tightest())
+	amount, ok := affordable(min(spendable, renewing), want, fit)
+	switch {
+	case ok:
+	case renewing < spendable:
+		return Exhausted(renewal(key, user, want, fit), now)
+	case key.spendable() <= user.spendable():
+		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
+	default:
+		return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
 	}
+	*h = Hold{ledger: l, amount: amount, at: at, open: true, key: part{pocket: key, lifted: key.lifted}, user: part{pocket: user, lifted: user.lifted}}
+	key.reserve(h, now)
+	user.reserve(h, now)
 	l.inFlight.Add(1)
-	l.heldNano.Add(int64(want))
+	l.heldNano.Add(int64(amount))
 	return nil
+}
+
+// affordable is how much of what is left to hold for a request that wants so
+// much.
+func affordable(left, want money.Nano, fit Fit) (money.Nano, bool) {
+	if want <= left {
+		return want, true
+	}
+	if fit == nil || left < 0 {
+		return 0, false
+	}
+	amount, ok := fit(left)
+	return amount, ok && amount <= left
+}
+
+func (p *pocket) reserve(h *Hold, now time.Time) {
+	s := h.of(p)
+	p.held += h.amount
+	p.touched = now
+	if s.lifted {
+		p.granted += h.amount
+	}
+	for i := range p.windows {
+		p.windows[i].reserve(h.amount)
+	}
+	if s.next = p.open; s.next != nil {
+		s.next.of(p).prev = h
+	}
+	p.open = h
 }
 
 // Amount is what is held.
 func (h *Hold) Amount() money.Nano { return h.amount }
+
+// At is the instant that the hold is dated, in whole milliseconds. Its request's
+// record must carry it: what the request is charged counts for renewing budgets
+// in the window of that instant.
+func (h *Hold) At() time.Time { return time.UnixMilli(h.at) }
 
 // Open reports whether the hold is taken and not yet settled.
 func (h *Hold) Open() bool { return h.open }
@@ -118,11 +157,11 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	key.mu.Lock()
 	charged := cost
 	if over := cost - h.amount; over > 0 {
-		charged = h.amount + max(0, min(over, key.spendable(), user.spendable()))
+		charged = h.amount + max(0, min(over, key.leftAt(h.at), user.leftAt(h.at)))
 	}
 	now := h.ledger.now()
-	h.key.settle(h.amount, charged, now)
-	h.user.settle(h.amount, charged, now)
+	key.settle(h, charged, now)
+	user.settle(h, charged, now)
 	key.mu.Unlock()
 	user.mu.Unlock()
 	h.ledger.inFlight.Add(-1)
@@ -137,34 +176,28 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	return c
 }
 
-func (s part) settle(held, charged money.Nano, now time.Time) {
-	p := s.pocket
-	p.held -= held
+func (p *pocket) settle(h *Hold, charged money.Nano, now time.Time) {
+	s := h.of(p)
+	p.held -= h.amount
 	p.used += charged
 	p.unlanded++
 	p.touched, p.lastUsed = now, now
 	if s.lifted {
-		p.granted += charged - held
+		p.granted += charged - h.amount
 	}
-}
-
-// Landed tells the ledger that a settlement has reached the store.
-func (l *Ledger) Landed(keyID, userID int64) {
-	l.landed(Subject{Key, keyID})
-	l.landed(Subject{User, userID})
-}
-
-func (l *Ledger) landed(s Subject) {
-	sh := l.shard(s)
-	sh.mu.Lock()
-	p := sh.pockets[s]
-	sh.mu.Unlock()
-	if p == nil {
-		return
+	for i := range p.windows {
+		p.windows[i].settle(h.at, h.amount, charged)
 	}
-	p.mu.Lock()
-	if p.unlanded > 0 {
-		p.unlanded--
+	if charged > 0 {
+		p.pending = append(p.pending, charge{h.at, charged})
 	}
-	p.mu.Unlock()
+	if s.next != nil {
+		s.next.of(p).prev = s.prev
+	}
+	if s.prev != nil {
+		s.prev.of(p).next = s.next
+	} else {
+		p.open = s.next
+	}
+	s.prev, s.next = nil, nil
 }

@@ -15,6 +15,13 @@ import (
 // have reached it. A subject that does not exist is a fault.NotFound.
 type Store interface {
 	LoadBalance(ctx context.Context, s Subject) (Balance, error)
+	// LoadAllowances gives the subject's renewing budgets.
+	LoadAllowances(ctx context.Context, s Subject) ([]Allowance, error)
+	// SpentSince gives, for each instant, what the subject's records from then
+	// on were charged.
+	SpentSince(ctx context.Context, s Subject, since []time.Time) ([]money.Nano, error)
+	// LastSpending is the instant of the subject's latest record, zero without.
+	LastSpending(ctx context.Context, s Subject) (time.Time, error)
 }
 
 // Ledger holds the live balances of every subject in use on this node. It is
@@ -27,6 +34,7 @@ type Ledger struct {
 	// inFlight and heldNano are what is held on all keys together.
 	inFlight atomic.Int64
 	heldNano atomic.Int64
+	landing  landing
 }
 
 const shardCount = 64
@@ -46,8 +54,12 @@ type pocket struct {
 	granted  money.Nano
 	used     money.Nano
 	held     money.Nano
-	lifted   bool // unlimited
-	unlanded int  // settled, but not yet in the store
+	lifted   bool     // unlimited
+	windows  []window // of the renewing budgets
+	open     *Hold    // the holds there are, linked through Hold.of
+	unlanded int      // settled, but not yet in the store
+	pending  []charge // of those, what was charged anything, from first on
+	first    int
 	touched  time.Time
 	lastUsed time.Time
 	evicted  bool
@@ -55,7 +67,7 @@ type pocket struct {
 
 // NewLedger makes an empty ledger; balances are loaded when first asked for.
 func NewLedger(store Store, now func() time.Time) *Ledger {
-	l := &Ledger{store: store, now: now}
+	l := &Ledger{store: store, now: now, landing: newLanding()}
 	for i := range l.shards {
 		l.shards[i].pockets = map[Subject]*pocket{}
 	}
@@ -69,7 +81,7 @@ func (l *Ledger) Balance(ctx context.Context, s Subject) (Balance, error) {
 		return Balance{}, err
 	}
 	defer p.mu.Unlock()
-	return p.balance(), nil
+	return p.balance(l.now()), nil
 }
 
 // Peek is the live balance if it is in memory.
@@ -86,7 +98,7 @@ func (l *Ledger) Peek(s Subject) (Balance, bool) {
 	if p.evicted {
 		return Balance{}, false
 	}
-	return p.balance(), true
+	return p.balance(l.now()), true
 }
 
 // Forget drops a deleted subject, so that its next use asks the store. Holds
@@ -121,7 +133,7 @@ func (l *Ledger) Sweep(idle time.Duration) {
 				continue
 			}
 			p.mu.Lock()
-			if p.held == 0 && p.unlanded == 0 && p.touched.Before(limit) {
+			if p.open == nil && p.unlanded == 0 && p.touched.Before(limit) {
 				p.evicted = true
 				delete(sh.pockets, s)
 			}
@@ -160,13 +172,24 @@ func (l *Ledger) pocket(ctx context.Context, s Subject) (*pocket, error) {
 			l.Forget(s)
 			return nil, err
 		}
-		return nil, fault.Wrap(err, fault.Unavailable, "store_unavailable", "The balance cannot be read right now; try again shortly.").Retry(2 * time.Second)
+		return nil, storeAway(err)
+	}
+	allowances, err := l.store.LoadAllowances(ctx, s)
+	if err != nil {
+		return nil, storeAway(err)
 	}
 	p.mu.Lock()
-	p.granted, p.used, p.lifted = b.Granted, b.Used, b.Unlimited
+	p.granted, p.used, p.lifted, p.windows = b.Granted, b.Used, b.Unlimited, nil
 	p.mu.Unlock()
+	if err := l.openWindows(ctx, s, p, allowances); err != nil {
+		return nil, err
+	}
 	p.loaded.Store(true)
 	return p, nil
+}
+
+func storeAway(err error) error {
+	return fault.Wrap(err, fault.Unavailable, "store_unavailable", "The balance cannot be read right now; try again shortly.").Retry(2 * time.Second)
 }
 
 // acquire is the subject's pocket, locked.
@@ -184,8 +207,13 @@ func (l *Ledger) acquire(ctx context.Context, s Subject) (*pocket, error) {
 	}
 }
 
-func (p *pocket) balance() Balance {
-	return Balance{Granted: p.granted, Used: p.used, Held: p.held, Unlimited: p.lifted, LastUsed: p.lastUsed}
+func (p *pocket) balance(now time.Time) Balance {
+	b := Balance{Granted: p.granted, Used: p.used, Held: p.held, Unlimited: p.lifted, LastUsed: p.lastUsed}
+	if len(p.windows) > 0 {
+		p.roll(p.latest(now.UnixMilli()))
+		b.SpentUntil = p.spentUntil()
+	}
+	return b
 }
 
 // spendable is what a hold may take.

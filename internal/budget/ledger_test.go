@@ -19,10 +19,49 @@ import (
 // books is a store in memory that sums up what settlements report, as the usage
 // batch does.
 type books struct {
-	mu       sync.Mutex
-	balances map[budget.Subject]budget.Balance
-	err      error
-	loads    int
+	mu         sync.Mutex
+	balances   map[budget.Subject]budget.Balance
+	allowances map[budget.Subject][]budget.Allowance
+	records    map[budget.Subject][]spent
+	err        error
+	loads      int
+}
+
+// spent is a record of usage.
+type spent struct {
+	at      time.Time
+	charged money.Nano
+}
+
+func (b *books) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.allowances[s], b.err
+}
+
+func (b *books) SpentSince(_ context.Context, s budget.Subject, since []time.Time) ([]money.Nano, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sums := make([]money.Nano, len(since))
+	for i, from := range since {
+		for _, r := range b.records[s] {
+			if !r.at.Before(from) {
+				sums[i] += r.charged
+			}
+		}
+	}
+	return sums, b.err
+}
+
+func (b *books) LastSpending(_ context.Context, s budget.Subject) (last time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.records[s] {
+		if r.at.After(last) {
+			last = r.at
+		}
+	}
+	return last, b.err
 }
 
 func (b *books) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, error) {
@@ -48,14 +87,36 @@ func (b *books) land(s budget.Subject, charged, grant money.Nano) {
 	b.balances[s] = balance
 }
 
+// apply writes one settlement, as the usage batch does.
+func (b *books) apply(l *budget.Ledger, at time.Time, c budget.Charge) error {
+	return l.Land(context.Background(), func() error {
+		b.land(key, c.Charged, c.KeyGrant)
+		b.land(user, c.Charged, c.UserGrant)
+		b.mu.Lock()
+		for _, s := range []budget.Subject{key, user} {
+			b.records[s] = append(b.records[s], spent{at, c.Charged})
+		}
+		b.mu.Unlock()
+		l.Landed(key.ID, user.ID, at, c.Charged)
+		return nil
+	})
+}
+
 var (
 	key  = budget.Subject{Kind: budget.Key, ID: 7}
 	user = budget.Subject{Kind: budget.User, ID: 3}
 )
 
 func newLedger(keyGrant, userGrant money.Nano) (*budget.Ledger, *books) {
-	b := &books{balances: map[budget.Subject]budget.Balance{key: {Granted: keyGrant}, user: {Granted: userGrant}}}
+	b := newBooks(keyGrant, userGrant)
 	return budget.NewLedger(b, time.Now), b
+}
+
+func newBooks(keyGrant, userGrant money.Nano) *books {
+	return &books{
+		balances:   map[budget.Subject]budget.Balance{key: {Granted: keyGrant}, user: {Granted: userGrant}},
+		allowances: map[budget.Subject][]budget.Allowance{}, records: map[budget.Subject][]spent{},
+	}
 }
 
 func take(l *budget.Ledger, want money.Nano, fit budget.Fit) (*budget.Hold, error) {
@@ -234,7 +295,7 @@ func TestADeadStoreIsUnavailableNeverUnknown(t *testing.T) {
 func TestSweepKeepsWhatTheStoreDoesNotKnowYet(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
-	b := &books{balances: map[budget.Subject]budget.Balance{key: {Granted: 1000}, user: {Granted: 1000}}}
+	b := newBooks(1000, 1000)
 	l := budget.NewLedger(b, func() time.Time { return now })
 	h, err := take(l, 100, nil)
 	if err != nil {
@@ -251,9 +312,9 @@ func TestSweepKeepsWhatTheStoreDoesNotKnowYet(t *testing.T) {
 	if _, live := l.Peek(key); !live {
 		t.Fatal("a balance with a settlement under way was dropped")
 	}
-	b.land(key, 60, 0)
-	b.land(user, 60, 0)
-	l.Landed(key.ID, user.ID)
+	if err := b.apply(l, h.At(), budget.Charge{Charged: 60}); err != nil {
+		t.Fatal(err)
+	}
 	l.Sweep(time.Minute)
 	if _, live := l.Peek(key); live {
 		t.Fatal("an idle balance was kept")
@@ -307,9 +368,9 @@ func TestConcurrentSpendingNeverExceedsTheGrant(t *testing.T) {
 			if c.Charged+c.Absorbed != cost {
 				t.Errorf("charge %+v of %d", c, cost)
 			}
-			b.land(key, c.Charged, c.KeyGrant)
-			b.land(user, c.Charged, c.UserGrant)
-			l.Landed(key.ID, user.ID)
+			if err := b.apply(l, h.At(), c); err != nil {
+				t.Error(err)
+			}
 			if rand.IntN(20) == 0 {
 				_, err := l.Edit(context.Background(), key, budget.AddRemaining(1), func(_ context.Context, change budget.Change) error {
 					b.land(key, 0, change.Delta)
@@ -370,7 +431,7 @@ func TestHoldAndSettleAllocateNothing(t *testing.T) {
 		if err := l.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
 			t.Fatal(err)
 		}
-		h.Settle(50)
+		l.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -386,7 +447,7 @@ func BenchmarkHoldAndSettle(b *testing.B) {
 			if err := l.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
 				b.Fatal(err)
 			}
-			h.Settle(50)
+			l.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if g.Recorder.Full() {
 		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
 	}
-	if who.key.Unlimited {
+	if who.key.Unlimited && len(who.key.Limits.Budgets) == 0 {
 		return nil
 	}
 	b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
@@ -41,6 +41,9 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	}
 	if who.key.Effective(b, g.Now()) == key.Exhausted {
 		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
+	}
+	if !b.SpentUntil.IsZero() {
+		return budget.Exhausted(b.SpentUntil, g.Now())
 	}
 	return nil
 }

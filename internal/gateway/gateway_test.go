@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,6 +66,18 @@ func (h *house) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance
 		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
 	}
 	return budget.Balance{Granted: h.key.Granted, Unlimited: h.key.Unlimited}, nil
+}
+func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
+	if s.Kind == budget.User {
+		return nil, nil
+	}
+	return h.key.Limits.Allowances(), nil
+}
+func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
+	return make([]money.Nano, len(since)), nil
+}
+func (h *house) LastSpending(context.Context, budget.Subject) (time.Time, error) {
+	return time.Time{}, nil
 }
 func (h *house) Full() bool { return h.full }
 func (h *house) Record(r usage.Record) {
@@ -411,6 +424,9 @@ func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 			if got := strings.Contains(c.body.String(), `"code":"upstream_error"`); c.status != 200 || got != row.honest {
 				t.Errorf("client got %d %q", c.status, c.body.String())
 			}
+			if strings.Contains(c.body.String(), `{"cho`+"data") || strings.HasSuffix(c.body.String(), `{"cho`) {
+				t.Errorf("half an event reached the client: %q", c.body.String())
+			}
 			h.settled()
 		})
 	}
@@ -670,6 +686,42 @@ func TestTheOutputCapIsLoweredToWhatIsAffordable(t *testing.T) {
 			}
 			if r := h.settled(); r.Held > 500*1000 {
 				t.Errorf("record = %+v", r)
+			}
+		})
+	}
+}
+
+func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
+	t.Parallel()
+	for name, unlimited := range map[string]bool{"a limited key": false, "an unlimited key": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
+				h.key.Unlimited, h.owner.Unlimited = unlimited, unlimited
+				h.key.Limits.Budgets = []key.RenewingBudget{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
+			})
+			var c client
+			h.do(t.Context(), `{"model":"m"}`, &c)
+			if c.status != 200 || c.header.Get("X-Halley-Output-Cap") == "" {
+				t.Fatalf("client got %d, cap %q: %s", c.status, c.header.Get("X-Halley-Output-Cap"), c.body.String())
+			}
+			r := h.records[0]
+			if r.Cost != 500_000 || r.Absorbed != 2_500_000 || r.Held > 500_000 || r.Time.Nanosecond()%1_000_000 != 0 {
+				t.Errorf("record = %+v, want the whole budget charged and the rest absorbed", r)
+			}
+			for _, body := range []string{`{"model":"m"}`, `{"model":"free"}`} {
+				var again client
+				h.do(t.Context(), body, &again)
+				after, err := strconv.Atoi(again.header.Get("Retry-After"))
+				now := time.Now().UTC()
+				left := time.Until(time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC))
+				if again.status != 402 || !strings.Contains(again.body.String(), "budget_exhausted") || err != nil || (time.Duration(after)*time.Second-left).Abs() > time.Minute {
+					t.Errorf("%s: client got %d, Retry-After %q: %s", body, again.status, again.header.Get("Retry-After"), again.body.String())
+				}
+			}
+			v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
+			if err != nil || v.Allowed || v.Code != "budget_exhausted" {
+				t.Errorf("verify says %+v, %v", v, err)
 			}
 		})
 	}

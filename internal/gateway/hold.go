@@ -25,7 +25,11 @@ const (
 // estimate of the prompt and as much output as fits, and lowers the cap.
 func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *plan) error {
 	if p.price == nil {
-		return g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, 0, nil)
+		if err := g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, 0, nil); err != nil {
+			return err
+		}
+		t.record.Time = t.hold.At()
+		return nil
 	}
 	tier := a.head.ServiceTier
 	perChoice := outputCap(a, p)
@@ -48,7 +52,7 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	if err := g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, p.price.Bound(bound, output, tier, p.ratio), fit); err != nil {
 		return err
 	}
-	t.record.Held = t.hold.Amount()
+	t.record.Held, t.record.Time = t.hold.Amount(), t.hold.At()
 	if lowered > 0 {
 		t.cap = lowered
 		t.sink.Header().Set("X-Halley-Output-Cap", strconv.FormatInt(lowered, 10))

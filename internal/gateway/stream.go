@@ -39,6 +39,7 @@ type relay struct {
 	meter     meter
 	done      bool // the upstream said that the stream is complete
 	gone      bool // the client has left; only on channels that drain
+	unended   bool // the last event forwarded lacks its empty line
 	rename    []byte
 	wantUsage bool
 }
@@ -47,7 +48,7 @@ type relay struct {
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
 func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error {
-	b := buffers.Get().(*streamBuffers) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
 			buffers.Put(b)
@@ -65,8 +66,8 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 		for e := events.Buffered(); e != nil; e = events.Buffered() {
 			out = r.take(out, e)
 		}
-		if err != nil && len(events.Rest()) > 0 {
-			out = r.take(out, events.Rest()) // the last event without its empty line
+		if errors.Is(err, io.EOF) && complete(events.Rest()) {
+			out, r.unended = r.take(out, events.Rest()), true
 		}
 		b.out = out[:0]
 		if len(out) == 0 {
@@ -91,6 +92,19 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 	return r.finish(ctx, call, err)
 }
 
+// complete reports whether what stands after the last event is one that only
+// lacks its empty line; half an event is nothing, as clients see it too.
+func complete(rest []byte) bool {
+	from, to, ok := sse.DataSpan(rest)
+	if !ok {
+		return false
+	}
+	_, whole := openai.ScanAnswer(rest[from:to])
+	return whole || isDone(rest[from:to])
+}
+
+func isDone(data []byte) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) }
+
 var errClientGone = errors.New("the client has gone")
 
 // take meters one event and appends to out what the client gets of it.
@@ -100,7 +114,7 @@ func (r *relay) take(out, event []byte) []byte {
 		return append(out, event...)
 	}
 	data := event[from:to]
-	if bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+	if isDone(data) {
 		r.done = true
 		return append(out, event...)
 	}
@@ -183,7 +197,11 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 	f := interrupted(ctx, err)
 	t.refuse(f)
 	r.settle()
-	event := append([]byte("data: "), openai.Error(f, t.in.RequestID)...)
+	event := []byte("data: ")
+	if r.unended {
+		event = []byte("\n\ndata: ")
+	}
+	event = append(event, openai.Error(f, t.in.RequestID)...)
 	if _, err := t.sink.Write(append(event, "\n\n"...)); err == nil {
 		_ = t.sink.Flush() // the client may be gone
 	}

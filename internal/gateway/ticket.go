@@ -117,7 +117,7 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	}
 	charge := t.hold.Settle(cost)
 	r.Cost, r.Absorbed, r.KeyGrantDelta, r.UserGrantDelta = charge.Charged, charge.Absorbed, charge.KeyGrant, charge.UserGrant
-	r.Latency = t.gateway.Now().Sub(r.Time)
+	r.Latency = t.gateway.Now().Sub(t.in.Start)
 	if !t.started && r.Source != usage.NoUsage && r.Status == http.StatusOK {
 		r.FirstByte = r.Latency // the answer follows at once
 	}

@@ -111,6 +111,15 @@ func (g *Gateway) affords(ctx context.Context, who caller, p *plan, a *ask) erro
 		{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", "This API key's quota does not cover even a short request."},
 		{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", "The account's balance does not cover even a short request."},
 	} {
+		states, err := g.Ledger.Allowances(ctx, gate.subject)
+		if err != nil {
+			return err
+		}
+		for _, a := range states {
+			if a.Left() < max(least, 0) {
+				return budget.Exhausted(a.Renews, g.Now())
+			}
+		}
 		if gate.lifted {
 			continue
 		}

@@ -85,7 +85,8 @@ type RateLimit struct {
 
 // RenewingBudget is an amount that comes back at each period's boundary.
 type RenewingBudget struct {
-	Amount   int64  `json:"amount"`    // quota units
-	Period   string `json:"period"`    // day, week, month or hours:N
-	TimeZone string `json:"time_zone"` // IANA name
+	Amount   int64  `json:"amount"`          // quota units
+	Period   string `json:"period"`          // day, week, month or hours:N
+	TimeZone string `json:"time_zone"`       // IANA name
+	Anchor   int64  `json:"anchor,omitzero"` // Unix seconds of one of its boundaries, 0 for none
 }

@@ -1,6 +1,8 @@
 package key
 
 import (
+	"cmp"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/money"
@@ -24,7 +27,6 @@ const (
 	maxMetadata           = 64
 	maxMetadataName       = 64  // characters
 	maxMetadataText       = 512 // characters
-	maxPeriodHours        = 8784
 )
 
 // Endpoints lists the endpoint names that limits.endpoints may hold.
@@ -53,11 +55,13 @@ type RatePatch struct {
 	TPM jsonx.Opt[int64] `json:"tpm"`
 }
 
-// BudgetPatch is one entry of budgets; the time zone is UTC when left out.
+// BudgetPatch is one entry of budgets; the time zone is the owner's when left
+// out, and the anchor may be null.
 type BudgetPatch struct {
 	Amount   jsonx.Opt[int64]  `json:"amount"`
 	Period   jsonx.Opt[string] `json:"period"`
 	TimeZone jsonx.Opt[string] `json:"time_zone"`
+	Anchor   jsonx.Opt[int64]  `json:"anchor"`
 }
 
 func invalidLimits(field, format string, args ...any) error {
@@ -91,7 +95,9 @@ func (p LimitsPatch) apply(l Limits, j judge) (Limits, error) {
 		}
 	}
 	keep(merge(&l.PerModel, p.PerModel, parsePerModel))
-	keep(merge(&l.Budgets, p.Budgets, parseBudgets))
+	keep(merge(&l.Budgets, p.Budgets, func(list []jsonx.Opt[BudgetPatch]) ([]RenewingBudget, error) {
+		return parseBudgets(list, l.Budgets, j)
+	}))
 	keep(merge(&l.Endpoints, p.Endpoints, parseEndpoints))
 	keep(merge(&l.AutoGroups, p.AutoGroups, func(list []jsonx.Opt[string]) ([]string, error) {
 		return parseAutoGroups(list, l.AutoGroups, j)
@@ -165,14 +171,14 @@ func parsePerModel(from map[string]jsonx.Opt[RatePatch]) (map[string]RateLimit, 
 	return rates, nil
 }
 
-func parseBudgets(from []jsonx.Opt[BudgetPatch]) ([]RenewingBudget, error) {
+func parseBudgets(from []jsonx.Opt[BudgetPatch], before []RenewingBudget, j judge) ([]RenewingBudget, error) {
 	if len(from) > maxBudgets {
 		return nil, invalidLimits("limits.budgets", "must have at most %d entries, it has %d.", maxBudgets, len(from))
 	}
 	budgets := make([]RenewingBudget, 0, len(from))
 	for i, entry := range from {
 		field := "limits.budgets." + strconv.Itoa(i)
-		b, err := parseBudget(field, entry)
+		b, err := parseBudget(field, entry, before, j)
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +187,7 @@ func parseBudgets(from []jsonx.Opt[BudgetPatch]) ([]RenewingBudget, error) {
 	return budgets, nil
 }
 
-func parseBudget(field string, entry jsonx.Opt[BudgetPatch]) (RenewingBudget, error) {
+func parseBudget(field string, entry jsonx.Opt[BudgetPatch], before []RenewingBudget, j judge) (RenewingBudget, error) {
 	from := entry.Value
 	for _, err := range []error{
 		notNull(field, entry), notNull(field+".amount", from.Amount), notNull(field+".period", from.Period), notNull(field+".time_zone", from.TimeZone),
@@ -190,59 +196,63 @@ func parseBudget(field string, entry jsonx.Opt[BudgetPatch]) (RenewingBudget, er
 			return RenewingBudget{}, err
 		}
 	}
-	b := RenewingBudget{Amount: from.Amount.Value, Period: from.Period.Value, TimeZone: from.TimeZone.Value}
+	b := RenewingBudget{Amount: from.Amount.Value, Period: from.Period.Value, TimeZone: from.TimeZone.Value, Anchor: from.Anchor.Value}
 	if !from.Amount.Set || b.Amount < 0 || b.Amount > money.MaxUnits {
 		return b, invalidLimits(field+".amount", "must be from 0 to %d quota units.", money.MaxUnits)
 	}
-	if _, ok := periodHours(b.Period); !ok && b.Period != "day" && b.Period != "week" && b.Period != "month" {
-		return b, invalidLimits(field+".period", "must be day, week, month or hours:N with N from 1 to %d.", maxPeriodHours)
-	}
 	if !from.TimeZone.Set {
-		b.TimeZone = "UTC"
+		b.TimeZone = cmp.Or(j.zone, "UTC")
 	}
-	if _, ok := location(b.TimeZone); !ok {
+	switch _, err := budget.NewSchedule(b.Period, b.TimeZone, b.Anchor); {
+	case errors.Is(err, budget.ErrPeriod):
+		return b, invalidLimits(field+".period", "must be day, week, month or hours:N with N from 1 to %d.", budget.MaxPeriodHours)
+	case err != nil:
 		return b, invalidLimits(field+".time_zone", "must be the name of a time zone such as Europe/Berlin, which %s is not.", quoted(b.TimeZone))
+	}
+	if err := checkAnchor(field+".anchor", b, from.Anchor, before, j); err != nil {
+		return b, err
 	}
 	return b, nil
 }
 
-// periodHours is the N of "hours:N".
-func periodHours(period string) (int64, bool) {
-	digits, ok := strings.CutPrefix(period, "hours:")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	return n, ok && err == nil && n >= 1 && n <= maxPeriodHours && strconv.FormatInt(n, 10) == digits
-}
-
-// location is the time zone of that name; the machine's own has none.
-func location(name string) (*time.Location, bool) {
-	if name == "" || name == "Local" {
-		return nil, false
+// checkAnchor judges the anchor of b. One that stood already may have passed
+// since.
+func checkAnchor(field string, b RenewingBudget, anchor jsonx.Opt[int64], before []RenewingBudget, j judge) error {
+	if !anchor.Set || anchor.Null || slices.ContainsFunc(before, func(o RenewingBudget) bool { return o.Anchor == b.Anchor }) {
+		return nil
 	}
-	zone, err := time.LoadLocation(name)
-	return zone, err == nil
+	if b.Anchor <= j.now.Unix() || b.Anchor > MaxExpiresAt {
+		return invalidLimits(field, "must be in the future, in Unix seconds, or null for none.")
+	}
+	return nil
 }
 
-// RenewsAt is the end of the period that now lies in: midnight, Monday's
-// midnight or the first of the month in the budget's time zone, or for hours:N
-// the next multiple of N hours since 1970.
+// schedule is when the budget comes back. Stored budgets were judged when they
+// were made; one whose time zone this machine does not know counts in UTC.
+func (b RenewingBudget) schedule() budget.Schedule {
+	s, err := budget.NewSchedule(b.Period, b.TimeZone, b.Anchor)
+	if errors.Is(err, budget.ErrTimeZone) {
+		s, err = budget.NewSchedule(b.Period, "UTC", b.Anchor)
+	}
+	if err != nil {
+		s, _ = budget.NewSchedule("day", "UTC", 0) // cannot fail
+	}
+	return s
+}
+
+// RenewsAt is the end of the window that now lies in.
 func (b RenewingBudget) RenewsAt(now time.Time) time.Time {
-	zone, ok := location(b.TimeZone)
-	if !ok {
-		zone = time.UTC
+	_, end := b.schedule().Window(now)
+	return end
+}
+
+// Allowances are the budgets in the ledger's terms.
+func (l Limits) Allowances() []budget.Allowance {
+	list := make([]budget.Allowance, 0, len(l.Budgets))
+	for _, b := range l.Budgets {
+		list = append(list, budget.Allowance{Amount: money.FromUnits(b.Amount), Schedule: b.schedule()})
 	}
-	if hours, ok := periodHours(b.Period); ok {
-		span := hours * 3600
-		return time.Unix((now.Unix()/span+1)*span, 0)
-	}
-	y, m, d := now.In(zone).Date()
-	switch b.Period {
-	case "week":
-		sinceMonday := (int(now.In(zone).Weekday()) + 6) % 7
-		return time.Date(y, m, d+7-sinceMonday, 0, 0, 0, 0, zone)
-	case "month":
-		return time.Date(y, m+1, 1, 0, 0, 0, 0, zone)
-	}
-	return time.Date(y, m, d+1, 0, 0, 0, 0, zone)
+	return list
 }
 
 func parseEndpoints(from []jsonx.Opt[string]) ([]string, error) {

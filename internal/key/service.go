@@ -77,6 +77,8 @@ type Ledger interface {
 	// Edit changes the balance together with what commit writes.
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(budget.Subject)
+	// Allowances are the renewing budgets as they are now.
+	Allowances(context.Context, budget.Subject) ([]budget.AllowanceState, error)
 }
 
 // Rules are the operator's choices that may change while running.
@@ -93,6 +95,8 @@ type Deps struct {
 	Master *seal.Master
 	// OwnerGroup is the own group of a user; a NotFound fault without one.
 	OwnerGroup func(ctx context.Context, userID int64) (string, error)
+	// OwnerZone is the name of the user's time zone, "" for none.
+	OwnerZone func(ctx context.Context, userID int64) (string, error)
 	// GroupUsable reports whether the group exists and an owner in ownerGroup
 	// may use it.
 	GroupUsable func(name, ownerGroup string) bool
@@ -125,6 +129,9 @@ type View struct {
 	Key     *Key
 	Balance budget.Balance
 	Status  Status // effective
+	// Budgets are the live states of Key.Limits.Budgets, in their order; nil
+	// when they could not be told.
+	Budgets []budget.AllowanceState
 }
 
 // Accessed is the last use, live where known.
@@ -155,7 +162,23 @@ func (s *Service) Get(ctx context.Context, userID, id int64) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	return s.view(k), nil
+	return s.withBudgets(ctx, s.view(k))
+}
+
+// withBudgets adds what is spent of the budgets, which are loaded if need be.
+func (s *Service) withBudgets(ctx context.Context, v View) (View, error) {
+	if len(v.Key.Limits.Budgets) == 0 {
+		return v, nil
+	}
+	states, err := s.Ledger.Allowances(ctx, subject(v.Key.ID))
+	switch {
+	case fault.Is(err, fault.NotFound): // deleted meanwhile
+	case err != nil:
+		return View{}, failed(err, "read the budgets")
+	case len(states) == len(v.Key.Limits.Budgets):
+		v.Budgets = states
+	}
+	return v, nil
 }
 
 func (s *Service) find(ctx context.Context, userID, id int64) (*Key, error) {
@@ -197,7 +220,9 @@ func (s *Service) List(ctx context.Context, q Query) ([]View, int64, error) {
 	}
 	views := make([]View, len(keys))
 	for i, k := range keys {
-		views[i] = s.view(k)
+		if views[i], err = s.withBudgets(ctx, s.view(k)); err != nil {
+			return nil, 0, err
+		}
 	}
 	return views, total, nil
 }
@@ -306,7 +331,7 @@ func (s *Service) create(ctx context.Context, userID int64, p Patch, value strin
 	case err != nil:
 		return View{}, failed(err, "add the key")
 	}
-	return s.view(&k), nil
+	return s.withBudgets(ctx, s.view(&k))
 }
 
 func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge, error) {
@@ -314,7 +339,11 @@ func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge
 	if err != nil {
 		return judge{}, failed(err, "read the owner")
 	}
-	return judge{now: s.Now(), creating: creating, usable: func(name string) bool { return s.GroupUsable(name, own) }}, nil
+	zone, err := s.OwnerZone(ctx, userID)
+	if err != nil {
+		return judge{}, failed(err, "read the owner")
+	}
+	return judge{now: s.Now(), creating: creating, zone: zone, usable: func(name string) bool { return s.GroupUsable(name, own) }}, nil
 }
 
 // Update changes one of the owner's keys. With ifVersion it does so only when
@@ -381,11 +410,12 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 		}
 		return err
 	}
-	if p.RemainQuota == nil && next.Unlimited == k.Unlimited {
+	rebudgeted := !slices.Equal(next.Limits.Budgets, k.Limits.Budgets)
+	if p.RemainQuota == nil && next.Unlimited == k.Unlimited && !rebudgeted {
 		if err := write(ctx, budget.Change{}); err != nil {
 			return View{}, moved(err)
 		}
-		return s.view(&next), nil
+		return s.withBudgets(ctx, s.view(&next))
 	}
 	balance, err := s.Ledger.Edit(ctx, subject(k.ID), func(b budget.Balance) (budget.Change, error) {
 		var change budget.Change
@@ -400,12 +430,15 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 		if next.Unlimited != b.Unlimited {
 			change.Unlimited = &next.Unlimited
 		}
+		if rebudgeted {
+			change.Allowances = new(next.Limits.Allowances())
+		}
 		return change, nil
 	}, write)
 	if err != nil {
 		return View{}, moved(err)
 	}
-	return s.viewOf(&next, balance), nil
+	return s.withBudgets(ctx, s.viewOf(&next, balance))
 }
 
 // moved passes errMoved on to the loop and judges everything else.
@@ -448,7 +481,7 @@ func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(b
 	if err != nil {
 		return View{}, err
 	}
-	return s.viewOf(k, balance), nil
+	return s.withBudgets(ctx, s.viewOf(k, balance))
 }
 
 // Delete ends one of the owner's keys and its value for good.

@@ -102,6 +102,7 @@ func newBench(t testing.TB) *bench {
 	}
 	b.Service = key.NewService(key.Deps{
 		Store: b.store, Ledger: b.ledger, Master: master,
+		OwnerZone: func(context.Context, int64) (string, error) { return "", nil },
 		OwnerGroup: func(ctx context.Context, id int64) (string, error) {
 			u, err := db.UserByID(ctx, id)
 			if errors.Is(err, account.ErrNotFound) {

@@ -42,6 +42,7 @@ type Patch struct {
 type judge struct {
 	now      time.Time
 	creating bool
+	zone     string                  // of the owner
 	usable   func(group string) bool // may the owner use it?
 }
 

@@ -191,7 +191,7 @@ func TestLimitsAreMergedMemberByMember(t *testing.T) {
 			Limits{RPM: new(int64(60)), TPM: new(int64(0)), PerModel: map[string]RateLimit{"gpt-5*": {RPM: new(int64(10))}}, Endpoints: []string{"chat", "videos"}, Metadata: map[string]string{"team": "search", "x": ""}}},
 		{`{"rpm":-1}`, "invalid_limits", Limits{}},
 		{`{"rpm":null,"per_model":null,"metadata":{},"endpoints":[],"budgets":[{"amount":5,"period":"hours:5","used":9,"renews_at":1},{"amount":0,"period":"week","time_zone":"Europe/Berlin"}]}`, "",
-			Limits{TPM: new(int64(0)), Endpoints: []string{}, Metadata: map[string]string{}, Budgets: []RenewingBudget{{5, "hours:5", "UTC"}, {0, "week", "Europe/Berlin"}}}},
+			Limits{TPM: new(int64(0)), Endpoints: []string{}, Metadata: map[string]string{}, Budgets: []RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "UTC"}, {Period: "week", TimeZone: "Europe/Berlin"}}}},
 		{`{"auto_groups":["vip","default","vip"],"budgets":null,"metadata":null,"endpoints":null,"tpm":null,"concurrency":3}`, "",
 			Limits{AutoGroups: []string{"vip", "default"}, Concurrency: new(int64(3))}},
 	} {
@@ -257,6 +257,8 @@ func TestEveryRuleOfTheLimitsHasItsCode(t *testing.T) {
 		"budget, no hours":          {`{"budgets":[{"amount":1,"period":"hours:0"}]}`, "invalid_limits", "limits.budgets.0.period"},
 		"budget, signed hours":      {`{"budgets":[{"amount":1,"period":"hours:+5"}]}`, "invalid_limits", "limits.budgets.0.period"},
 		"budget, hours alone":       {`{"budgets":[{"amount":1,"period":"hours"}]}`, "invalid_limits", "limits.budgets.0.period"},
+		"budget, anchor passed":     {`{"budgets":[{"amount":1,"period":"day","anchor":1}]}`, "invalid_limits", "limits.budgets.0.anchor"},
+		"budget, anchor too late":   {`{"budgets":[{"amount":1,"period":"day","anchor":9000000000000000}]}`, "invalid_limits", "limits.budgets.0.anchor"},
 		"budget, another zone":      {`{"budgets":[{"amount":1,"period":"day","time_zone":"Mars/Olympus"}]}`, "invalid_limits", "limits.budgets.0.time_zone"},
 		"budget, the machine's":     {`{"budgets":[{"amount":1,"period":"day","time_zone":"Local"}]}`, "invalid_limits", "limits.budgets.0.time_zone"},
 		"budget, no zone":           {`{"budgets":[{"amount":1,"period":"day","time_zone":""}]}`, "invalid_limits", "limits.budgets.0.time_zone"},

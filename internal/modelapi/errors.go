@@ -47,3 +47,7 @@ func unclean(p string) bool {
 
 // requestID is the id that the outer handler gave the request.
 func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// Refuse answers for a server that cannot serve yet, in the shape of the path's
+// dialect.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) { fail(w, r, f) }

@@ -107,7 +107,7 @@ func (p *Price) public() PublicModel {
 // publicID is a number that every JSON reader keeps exactly: 53 bits of a hash.
 func publicID(model string) int64 {
 	h := fnv.New64a()
-	h.Write([]byte(model)) //nolint:errcheck // never fails
+	h.Write([]byte(model)) // never fails
 	return int64(h.Sum64() >> 11)
 }
 

@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/jsonx"
+	"halley/internal/key"
+	"halley/internal/money"
 )
 
 var _ budget.Store = (*DB)(nil)
@@ -15,11 +19,16 @@ var _ budget.Store = (*DB)(nil)
 const (
 	sqlKeyBalance  = `SELECT granted_nano, used_nano, unlimited FROM keys WHERE id = $1 AND deleted_ms = 0`
 	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited FROM users WHERE id = $1 AND deleted_ms = 0`
-)
 
-func balanceStatements() map[string]string {
-	return map[string]string{"sqlKeyBalance": sqlKeyBalance, "sqlUserBalance": sqlUserBalance}
-}
+	sqlKeyLimits = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
+	// What was charged from $2 on, of which $3 is the first whole hour.
+	sqlKeySpent = `SELECT CAST(COALESCE((SELECT SUM(cost_nano) FROM usage_hours WHERE user_id = (SELECT user_id FROM keys WHERE id = $1) AND hour_ms >= $3 AND key_id = $1), 0)
++ COALESCE((SELECT SUM(cost_nano) FROM usage_records WHERE key_id = $1 AND time_ms >= $2 AND time_ms < $3), 0) AS BIGINT)`
+	sqlUserSpent = `SELECT CAST(COALESCE((SELECT SUM(cost_nano) FROM usage_hours WHERE user_id = $1 AND hour_ms >= $3), 0)
++ COALESCE((SELECT SUM(cost_nano) FROM usage_records WHERE user_id = $1 AND time_ms >= $2 AND time_ms < $3), 0) AS BIGINT)`
+	sqlKeyLast  = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE key_id = $1`
+	sqlUserLast = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE user_id = $1`
+)
 
 // LoadBalance reads what a key or an account has been granted and has used.
 func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
@@ -38,4 +47,56 @@ func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance
 	}
 	b.Unlimited = unlimited != 0
 	return b, nil
+}
+
+// LoadAllowances reads the renewing budgets of a key; accounts have none.
+func (db *DB) LoadAllowances(ctx context.Context, s budget.Subject) ([]budget.Allowance, error) {
+	if s.Kind != budget.Key {
+		return nil, nil
+	}
+	var text string
+	err := db.r.QueryRowContext(ctx, sqlKeyLimits, s.ID).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "not_found", "There is no such key or account.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a key's limits: %w", err)
+	}
+	var limits key.Limits
+	if err := jsonx.Unmarshal([]byte(text), &limits); err != nil {
+		return nil, fmt.Errorf("read the limits of key %d: %w", s.ID, err)
+	}
+	return limits.Allowances(), nil
+}
+
+// SpentSince sums up what a key or an account was charged from each instant on:
+// whole hours from the rollups, the rest of the first hour from the records, in
+// one statement so that both are of the same moment.
+func (db *DB) SpentSince(ctx context.Context, s budget.Subject, since []time.Time) ([]money.Nano, error) {
+	query := sqlKeySpent
+	if s.Kind == budget.User {
+		query = sqlUserSpent
+	}
+	spent := make([]money.Nano, len(since))
+	for i, from := range since {
+		at := millis(from)
+		whole := (at + hour - 1) / hour * hour
+		if err := db.r.QueryRowContext(ctx, query, s.ID, at, whole).Scan(&spent[i]); err != nil {
+			return nil, fmt.Errorf("sum up what was spent: %w", err)
+		}
+	}
+	return spent, nil
+}
+
+// LastSpending is the instant of the latest record of a key or an account.
+func (db *DB) LastSpending(ctx context.Context, s budget.Subject) (time.Time, error) {
+	query := sqlKeyLast
+	if s.Kind == budget.User {
+		query = sqlUserLast
+	}
+	var at int64
+	if err := db.r.QueryRowContext(ctx, query, s.ID).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("read the latest usage: %w", err)
+	}
+	return instant(at), nil
 }

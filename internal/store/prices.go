@@ -29,13 +29,6 @@ WHERE definition <> '' AND id = (SELECT MAX(id) FROM price_versions WHERE model 
 	sqlPriceGuard = `INSERT INTO meta (name, value) VALUES ('price_guard', '') ON CONFLICT (name) DO UPDATE SET value = ''`
 )
 
-func priceStatements() map[string]string {
-	return map[string]string{
-		"sqlPrices": sqlPrices, "sqlPriceInsert": sqlPriceInsert, "sqlPriceVersion": sqlPriceVersion,
-		"sqlPriceEnd": sqlPriceEnd, "sqlPriceGuard": sqlPriceGuard,
-	}
-}
-
 // ListPrices implements price.Store.
 func (db *DB) ListPrices(ctx context.Context) ([]price.Stored, error) {
 	rows, err := db.r.QueryContext(ctx, sqlPrices)

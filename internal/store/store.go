@@ -22,6 +22,10 @@ import (
 	"halley/internal/store/sqlite"
 )
 
+// ErrAway means that the database cannot be reached right now, while nothing
+// says that it never will be.
+var ErrAway = errors.New("the database does not answer")
+
 // Engine names the database underneath.
 type Engine string
 
@@ -62,6 +66,9 @@ func connect(ctx context.Context, url string) (*DB, error) {
 	}
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		pool, err := postgres.Open(ctx, url)
+		if errors.Is(err, postgres.ErrAway) {
+			return nil, fmt.Errorf("%w: %w", ErrAway, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -70,8 +77,9 @@ func connect(ctx context.Context, url string) (*DB, error) {
 	return nil, errors.New("database.url must be sqlite:PATH or postgres://…")
 }
 
-// migrate runs what is missing; on PostgreSQL under a session lock, so that
-// nodes that start together do not step on each other.
+// migrate runs what is missing. Several may start together: on PostgreSQL a
+// session lock orders them; on SQLite whoever comes second finds the tables
+// made, and everything done when it looks again.
 func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	folder, err := fs.Sub(migrations.Files, string(db.engine))
 	if err != nil {
@@ -79,7 +87,7 @@ func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	}
 	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithSlog(log)}
 	if db.engine == Postgres {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // every second, for five minutes
 		if err != nil {
 			return fmt.Errorf("make the migration lock: %w", err)
 		}
@@ -90,7 +98,11 @@ func (db *DB) migrate(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	_, err = provider.Up(ctx)
+	for again := 0; err != nil && db.engine == SQLite && again < 3; again++ {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	return nil

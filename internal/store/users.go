@@ -15,19 +15,19 @@ var _ account.UserStore = (*DB)(nil)
 
 const (
 	userColumns = `id, username, display_name, email, password_hash, role, status, grp, granted_nano, used_nano, unlimited, request_count, time_zone, language, must_change, created_ms, version`
-	userMatches = `deleted_ms = 0 AND ($1 = '' OR username_fold LIKE $1 ESCAPE '\' OR lower(display_name) LIKE $1 ESCAPE '\' OR lower(email) LIKE $1 ESCAPE '\' OR display_name LIKE $2 ESCAPE '\')`
+	userMatches = `deleted_ms = 0 AND ($1 = '' OR search_fold LIKE $1 ESCAPE '\')`
 
-	sqlUserInsert = `INSERT INTO users (username, username_fold, display_name, email, password_hash, role, status, grp, granted_nano, unlimited, time_zone, language, must_change, created_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (username_fold) DO NOTHING RETURNING id, version`
+	sqlUserInsert = `INSERT INTO users (username, username_fold, display_name, email, search_fold, password_hash, role, status, grp, granted_nano, unlimited, time_zone, language, must_change, created_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (username_fold) DO NOTHING RETURNING id, version`
 	sqlUserAny      = `SELECT id FROM users LIMIT 1`
 	sqlUserByID     = `SELECT ` + userColumns + ` FROM users WHERE id = $1 AND deleted_ms = 0`
 	sqlUserByName   = `SELECT ` + userColumns + ` FROM users WHERE username_fold = $1 AND deleted_ms = 0`
 	sqlUserRoot     = `SELECT ` + userColumns + ` FROM users WHERE role = 'root' AND status = 1 AND deleted_ms = 0 ORDER BY id LIMIT 1`
-	sqlUserPage     = `SELECT ` + userColumns + ` FROM users WHERE ` + userMatches + ` ORDER BY id DESC LIMIT $3 OFFSET $4`
+	sqlUserPage     = `SELECT ` + userColumns + ` FROM users WHERE ` + userMatches + ` ORDER BY id DESC LIMIT $2 OFFSET $3`
 	sqlUserCount    = `SELECT COUNT(*) FROM users WHERE ` + userMatches
 	sqlUserLock     = `UPDATE users SET version = version + 1 WHERE id = $1 AND deleted_ms = 0`
 	sqlUserRoots    = `SELECT COUNT(*) FROM users WHERE id <> $1 AND role = 'root' AND status = 1 AND deleted_ms = 0`
-	sqlUserUpdate   = `UPDATE users SET display_name = $1, email = $2, password_hash = $3, role = $4, status = $5, grp = $6, granted_nano = granted_nano + $7, unlimited = $8, time_zone = $9, language = $10, must_change = $11 WHERE id = $12`
+	sqlUserUpdate   = `UPDATE users SET display_name = $1, email = $2, search_fold = $3, password_hash = $4, role = $5, status = $6, grp = $7, granted_nano = granted_nano + $8, unlimited = $9, time_zone = $10, language = $11, must_change = $12 WHERE id = $13`
 	sqlUserDelete   = `UPDATE users SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
 	sqlUserPassword = `UPDATE users SET password_hash = $1, version = version + 1 WHERE id = $2 AND password_hash = $3 AND deleted_ms = 0`
 
@@ -64,7 +64,7 @@ func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error
 
 func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
 	err := tx.QueryRowContext(ctx, sqlUserInsert,
-		u.Username, account.Fold(u.Username), u.DisplayName, u.Email, u.PasswordHash, string(u.Role), int64(u.Status), u.Group,
+		u.Username, account.Fold(u.Username), u.DisplayName, u.Email, searchFold(u), u.PasswordHash, string(u.Role), int64(u.Status), u.Group,
 		int64(u.Granted), flag(u.Unlimited), u.TimeZone, u.Language, flag(u.MustChange), millis(u.Created),
 	).Scan(&u.ID, &u.Version)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -96,7 +96,7 @@ func (db *DB) UserByID(ctx context.Context, id int64) (*account.User, error) {
 
 // UserByName implements account.UserStore.
 func (db *DB) UserByName(ctx context.Context, fold string) (*account.User, error) {
-	return scanUser(db.r.QueryRowContext(ctx, sqlUserByName, fold))
+	return scanUser(db.r.QueryRowContext(ctx, sqlUserByName, stored(fold, maxUserSearch)))
 }
 
 // FirstRoot implements account.UserStore.
@@ -104,18 +104,26 @@ func (db *DB) FirstRoot(ctx context.Context) (*account.User, error) {
 	return scanUser(db.r.QueryRowContext(ctx, sqlUserRoot))
 }
 
-// ListUsers implements account.UserStore. Case does not count in usernames, and
-// in ASCII letters elsewhere.
+// maxUserSearch is more than any user's search_fold has, in bytes.
+const maxUserSearch = 4096
+
+// searchFold is what a keyword is looked for in. Case does not count in it: the
+// database could fold the letters of ASCII only.
+func searchFold(u *account.User) string {
+	return account.Fold(u.Username + "\n" + u.DisplayName + "\n" + u.Email)
+}
+
+// ListUsers implements account.UserStore.
 func (db *DB) ListUsers(ctx context.Context, f account.Filter) ([]*account.User, int64, error) {
-	folded, typed := "", ""
+	keyword := ""
 	if f.Keyword != "" {
-		folded, typed = contains(account.Fold(f.Keyword)), contains(f.Keyword)
+		keyword = contains(stored(account.Fold(f.Keyword), maxUserSearch))
 	}
 	var total int64
-	if err := db.r.QueryRowContext(ctx, sqlUserCount, folded, typed).Scan(&total); err != nil {
+	if err := db.r.QueryRowContext(ctx, sqlUserCount, keyword).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count users: %w", err)
 	}
-	rows, err := db.r.QueryContext(ctx, sqlUserPage, folded, typed, f.Limit, f.Offset)
+	rows, err := db.r.QueryContext(ctx, sqlUserPage, keyword, f.Limit, f.Offset)
 	if err != nil {
 		return nil, 0, fmt.Errorf("select users: %w", err)
 	}
@@ -175,7 +183,7 @@ func updateUser(ctx context.Context, tx *sql.Tx, id int64, edit *account.Edit) e
 		unlimited = *edit.Change.Unlimited
 	}
 	_, err := tx.ExecContext(ctx, sqlUserUpdate,
-		u.DisplayName, u.Email, u.PasswordHash, string(u.Role), int64(u.Status), u.Group, int64(edit.Change.Delta), flag(unlimited),
+		u.DisplayName, u.Email, searchFold(u), u.PasswordHash, string(u.Role), int64(u.Status), u.Group, int64(edit.Change.Delta), flag(unlimited),
 		u.TimeZone, u.Language, flag(u.MustChange), id)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -91,7 +92,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // ReadFrom writes what r has to the connection.
 func (c *pooledConn) ReadFrom(r io.Reader) (n int64, err error) {
-	buf := copyBuffers.Get().(*[32 << 10]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := copyBuffers.Get().(*[32 << 10]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer copyBuffers.Put(buf)
 	for {
 		got, readErr := r.Read(buf[:])
@@ -133,8 +134,9 @@ type Call struct {
 	sent   *source
 	cancel context.CancelCauseFunc
 	ctx    context.Context
-	phase  *time.Timer
+	phase  *time.Timer // runs until the next byte is due
 	total  *time.Timer
+	begun  atomic.Bool // the first byte is here
 	idle   time.Duration
 }
 
@@ -154,9 +156,15 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	if len(req.Body) > 0 {
 		hr.GetBody = func() (io.ReadCloser, error) { return c.sent.reader(), nil }
 	}
-	c.phase = time.AfterFunc(req.Times.FirstByte, func() { cancel(ErrFirstByte) })
+	c.phase = time.AfterFunc(req.Times.FirstByte, func() {
+		if c.begun.Load() {
+			cancel(ErrIdle)
+			return
+		}
+		cancel(ErrFirstByte)
+	})
 	c.total = time.AfterFunc(req.Times.Total, func() { cancel(ErrTotal) })
-	resp, err := rt.RoundTrip(hr)
+	resp, err := rt.RoundTrip(hr) //nolint:bodyclose // the Call closes it
 	if err != nil {
 		err = c.explain(err)
 		c.Close()
@@ -172,6 +180,7 @@ func (c *Call) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, c.explain(err)
 	}
+	c.begun.Store(true)
 	c.phase.Reset(c.idle)
 	if err == nil && n > 0 && c.ctx.Err() != nil {
 		return n, c.explain(c.ctx.Err())

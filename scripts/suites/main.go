@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -49,13 +50,14 @@ type event struct {
 type report struct {
 	out     io.Writer
 	output  map[string]*strings.Builder // of what has not ended well yet, by package and test
-	leftOut []string                    // "package test: reason"
+	leftOut map[string][]string         // tests, "package test", by reason
+	skipped int
 	passed  int
 	failed  int
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[string]*strings.Builder{}}
+	return &report{out: out, output: map[string]*strings.Builder{}, leftOut: map[string][]string{}}
 }
 
 // read follows the events to their end.
@@ -83,19 +85,27 @@ func (r *report) read(events io.Reader) error {
 // close prints what was left out and the closing line, and reports whether all
 // is well.
 func (r *report) close(ci bool) bool {
-	slices.Sort(r.leftOut)
-	if len(r.leftOut) > 0 {
+	const most = 5
+	if r.skipped > 0 {
 		r.print("\nLeft out:\n")
 	}
-	for _, line := range r.leftOut {
-		r.print("  " + line + "\n")
+	for _, why := range slices.Sorted(maps.Keys(r.leftOut)) {
+		tests := r.leftOut[why]
+		slices.Sort(tests)
+		r.print("  " + why + "\n")
+		for _, test := range tests[:min(most, len(tests))] {
+			r.print("    " + test + "\n")
+		}
+		if len(tests) > most {
+			r.print(fmt.Sprintf("    and %d more\n", len(tests)-most))
+		}
 	}
-	if ci && len(r.leftOut) > 0 {
+	if ci && r.skipped > 0 {
 		r.print("With CI=true nothing may be left out.\n")
-		r.failed += len(r.leftOut)
-		r.leftOut = nil
+		r.failed += r.skipped
+		r.skipped = 0
 	}
-	r.print(fmt.Sprintf("\n%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.leftOut)))
+	r.print(fmt.Sprintf("\n%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped))
 	return r.failed == 0
 }
 
@@ -117,7 +127,9 @@ func (r *report) event(e event) {
 		delete(r.output, name)
 	case "skip":
 		if e.Test != "" {
-			r.leftOut = append(r.leftOut, fmt.Sprintf("%s: %s", name, reason(r.output[name])))
+			why := reason(r.output[name])
+			r.leftOut[why] = append(r.leftOut[why], name)
+			r.skipped++
 		}
 		delete(r.output, name)
 	case "fail":

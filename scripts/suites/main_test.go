@@ -56,7 +56,7 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: pgtest: PostgreSQL is not installed here\n"}
 {"Action":"skip","Package":"p","Test":"TestA"}
 {"Action":"skip","Package":"without tests"}`,
-			want: "\nLeft out:\n  p TestA: pgtest: PostgreSQL is not installed here\n\n0 passed, 0 failed, 1 skipped\n",
+			want: "\nLeft out:\n  pgtest: PostgreSQL is not installed here\n    p TestA\n\n0 passed, 0 failed, 1 skipped\n",
 			well: true,
 		},
 		"in CI nothing may be left out": {
@@ -64,7 +64,7 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: no\n"}
 {"Action":"skip","Package":"p","Test":"TestA"}`,
 			ci:   true,
-			want: "\nLeft out:\n  p TestA: no\nWith CI=true nothing may be left out.\n\n0 passed, 1 failed, 0 skipped\n",
+			want: "\nLeft out:\n  no\n    p TestA\nWith CI=true nothing may be left out.\n\n0 passed, 1 failed, 0 skipped\n",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,9 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
-	_ "modernc.org/sqlite" // the "sqlite" driver
+	"modernc.org/sqlite" // and the "sqlite" driver
+	sqlite3 "modernc.org/sqlite/lib"
 )
+
+// busyTimeout is how long a statement waits for another process's write.
+const busyTimeout = 5 * time.Second
 
 // Open opens the file at path, made when missing with mode 0600 as are its
 // companions, and gives the writer (one connection) and the readers.
@@ -21,13 +26,8 @@ func Open(ctx context.Context, path string) (writer, readers *sql.DB, err error)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make the database folder: %w", err)
 	}
-	// SQLite gives its -wal and -shm files the mode of the main file.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the database file: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, nil, fmt.Errorf("open the database file: %w", err)
+	if err := create(path); err != nil {
+		return nil, nil, fmt.Errorf("make the database file: %w", err)
 	}
 	writer, err = open(ctx, path, url.Values{"_txlock": {"immediate"}}, 1)
 	if err != nil {
@@ -41,8 +41,22 @@ func Open(ctx context.Context, path string) (writer, readers *sql.DB, err error)
 	return writer, readers, nil
 }
 
+// create makes the file when it is missing; SQLite gives its companions the same
+// mode. One that is there is not opened: closing it again would drop the locks
+// that this process may have on it already.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 func open(ctx context.Context, path string, params url.Values, conns int) (*sql.DB, error) {
-	for _, pragma := range []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-4000)"} {
+	for _, pragma := range []string{fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-4000)"} {
 		params.Add("_pragma", pragma)
 	}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: params.Encode()}).String()
@@ -55,7 +69,7 @@ func open(ctx context.Context, path string, params url.Values, conns int) (*sql.
 	}
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
-	if err := db.PingContext(ctx); err != nil {
+	if err := ping(ctx, db); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("open sqlite: %w", err)
 	}
@@ -82,4 +96,26 @@ func Sync(path string) error {
 		}
 	}
 	return nil
+}
+
+// ping makes the first connection. When two processes turn the same new file to
+// a write-ahead log at once, one is told that it is busy without being made to
+// wait: then it tries again, for as long as any other statement would wait.
+func ping(ctx context.Context, db *sql.DB) error {
+	again, enough := time.NewTicker(10*time.Millisecond), time.After(busyTimeout)
+	defer again.Stop()
+	for {
+		err := db.PingContext(ctx)
+		busy, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || busy.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-enough:
+			return err
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

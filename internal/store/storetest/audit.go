@@ -45,6 +45,7 @@ func RunAudit(t *testing.T, open func(t *testing.T) *store.DB) {
 			{"to, exclusive", audit.Filter{Limit: 10, To: all[2].Time}, []*audit.Record{all[1], all[0]}, 2},
 			{"everything at once", audit.Filter{Limit: 10, Actor: new(int64(2)), Action: "key.update", Target: "key 1", From: noon, To: noon.Add(24 * time.Hour)}, []*audit.Record{all[1]}, 1},
 			{"nothing", audit.Filter{Limit: 10, Action: "key"}, nil, 0},
+			{"what no database keeps", audit.Filter{Limit: 10, Action: "key\x00.update", Target: "\xff"}, nil, 0},
 		} {
 			got, total, err := db.ListAudit(t.Context(), tc.filter)
 			if err != nil {

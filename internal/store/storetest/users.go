@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -53,7 +54,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Parallel()
 		db := open(t)
 		_, byID := db.UserByID(t.Context(), 7)
-		_, byName := db.UserByName(t.Context(), "ada")
+		_, byName := db.UserByName(t.Context(), "a\x00da")
 		_, root := db.FirstRoot(t.Context())
 		_, edit := db.EditUser(t.Context(), 7, func(*account.Edit) error { t.Error("asked for a change of nobody"); return nil })
 		for what, err := range map[string]error{"by id": byID, "by name": byName, "root": root, "edit": edit, "delete": db.DeleteUser(t.Context(), 7, noon)} {
@@ -304,11 +305,16 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 			{account.Filter{Limit: 2, Offset: 1 << 62}, nil, 4},
 			{account.Filter{Keyword: "GRACE", Limit: 10}, []string{"Grace"}, 1},
 			{account.Filter{Keyword: "countess", Limit: 10}, []string{"ada"}, 1},
-			{account.Filter{Keyword: "Ünd", Limit: 10}, []string{"under_score"}, 1},
+			{account.Filter{Keyword: "ünd", Limit: 10}, []string{"under_score"}, 1},
+			{account.Filter{Keyword: "ÜND", Limit: 10}, []string{"under_score"}, 1},
 			{account.Filter{Keyword: "LOVELACE@", Limit: 10}, []string{"ada"}, 1},
 			{account.Filter{Keyword: "r_s", Limit: 10}, []string{"under_score"}, 1},
 			{account.Filter{Keyword: "%", Limit: 10}, []string{"underXscore"}, 1},
 			{account.Filter{Keyword: `\`, Limit: 10}, nil, 0},
+			{account.Filter{Keyword: "adacountess", Limit: 10}, nil, 0},
+			{account.Filter{Keyword: "a\x00da", Limit: 10}, nil, 0},
+			{account.Filter{Keyword: "\xff", Limit: 10}, nil, 0},
+			{account.Filter{Keyword: strings.Repeat("grace", 2000), Limit: 10}, nil, 0},
 			{account.Filter{Keyword: "gone", Limit: 10}, nil, 0},
 		} {
 			users, total, err := db.ListUsers(t.Context(), tc.filter)
@@ -321,6 +327,25 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" || total != tc.total {
 				t.Errorf("%+v: total %d, want %d (-want +got):\n%s", tc.filter, total, tc.total, diff)
+			}
+		}
+	})
+
+	t.Run("a search finds what an edit wrote, and not what it replaced", func(t *testing.T) {
+		t.Parallel()
+		db := open(t)
+		id := insertUser(t, db, "ada")
+		for _, name := range []string{"Ängström", "Ørsted"} {
+			if _, err := db.EditUser(t.Context(), id, func(e *account.Edit) error {
+				e.User.DisplayName, e.User.Email = name, name+"@example.com"
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for keyword, want := range map[string]int64{"ørsted": 1, "ØRSTED@": 1, "ängström": 0, "ADA": 1} {
+			if _, total, err := db.ListUsers(t.Context(), account.Filter{Keyword: keyword, Limit: 10}); err != nil || total != want {
+				t.Errorf("%q finds %d, %v, want %d", keyword, total, err, want)
 			}
 		}
 	})

@@ -58,10 +58,10 @@ func (h *Head) Cap() int64 {
 // names are the members that decide what a request may do and costs. A body in
 // which one of them stands in other letter case is refused: some upstreams
 // match names without regard to case and would take the other one.
-var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "service_tier"} //nolint:gochecknoglobals // a constant table
+var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "service_tier"}
 
 // mediaNames are the members that carry a picture, a sound or a file.
-var mediaNames = [...]string{`"image_url"`, `"input_audio"`, `"file"`} //nolint:gochecknoglobals // a constant table
+var mediaNames = [...]string{`"image_url"`, `"input_audio"`, `"file"`}
 
 // ScanRequest reads the head of a chat, completion or embeddings request
 // without decoding the rest, which is checked for being JSON. What is wrong is a

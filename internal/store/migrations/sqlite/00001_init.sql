@@ -7,12 +7,15 @@ CREATE TABLE meta (
   value TEXT NOT NULL
 );
 
+-- Case does not count in the fold columns. search_fold, where keywords are
+-- looked for, is username, display name and e-mail, a line each.
 CREATE TABLE users (
   id            INTEGER PRIMARY KEY AUTOINCREMENT,
   username      TEXT NOT NULL,
   username_fold TEXT NOT NULL UNIQUE,
   display_name  TEXT NOT NULL DEFAULT '',
   email         TEXT NOT NULL DEFAULT '',
+  search_fold   TEXT NOT NULL,
   password_hash TEXT NOT NULL,
   role          TEXT NOT NULL,
   status        INTEGER NOT NULL,
@@ -206,6 +209,8 @@ CREATE TABLE audit_records (
   detail  TEXT NOT NULL,
   ip      TEXT NOT NULL
 );
+CREATE INDEX audit_records_time ON audit_records (time_ms);
+CREATE INDEX audit_records_actor ON audit_records (actor, id);
 
 CREATE TABLE nodes (
   id         TEXT PRIMARY KEY,

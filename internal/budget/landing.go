@@ -1,0 +1,95 @@
+package budget
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"halley/internal/money"
+)
+
+// Land runs apply, which writes settled charges to the store and, when that
+// succeeded, calls Landed for each of them. It is how the ledger knows at any
+// time which of its charges the store has.
+func (l *Ledger) Land(ctx context.Context, apply func() error) error {
+	if err := l.landing.take(ctx); err != nil {
+		return err
+	}
+	defer l.landing.resume()
+	err := apply()
+	l.landing.doubtful = err != nil
+	return err
+}
+
+// Landed tells the ledger that a settlement has reached the store, with the
+// hold's instant and what was charged.
+func (l *Ledger) Landed(keyID, userID int64, at time.Time, charged money.Nano) {
+	c := charge{at.UnixMilli(), charged}
+	l.landed(Subject{Key, keyID}, c)
+	l.landed(Subject{User, userID}, c)
+}
+
+func (l *Ledger) landed(s Subject, c charge) {
+	sh := l.shard(s)
+	sh.mu.Lock()
+	p := sh.pockets[s]
+	sh.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unlanded > 0 {
+		p.unlanded--
+	}
+	if c.amount > 0 {
+		p.land(c)
+	}
+}
+
+// land forgets a pending charge. They land nearly in their order, so that the
+// first is nearly always the one.
+func (p *pocket) land(c charge) {
+	i := slices.Index(p.pending[p.first:], c)
+	if i < 0 {
+		return
+	}
+	p.pending[p.first+i] = p.pending[p.first]
+	p.first++
+	if 2*p.first >= len(p.pending) {
+		n := copy(p.pending, p.pending[p.first:])
+		p.pending, p.first = p.pending[:n], 0
+	}
+}
+
+// landing is held by whoever writes to the store or must know that nobody does.
+type landing struct {
+	held     chan struct{}
+	doubtful bool // the last write failed, but may have been done
+}
+
+func newLanding() landing { return landing{held: make(chan struct{}, 1)} }
+
+func (l *landing) take(ctx context.Context) error {
+	select {
+	case l.held <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pause waits for the write under way and keeps others from beginning.
+func (l *landing) pause(ctx context.Context) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	if l.doubtful {
+		l.resume()
+		return storeAway(errors.New("it is not known what the last write of usage did"))
+	}
+	return nil
+}
+
+func (l *landing) resume() { <-l.held }

@@ -1,0 +1,160 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/fault"
+	"halley/internal/key"
+	"halley/internal/money"
+	"halley/internal/store"
+	"halley/internal/usage"
+)
+
+// RunBalances checks that a database answers as budget.Store promises.
+func RunBalances(t *testing.T, open func(t *testing.T) *store.DB) {
+	for name, check := range map[string]func(*testing.T, *store.DB){
+		"budgets are read as they were stored":              balanceAllowances,
+		"what was spent since agrees with a plain count":    balanceSpent,
+		"a ledger finds its budgets as they were after all": balanceRestart,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, open(t))
+		})
+	}
+}
+
+func balanceAllowances(t *testing.T, db *store.DB) {
+	owner := keyOwner(t, db, "ada")
+	k := aKey(owner, "budgeted")
+	k.Limits.Budgets = []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
+	insertKey(t, db, k)
+	got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := k.Limits.Allowances(); len(got) != 2 || got[0].Amount != want[0].Amount || got[1].Amount != want[1].Amount || !sameWindows(got[0], want[0]) || !sameWindows(got[1], want[1]) {
+		t.Errorf("read %+v, stored %+v", got, want)
+	}
+	if got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.User, ID: owner}); err != nil || len(got) != 0 {
+		t.Errorf("of an account: %+v, %v", got, err)
+	}
+	if _, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: 99}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("of a missing key: %v", err)
+	}
+}
+
+func sameWindows(a, b budget.Allowance) bool {
+	a1, a2 := a.Schedule.Window(usageStart)
+	b1, b2 := b.Schedule.Window(usageStart)
+	return a1.Equal(b1) && a2.Equal(b2)
+}
+
+func balanceSpent(t *testing.T, db *store.DB) {
+	users, keys := spenders(t, db)
+	var batch []usage.Record
+	for i := range 200 {
+		k := rand.IntN(len(keys))
+		r := someRecord(i, users[k/2], keys[k])
+		r.Time, r.Cost = usageStart.Add(time.Duration(rand.Int64N(int64(5*time.Hour)))).Truncate(time.Millisecond), money.Nano(rand.Int64N(1000))
+		batch = append(batch, r)
+	}
+	apply(t, db, batch...)
+	hour := usageStart.Truncate(time.Hour)
+	since := []time.Time{usageStart, hour, hour.Add(time.Hour), hour.Add(90*time.Minute + time.Millisecond), batch[0].Time, batch[0].Time.Add(time.Millisecond), hour.Add(10 * time.Hour)}
+	for i, id := range append(users, keys...) {
+		s := budget.Subject{Kind: budget.User, ID: id}
+		if i >= len(users) {
+			s.Kind = budget.Key
+		}
+		want, last := make([]money.Nano, len(since)), time.Time{}
+		for _, r := range batch {
+			if (s.Kind == budget.User && r.UserID != id) || (s.Kind == budget.Key && r.KeyID != id) {
+				continue
+			}
+			for j, from := range since {
+				if !r.Time.Before(from) {
+					want[j] += r.Cost
+				}
+			}
+			if r.Time.After(last) {
+				last = r.Time
+			}
+		}
+		got, err := db.SpentSince(t.Context(), s, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v (-counted +store):\n%s", s, diff)
+		}
+		if at, err := db.LastSpending(t.Context(), s); err != nil || !at.Equal(last) {
+			t.Errorf("%v was last charged at %v, %v, want %v", s, at, err, last)
+		}
+	}
+	if at, err := db.LastSpending(t.Context(), budget.Subject{Kind: budget.Key, ID: 999}); err != nil || !at.IsZero() {
+		t.Errorf("a key that was never used was at %v, %v", at, err)
+	}
+}
+
+func balanceRestart(t *testing.T, db *store.DB) {
+	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Unlimited: true}
+	if err := db.InsertUser(t.Context(), ada); err != nil {
+		t.Fatal(err)
+	}
+	owner := ada.ID
+	k := aKey(owner, "budgeted")
+	k.Unlimited = true
+	k.Limits.Budgets = []key.RenewingBudget{{Amount: 50, Period: "hours:1", TimeZone: "UTC", Anchor: usageStart.Unix() + 1234}, {Amount: 400, Period: "day", TimeZone: "Asia/Kathmandu"}}
+	insertKey(t, db, k)
+	now := usageStart
+	ledger := budget.NewLedger(db, func() time.Time { return now })
+	charged := []map[int64]money.Nano{{}, {}} // by the start of the window
+	for i := range 150 {
+		now = now.Add(time.Duration(rand.Int64N(int64(20 * time.Minute))))
+		if rand.IntN(5) == 0 {
+			ledger = budget.NewLedger(db, func() time.Time { return now })
+		}
+		var h budget.Hold
+		want := money.FromUnits(rand.Int64N(30) + 1)
+		if err := ledger.Hold(t.Context(), &h, k.ID, owner, want, nil); err != nil {
+			if fault.Code(err) != "budget_exhausted" {
+				t.Fatal(err)
+			}
+			continue
+		}
+		c := h.Settle(want)
+		r := someRecord(i, owner, k.ID)
+		r.EventID, r.Time, r.Cost, r.KeyGrantDelta, r.UserGrantDelta = fmt.Sprint("e", i), h.At(), c.Charged, c.KeyGrant, c.UserGrant
+		if err := ledger.Land(t.Context(), func() error {
+			apply(t, db, r)
+			ledger.Landed(k.ID, owner, r.Time, r.Cost)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range k.Limits.Allowances() {
+			start, _ := a.Schedule.Window(r.Time)
+			at := start.Unix()
+			if charged[i][at] += r.Cost; charged[i][at] > a.Amount {
+				t.Fatalf("the window of %v was charged %d of %d", start, charged[i][at], a.Amount)
+			}
+		}
+	}
+	live, err := ledger.Allowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range live {
+		if want := charged[i][a.Start.Unix()]; a.Used != want || a.Held != 0 {
+			t.Errorf("used %d, held %d since %v, want %d", a.Used, a.Held, a.Start, want)
+		}
+	}
+}
