@@ -166,8 +166,8 @@ func (s *services) record(ctx context.Context, cfg *config.Config, o Options) er
 		return nil
 	}
 	var err error
-	s.journal, err = journal.Open(journal.Options{
-		Dir: journalDir(cfg), FsyncInterval: cfg.Usage.FsyncInterval, Barrier: s.db.Sync, Synced: s.metrics.JournalSynced, Log: o.Log,
+	s.journal, err = journal.Open(ctx, journal.Options{
+		Dir: journalDir(cfg), Patience: o.patience, FsyncInterval: cfg.Usage.FsyncInterval, Barrier: s.db.Sync, Synced: s.metrics.JournalSynced, Log: o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the usage journal: %w", err)

@@ -39,6 +39,8 @@ type Options struct {
 	// taken on, so that those under way can still be recorded: 16 MiB, none when
 	// negative.
 	Reserve int64
+	// Patience is how long Open waits for a folder that another process has.
+	Patience time.Duration
 	// Barrier makes what was applied to the store safe from a loss of power; the
 	// journal forgets nothing before. Nil when the store does so by itself.
 	Barrier func() error
@@ -92,8 +94,8 @@ type Journal struct {
 }
 
 // Open takes the folder for this process and looks at what is in it. ErrLocked
-// when another process has it.
-func Open(opts Options) (*Journal, error) {
+// when another process has it and keeps it.
+func Open(ctx context.Context, opts Options) (*Journal, error) {
 	if opts.SegmentSize <= 0 {
 		opts.SegmentSize = 16 << 20
 	}
@@ -109,7 +111,7 @@ func Open(opts Options) (*Journal, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal's folder: %w", err)
 	}
-	locked, err := lock(filepath.Join(opts.Dir, lockName))
+	locked, err := take(ctx, filepath.Join(opts.Dir, lockName), opts.Patience)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", opts.Dir, err)
 	}
@@ -126,6 +128,25 @@ func Open(opts Options) (*Journal, error) {
 	}
 	j.measure()
 	return j, nil
+}
+
+// take is lock, tried again for a while.
+func take(ctx context.Context, path string, patience time.Duration) (*os.File, error) {
+	again, enough := time.NewTicker(20*time.Millisecond), time.After(patience)
+	defer again.Stop()
+	for {
+		locked, err := lock(path)
+		if !errors.Is(err, ErrLocked) {
+			return locked, err
+		}
+		select {
+		case <-again.C:
+		case <-enough:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // Start begins syncing and tidying; Replay comes before.

@@ -30,7 +30,7 @@ func open(t testing.TB, opts Options) *Journal {
 	if opts.Log == nil {
 		opts.Log = quiet()
 	}
-	j, err := Open(opts)
+	j, err := Open(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,18 +325,24 @@ func TestAFolderHasOneServer(t *testing.T) {
 	t.Parallel()
 	opts := Options{Dir: t.TempDir(), Log: quiet()}
 	j := open(t, opts)
-	if _, err := Open(opts); !errors.Is(err, ErrLocked) {
+	if _, err := Open(t.Context(), opts); !errors.Is(err, ErrLocked) {
 		t.Errorf("error: %v", err)
 	}
 	if _, _, err := Look(opts.Dir); err != nil {
 		t.Errorf("looking needs no lock: %v", err)
 	}
+	// Commands that run at once wait for each other.
+	opts.Patience = time.Minute
+	var second sync.WaitGroup
+	second.Go(func() {
+		if err := open(t, opts).Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := j.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, opts).Close(t.Context()); err != nil {
-		t.Error(err)
-	}
+	second.Wait()
 }
 
 // damage writes ten records and lets spoil change the one file.
@@ -451,7 +457,7 @@ func TestAJournalOfANewerVersionIsLeftAlone(t *testing.T) {
 		head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli()))
 		return append(head, data[headSize:]...)
 	})
-	if _, err := Open(opts); !errors.Is(err, errNewer) {
+	if _, err := Open(t.Context(), opts); !errors.Is(err, errNewer) {
 		t.Errorf("error: %v", err)
 	}
 	if left := files(t, opts.Dir); len(left) != 1 {

@@ -39,7 +39,7 @@ func startNode(ctx context.Context, dir, url string) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := Open(Options{Dir: dir, FsyncInterval: 5 * time.Millisecond, SegmentSize: 20_000, Barrier: db.Sync, Log: quiet()})
+	j, err := Open(ctx, Options{Dir: dir, FsyncInterval: 5 * time.Millisecond, SegmentSize: 20_000, Barrier: db.Sync, Log: quiet()})
 	if err != nil {
 		return nil, err
 	}
