@@ -150,7 +150,12 @@ func take(ctx context.Context, path string, patience time.Duration) (*os.File, e
 }
 
 // Start begins syncing and tidying; Replay comes before.
-func (j *Journal) Start() { j.start.Do(func() { j.done.Go(j.run) }) }
+func (j *Journal) Start() {
+	j.start.Do(func() {
+		j.done.Go(j.syncing)
+		j.done.Go(j.keeping)
+	})
+}
 
 // Append writes a record down and returns its number when write(2) has taken
 // it, with FsyncInterval 0 also fsync(2). Records that come together share one
@@ -358,7 +363,7 @@ func (j *Journal) Close(_ context.Context) error {
 	j.mu.Unlock()
 	close(j.stop)
 	j.done.Wait()
-	err := errors.Join(j.keep(), j.sync())
+	err := errors.Join(j.sync(), j.keep(), j.sync())
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.writing {

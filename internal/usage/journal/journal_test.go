@@ -257,6 +257,31 @@ func TestARecordIsSyncedWithinTheInterval(t *testing.T) {
 	})
 }
 
+// The store's disk may take its time: records are synced all the same.
+func TestASlowStoreDoesNotHoldTheFsyncUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var syncs []time.Duration
+		begin := time.Now()
+		j := open(t, Options{Dir: dir, FsyncInterval: 50 * time.Millisecond, Barrier: func() error { time.Sleep(3 * time.Second); return nil },
+			Synced: func(time.Duration) { syncs = append(syncs, time.Since(begin)) }})
+		j.Start()
+		j.Applied([]uint64{j.Append(someRecord(0))})
+		time.Sleep(1500 * time.Millisecond) // the barrier is under way
+		n := j.Append(someRecord(1))
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if want := []time.Duration{50 * time.Millisecond, 1550 * time.Millisecond}; !slices.Equal(syncs, want) {
+			t.Errorf("synced after %v, want %v", syncs, want)
+		}
+		j.Applied([]uint64{n})
+		if err := j.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Whenever the power goes, what was appended an fsync interval before is on the
 // disk, whatever else reached it.
 func TestALossOfPowerCostsAtMostTheInterval(t *testing.T) {

@@ -36,12 +36,13 @@ type segment struct {
 
 	// Of a segment that is being written. The file belongs to who holds
 	// Journal.writing, the rest to Journal.mu.
-	file   *os.File
-	size   int64
-	last   uint64 // the highest number in it
-	dirty  bool   // written since the last fsync
-	sealed bool   // nothing is appended any more
-	broken bool   // nothing may be appended any more
+	file    *os.File
+	size    int64
+	last    uint64 // the highest number in it
+	dirty   bool   // written since the last fsync
+	syncing bool   // an fsync is under way
+	sealed  bool   // nothing is appended any more
+	broken  bool   // nothing may be appended any more
 }
 
 func segmentName(sequence uint64, salt [8]byte) string {

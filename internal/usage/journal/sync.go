@@ -7,10 +7,8 @@ import (
 	"time"
 )
 
-// run syncs what was written an interval ago and tidies up.
-func (j *Journal) run() {
-	tick := time.NewTicker(keepEvery)
-	defer tick.Stop()
+// syncing syncs what was written an interval ago.
+func (j *Journal) syncing() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	timer.Stop()
@@ -27,6 +25,19 @@ func (j *Journal) run() {
 		case <-timer.C:
 			waiting = false
 			_ = j.sync() // told by failed
+		}
+	}
+}
+
+// keeping tidies up, beside syncing: it waits for the store's disk, and records
+// must not.
+func (j *Journal) keeping() {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-j.stop:
+			return
 		case <-tick.C:
 			j.measure()
 			if err := j.keep(); err != nil {
@@ -42,7 +53,7 @@ func (j *Journal) sync() error {
 	var files []*segment
 	for _, s := range j.segments {
 		if s.dirty {
-			s.dirty = false
+			s.dirty, s.syncing = false, true
 			files = append(files, s)
 		}
 	}
@@ -51,14 +62,16 @@ func (j *Journal) sync() error {
 	j.mu.Unlock()
 	var err error
 	for _, s := range files {
-		if e := j.fsync(s.file); e != nil {
+		e := j.fsync(s.file)
+		j.mu.Lock()
+		s.syncing = false
+		if e != nil {
 			// The kernel may have dropped the pages that it could not write, and
 			// would call the next attempt a success: nothing more goes in there.
-			j.mu.Lock()
 			s.broken = true
-			j.mu.Unlock()
 			err = e
 		}
+		j.mu.Unlock()
 	}
 	if names {
 		err = errors.Join(err, j.syncDir())
@@ -147,7 +160,7 @@ func (j *Journal) keep() error {
 	var err error
 	kept := j.segments[:0]
 	for _, s := range j.segments {
-		if !s.sealed || s.last > j.marked {
+		if !s.sealed || s.dirty || s.syncing || s.last > j.marked {
 			kept = append(kept, s)
 			continue
 		}
