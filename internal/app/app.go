@@ -41,11 +41,28 @@ type Options struct {
 	Log     *slog.Logger
 	// DemoPace slows the built-in provider to a human pace; 0 in tests.
 	DemoPace time.Duration
+
+	// lookOnly leaves the usage journal to the server that may be running.
+	lookOnly bool
+	// patience is how long the data folder may be another process's.
+	patience time.Duration
 }
 
-// Build opens the database, brings it up to date and wires everything. Nothing
-// is served yet.
+// Commands may run at once and wait for each other. A server waits for a
+// command, but not for another server.
+const (
+	commandPatience = 10 * time.Second
+	serverPatience  = 2 * time.Second
+)
+
+// Build opens the database, brings it up to date and wires everything, for a
+// command. Nothing is served.
 func Build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
+	o.patience = commandPatience
+	return build(ctx, cfg, o)
+}
+
+func build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	s, err := newServices(ctx, cfg, o)
 	if err != nil {
 		return nil, err

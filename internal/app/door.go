@@ -93,8 +93,9 @@ func notYet(w http.ResponseWriter, r *http.Request) {
 // at once. The server serves at the door, and closes it in the end.
 func BuildWaiting(ctx context.Context, cfg *config.Config, o Options, door *Door) (*App, error) {
 	const longest = 5 * time.Second
+	o.patience = serverPatience
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, longest) {
-		a, err := Build(ctx, cfg, o)
+		a, err := build(ctx, cfg, o)
 		if err == nil {
 			a.door = door
 			return a, nil
