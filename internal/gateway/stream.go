@@ -76,6 +76,9 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 		if ctx.Err() != nil && !r.gone {
 			r.leave(ctx)
 		}
+		if !r.done && !t.covers(r.meter.most()) {
+			return r.cut(call, out)
+		}
 		if r.done && !t.settled {
 			if !r.gone {
 				t.record.Status = http.StatusOK
@@ -167,6 +170,22 @@ func (r *relay) leave(ctx context.Context) bool {
 	r.t.gone()
 	r.gone = r.t.plan.drains() && ctx.Err() != nil
 	return r.gone
+}
+
+// cut ends a stream whose money has run out: the client gets what has arrived
+// and a proper end, the upstream is let go, and what was metered is charged.
+func (r *relay) cut(call *upstream.Call, out []byte) error {
+	r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
+	r.settle()
+	var reported *usage.Tokens
+	if r.wantUsage {
+		reported = &r.t.record.Tokens
+	}
+	out = openai.AppendLengthEnd(out, r.meter.head[:r.meter.size], r.a.head.Model, int(r.a.head.Choices), reported)
+	if err := r.send(call, out); err != nil {
+		r.t.gone()
+	}
+	return nil
 }
 
 // finish settles and, when the stream was cut, says so.
