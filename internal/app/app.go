@@ -120,7 +120,7 @@ func (a *App) serve(what string, server *http.Server, listener net.Listener) {
 
 func newServer(requests context.Context, cfg *config.Config, log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           bounded(cfg.Server.ReadTimeout, handler),
 		ReadHeaderTimeout: cfg.Server.HeaderTimeout,
 		IdleTimeout:       cfg.Server.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,

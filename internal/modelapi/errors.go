@@ -20,7 +20,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	var body []byte
-	if strings.HasPrefix(r.URL.Path, "/v1beta") {
+	if strings.HasPrefix(strings.TrimLeft(r.URL.Path, "/"), "v1beta") {
 		body = gemini.Error(f, requestID(r))
 	} else {
 		body = openai.Error(f, requestID(r))
