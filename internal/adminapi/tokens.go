@@ -47,6 +47,18 @@ func (s *Server) keyRoutes() []route {
 			method: http.MethodPost, path: "/api/token/{id}/quota", access: anyUser, handle: s.changeKeyQuota, summary: "Add to or set an API key's remaining quota",
 			in: typeOf[keyQuotaBody](), out: data, query: []string{"user_id"},
 		},
+		{
+			method: http.MethodPost, path: "/api/token/{id}/rotate", access: anyUser, handle: s.rotateKey, summary: "Give an API key a new value; the old one works until the grace has passed",
+			in: typeOf[keyRotateBody](), out: data, query: []string{"user_id"},
+		},
+		{
+			method: http.MethodGet, path: "/api/token/{id}/values", access: anyUser, handle: s.listKeyValues, summary: "The values an API key has had, newest first",
+			out: typeOf[pageOf[keyValueRecord]](), query: []string{"p", "page_size", "user_id"},
+		},
+		{
+			method: http.MethodDelete, path: "/api/token/{id}/values/{value_id}", access: anyUser, handle: s.endKeyValue, summary: "End an older value of an API key before its grace has passed",
+			query: []string{"user_id"},
+		},
 	}
 }
 

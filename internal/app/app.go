@@ -97,6 +97,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.node.start(a.Addr(), a.socket.path())
 	a.workers.Go(a.sweepLedger)
+	a.workers.Go(a.tidyKeys)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
 	return nil
 }
@@ -169,6 +170,28 @@ func (a *App) sweepLedger() {
 		case <-tick.C:
 			a.services.ledger.Sweep(15 * time.Minute)
 		}
+	}
+}
+
+// tidyKeys notes when keys' values were last used and wipes those that have
+// ended.
+func (a *App) tidyKeys() {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	away := false
+	for {
+		select {
+		case <-a.sweep:
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		err := a.services.keys.Tidy(ctx)
+		cancel()
+		if err != nil && !away {
+			a.log.Warn("the values of keys cannot be tidied up; trying again", "error", err)
+		}
+		away = err != nil
 	}
 }
 

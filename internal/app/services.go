@@ -269,5 +269,5 @@ func (s *services) management() adminapi.Services {
 
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
-	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.db.Close())
+	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.keys.Tidy(ctx), s.db.Close())
 }

@@ -2,6 +2,7 @@ package budget
 
 import (
 	"errors"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -132,19 +133,33 @@ func (s Schedule) weekday() int {
 // later one. Clocks that jump over it reach it when they jump; of two readings
 // the first counts.
 func (s Schedule) reaches(reading time.Time) time.Time {
-	at := reading.Add(-26 * time.Hour).In(s.zone) // before it in every zone
+	at := reading.Unix() - 26*3600 // before it in every zone
 	for {
-		_, offset := at.Zone()
-		moment := reading.Add(-time.Duration(offset) * time.Second)
-		if !at.Before(moment) {
-			return at
+		offset := s.offset(at)
+		moment := reading.Unix() - offset
+		if moment <= at {
+			return time.Unix(at, 0)
 		}
-		_, turned := at.ZoneBounds()
-		if turned.IsZero() || moment.Before(turned) {
-			return moment
+		if s.offset(moment) == offset {
+			return time.Unix(moment, 0)
 		}
-		at = turned
+		at = s.turned(at, moment)
 	}
+}
+
+// offset is how far the zone's clocks are ahead of UTC, in seconds.
+func (s Schedule) offset(at int64) int64 {
+	_, seconds := time.Unix(at, 0).In(s.zone).Zone()
+	return int64(seconds)
+}
+
+// turned is the first second after from at which the clocks go otherwise, no
+// later than to, where they do. Clocks are not turned twice in so short a time.
+// (Time.ZoneBounds would tell, but on 31 December of leap years it gives an end
+// that has passed.)
+func (s Schedule) turned(from, to int64) int64 {
+	before := s.offset(from)
+	return from + 1 + int64(sort.Search(int(to-from-1), func(i int) bool { return s.offset(from+1+int64(i)) != before }))
 }
 
 func floorDiv(a, b int) int {

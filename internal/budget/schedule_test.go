@@ -55,6 +55,8 @@ func TestAWindowBeginsAndEndsAtItsZonesBoundaries(t *testing.T) {
 		"a month anchored on the 31st":       {"month", "UTC", anchor("2026-01-31T09:00:00Z"), "2026-02-28T09:00:00Z", "2026-02-28T09:00:00Z", "2026-03-31T09:00:00Z"},
 		"before that":                        {"month", "UTC", anchor("2026-01-31T09:00:00Z"), "2026-02-28T08:59:59Z", "2026-01-31T09:00:00Z", "2026-02-28T09:00:00Z"},
 		"a week anchored on a Thursday noon": {"week", "UTC", anchor("2026-01-01T12:00:00Z"), "2026-03-05T11:59:59Z", "2026-02-26T12:00:00Z", "2026-03-05T12:00:00Z"},
+		"the last day of a leap year":        {"day", "America/New_York", 0, "2028-12-31T12:00:00Z", "2028-12-31T05:00:00Z", "2029-01-01T05:00:00Z"},
+		"the year's end in Cairo":            {"month", "Africa/Cairo", 0, "2028-12-31T12:00:00Z", "2028-11-30T22:00:00Z", "2028-12-31T22:00:00Z"},
 		"a day anchored in a lost hour":      {"day", "Europe/Berlin", anchor("2026-01-01T01:30:00Z"), "2026-03-29T00:59:59Z", "2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {

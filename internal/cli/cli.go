@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"slices"
 
 	"github.com/alecthomas/kong"
@@ -50,6 +51,9 @@ type run struct {
 // Main runs the command line and gives the exit code: 0 done, 1 failed, 2 not
 // understood.
 func Main(ctx context.Context, p Process) int {
+	// Libraries that log by themselves quote what they met, secrets included.
+	log.SetFlags(0)           //nolint:forbidigo // it is set up, not written to
+	log.SetOutput(io.Discard) //nolint:forbidigo // it is set up, not written to
 	grammar := commands{Serve: serveCommand{configFlags()}}
 	exit := -1
 	parser, err := kong.New(&grammar,

@@ -23,6 +23,7 @@ type keyCommands struct {
 	List    keyListCommand    `cmd:"" help:"List an account's API keys."`
 	Show    keyShowCommand    `cmd:"" help:"Show one API key."`
 	Inspect keyInspectCommand `cmd:"" help:"Tell whether a value is a whole Halley key, without asking anybody."`
+	Rotate  keyRotateCommand  `cmd:"" help:"Give an API key a new value and show it; the old one works until the grace has passed."`
 	Disable keyDisableCommand `cmd:"" help:"Stop an API key; it can be enabled again."`
 }
 
@@ -219,6 +220,38 @@ func (c keyDisableCommand) Run(r *run) error {
 			return c.explain(err)
 		}
 		r.print("Key %d (%s) of account %d is disabled.", k.ID, k.Name, k.UserID)
+		return nil
+	})
+}
+
+type keyRotateCommand struct {
+	serverFlags
+	ownerFlag
+	ID    int64         `arg:"" help:"The key's id."`
+	Grace time.Duration `help:"How long the old value works on, such as 24h; without it the old value ends at once." placeholder:"DURATION"`
+}
+
+// Run rotates; the new value is the output's last line.
+func (c keyRotateCommand) Run(r *run) error {
+	if c.Grace%time.Second != 0 {
+		return errors.New("--grace must be whole seconds")
+	}
+	return c.with(r, func(a *api) error {
+		query, err := c.query(r, a)
+		if err != nil {
+			return err
+		}
+		var made keyRecord
+		body := map[string]any{"grace_seconds": int64(c.Grace / time.Second)}
+		if err := a.call(r.ctx, http.MethodPost, keyPath(c.ID)+"/rotate", query, body, &made); err != nil {
+			return c.explain(err)
+		}
+		if c.Grace > 0 {
+			r.print("Key %d (%s) has a new value; the old one works until %s.", made.ID, made.Name, instantText(time.Now().Add(c.Grace).Unix()))
+		} else {
+			r.print("Key %d (%s) has a new value; the old one has ended.", made.ID, made.Name)
+		}
+		r.print("%s", made.Key)
 		return nil
 	})
 }

@@ -28,6 +28,8 @@ func TestKeysAreManagedFromTheCommandLine(t *testing.T) {
 		{[]string{"key", "show", "1"}, `id +1\nname +ci\naccount +1\nstatus +enabled\nkey +sk-hly….{4}\nremaining +500\nused +0\nheld +0\nexpires +2100-01-31T00:00:00Z\ncreated .*\nlast used .*\ngroup +-\nmodels +gpt-5\*,o3\naddresses +10\.0\.0\.0/8, ::1\nversion +1\n`},
 		{[]string{"key", "show", "1", "--reveal"}, `(?s).*key +sk-hly[0-9A-Za-z]{45}\n.*`},
 		{[]string{"key", "show", "2", "--user=ada", "--reveal"}, `(?s).*key +sk-hly….{4}\n.*`},
+		{[]string{"key", "rotate", "2", "--user=2", "--grace=1h"}, `Key 2 \(ada's\) has a new value; the old one works until .*Z\.\nsk-hly[0-9A-Za-z]{45}\n`},
+		{[]string{"key", "rotate", "2", "--user=2"}, `Key 2 \(ada's\) has a new value; the old one has ended\.\nsk-hly[0-9A-Za-z]{45}\n`},
 		{[]string{"key", "disable", "2", "--user=2"}, `Key 2 \(ada's\) of account 2 is disabled\.\n`},
 		{[]string{"key", "list", "--user=ada", "--keyword=ADA"}, `ID .*\n2 +ada's +disabled .*\n`},
 	} {
@@ -63,6 +65,9 @@ func TestKeyCommandsThatAreRefused(t *testing.T) {
 		{"key create", 2, "name"},
 		{"key show 99", 1, "--user"},
 		{"key disable 99", 1, "--user"},
+		{"key rotate 99", 1, "--user"},
+		{"key rotate 1 --grace=-1s", 1, "grace_seconds"},
+		{"key rotate 1 --grace=1500ms", 1, "whole seconds"},
 		{"key disable 99 --user=root", 1, "no key"},
 		{"key list --status=lost", 2, "status"},
 	} {

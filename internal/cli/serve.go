@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	standardlog "log"
 	"runtime/debug"
 	"time"
 
@@ -45,6 +46,7 @@ func (r *run) tuneCollector() {
 func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *app.App, password string) error) (err error) {
 	r.tuneCollector()
 	log := telemetry.NewLogger(r.process.Stderr, cfg.Log.Format, cfg.Log.Level)
+	standardlog.SetOutput(telemetry.Standard(log)) //nolint:forbidigo // it is set up, not written to
 	ending := context.WithoutCancel(r.ctx)
 	door, err := app.OpenDoor(r.ctx, cfg, log)
 	if err != nil {

@@ -21,8 +21,8 @@ const (
 
 // cache holds the records that requests ask for. Which key a hash belongs to
 // never changes while the key lives, so a change drops only the record: the
-// hash map may keep entries of keys that are gone, and a record counts only
-// when the hash is still its own.
+// hash map may keep entries of keys that are gone and of values that have ended,
+// and a record counts only when the hash is still one of its own.
 //
 // A record that was read before a change must not be stored after it. Every
 // change raises epoch; whoever reads the store notes it before and stores only
@@ -54,14 +54,15 @@ func newCache() *cache {
 	}
 }
 
-// get is the record of a hash if it is here.
-func (c *cache) get(hash seal.Hash) (*Key, bool) {
+// get is the record of a hash if it is here and the hash is that of a value in
+// force.
+func (c *cache) get(hash seal.Hash, now time.Time) (*Key, bool) {
 	id, ok := c.ids.GetIfPresent(hash)
 	if !ok {
 		return nil, false
 	}
 	k, ok := c.records.GetIfPresent(id)
-	if !ok || string(k.Hash) != string(hash[:]) {
+	if !ok || k.valueSeen(hash[:], now) == nil {
 		return nil, false
 	}
 	return k, true
@@ -82,7 +83,7 @@ func (c *cache) load(ctx context.Context, hash seal.Hash, now time.Time, find fu
 		f := c.flights[hash]
 		if f == nil {
 			// Another flight may have landed since the caller looked.
-			if k, ok := c.get(hash); ok {
+			if k, ok := c.get(hash, now); ok {
 				c.mu.Unlock()
 				return k, nil
 			}

@@ -56,7 +56,20 @@ type Key struct {
 	Sealed             []byte // the current value, sealed
 	Hash               []byte // look-up hash of the current value
 
+	// Older are the earlier values that were still in grace when the record was
+	// read. Only KeyByHash fills it.
+	Older []OldValue
+
 	rules *rules // compiled from the fields above; see AllowsModel
+	seen  *seen  // when the current value was last shown
+}
+
+// OldValue is a value that a rotation has replaced.
+type OldValue struct {
+	Hash []byte
+	Ends time.Time // the first instant at which it is not accepted any more
+
+	seen *seen
 }
 
 // Limits is the optional object behind the 16 published fields. A nil pointer

@@ -15,7 +15,10 @@ type rules struct {
 
 // compiled gives k with its rules, for sharing.
 func (k *Key) compiled() *Key {
-	k.rules = k.compile()
+	k.rules, k.seen = k.compile(), &seen{}
+	for i := range k.Older {
+		k.Older[i].seen = &seen{}
+	}
 	return k
 }
 

@@ -18,8 +18,9 @@ import (
 // Store keeps keys. Deleted ones count as missing everywhere. A key that is
 // missing is a NotFound fault.
 type Store interface {
-	// KeyByHash gives the key one of whose values in force has the hash.
-	KeyByHash(ctx context.Context, hash []byte) (*Key, error)
+	// KeyByHash gives the key of which a value that is in force at now has the
+	// hash, with its older values in grace.
+	KeyByHash(ctx context.Context, hash []byte, now time.Time) (*Key, error)
 	KeyByID(ctx context.Context, id int64) (*Key, error)
 	// Keys gives one page of what the query asks for, newest first, and how
 	// many there are in all.
@@ -37,6 +38,7 @@ type Store interface {
 	// DeleteKeys deletes those of the ids that belong to the owner and gives
 	// them. Their values can never be used again, not even for another key.
 	DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) ([]int64, error)
+	Values
 }
 
 // What InsertKey can refuse.
@@ -111,6 +113,7 @@ type Service struct {
 	box    *seal.Box
 	hasher *seal.Hasher
 	cache  *cache
+	uses   uses
 }
 
 // NewService makes a service with an empty cache.
@@ -120,6 +123,7 @@ func NewService(deps Deps) *Service {
 		box:    deps.Master.Box("key value"),
 		hasher: deps.Master.Hasher("key look-up"),
 		cache:  newCache(),
+		uses:   newUses(),
 	}
 }
 
@@ -263,23 +267,36 @@ const mostCandidates = 1000
 func (s *Service) candidates(ctx context.Context, q Query, token string, reveal bool) ([]View, error) {
 	hash := s.hasher.Sum(canonical(token))
 	reveal = reveal && s.Reveals()
+	tail := ""
+	if len(token) > 4 && reveal {
+		tail = token
+	}
 	narrowed := q
 	narrowed.Last4, narrowed.Offset, narrowed.Limit = last4(token), 0, mostCandidates
 	views, _, err := s.List(ctx, narrowed)
 	if err != nil {
 		return nil, err
 	}
-	whole := Check(token) != Foreign || slices.ContainsFunc(views, func(v View) bool { return string(v.Key.Hash) == string(hash[:]) })
-	return slices.DeleteFunc(views, func(v View) bool {
-		switch {
-		case whole:
-			return string(v.Key.Hash) != string(hash[:])
-		case len(token) == 4 || !reveal:
-			return false
+	whole := Check(token) != Foreign
+	var found []View
+	for _, v := range views {
+		values, err := s.Store.ValuesInForce(ctx, v.Key.ID, s.Now())
+		if err != nil {
+			return nil, failed(err, "read the key's values")
 		}
-		value, err := s.Value(v.Key)
-		return err != nil || !strings.HasSuffix(value, token)
-	}), nil
+		switch i := slices.IndexFunc(values, func(o Value) bool { return string(o.Hash) == string(hash[:]) }); {
+		case i >= 0: // no other key has it
+			return []View{v}, nil
+		case !whole && (tail == "" || slices.ContainsFunc(values, func(o Value) bool { return s.endsWith(v.Key.ID, o, tail) })):
+			found = append(found, v)
+		}
+	}
+	return found, nil
+}
+
+func (s *Service) endsWith(id int64, v Value, tail string) bool {
+	value, err := s.unseal(id, v.Sealed, v.Hash)
+	return err == nil && strings.HasSuffix(value, tail)
 }
 
 // Create makes a key and gives its value, which is the only time a service
@@ -515,10 +532,12 @@ func (s *Service) DeleteBatch(ctx context.Context, userID int64, ids []int64) ([
 }
 
 // Value unseals a key's value.
-func (s *Service) Value(k *Key) (string, error) {
-	value, err := s.box.Open(k.Sealed, k.Hash)
+func (s *Service) Value(k *Key) (string, error) { return s.unseal(k.ID, k.Sealed, k.Hash) }
+
+func (s *Service) unseal(id int64, sealed, hash []byte) (string, error) {
+	value, err := s.box.Open(sealed, hash)
 	if err != nil {
-		return "", fault.Wrap(fmt.Errorf("key %d: %w", k.ID, err), fault.Internal, "internal_error", "The key's value cannot be read.")
+		return "", fault.Wrap(fmt.Errorf("key %d: %w", id, err), fault.Internal, "internal_error", "The key's value cannot be read.")
 	}
 	return string(value), nil
 }

@@ -41,12 +41,12 @@ type watched struct {
 
 var errAway = errors.New("connection refused")
 
-func (w *watched) KeyByHash(ctx context.Context, hash []byte) (*key.Key, error) {
+func (w *watched) KeyByHash(ctx context.Context, hash []byte, now time.Time) (*key.Key, error) {
 	w.lookups.Add(1)
 	if w.away.Load() {
 		return nil, errAway
 	}
-	k, err := w.DB.KeyByHash(ctx, hash)
+	k, err := w.DB.KeyByHash(ctx, hash, now)
 	if f := w.read.Load(); f != nil {
 		(*f)()
 	}

@@ -20,11 +20,14 @@ var _ key.Store = (*DB)(nil)
 const (
 	keySelect = `SELECT k.id, k.user_id, k.status, k.name, k.created_ms, k.accessed_ms, k.ends_ms, k.granted_nano, k.used_nano, k.unlimited, k.model_limits_enabled, k.model_limits, k.allow_ips, k.grp, k.cross_group_retry, k.limits, k.parent_id, k.version, v.last4, v.sealed, v.hash`
 	keyFrom   = ` FROM keys k JOIN key_values v ON v.key_id = k.id AND v.ends_ms = 0`
+	// The values that are accepted at the instant that follows.
+	valueInForce = `(o.ends_ms = 0 OR o.ends_ms > `
+	valueSelect  = `SELECT o.hash, o.sealed, o.last4, o.created_ms, o.used_ms, o.ends_ms, (SELECT COUNT(*) FROM key_values n WHERE n.key_id = o.key_id AND n.created_ms <= o.created_ms) FROM key_values o WHERE o.key_id = $1`
 	// A key is exhausted when less than one quota unit (2,000 nano-USD) is left.
-	keyMatches = ` WHERE k.user_id = $1 AND k.deleted_ms = 0 AND ($2 = '' OR k.name_fold LIKE $2 ESCAPE '\') AND ($3 = '' OR k.grp = $3) AND ($4 = '' OR v.last4 = $4)
+	keyMatches = ` WHERE k.user_id = $1 AND k.deleted_ms = 0 AND ($2 = '' OR k.name_fold LIKE $2 ESCAPE '\') AND ($3 = '' OR k.grp = $3) AND ($4 = '' OR EXISTS (SELECT 1 FROM key_values o WHERE o.key_id = k.id AND o.last4 = $4 AND ` + valueInForce + `$6)))
 AND ($5 = 0 OR $5 = CASE WHEN k.status = 2 THEN 2 WHEN k.status = 3 OR (k.ends_ms >= 0 AND k.ends_ms <= $6) THEN 3 WHEN k.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.used_nano < 2000) THEN 4 ELSE 1 END)`
 
-	sqlKeyByHash = keySelect + keyFrom + ` WHERE v.hash = $1 AND k.deleted_ms = 0`
+	sqlKeyByHash = keySelect + keyFrom + ` JOIN key_values o ON o.key_id = k.id WHERE o.hash = $1 AND ` + valueInForce + `$2) AND k.deleted_ms = 0`
 	sqlKeyByID   = keySelect + keyFrom + ` WHERE k.id = $1 AND k.deleted_ms = 0`
 	sqlKeyPage   = keySelect + keyFrom + keyMatches + ` ORDER BY k.id DESC LIMIT $7 OFFSET $8`
 	sqlKeyCount  = `SELECT COUNT(*)` + keyFrom + keyMatches
@@ -40,16 +43,40 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) R
 WHERE id = $13 AND version = $14 AND deleted_ms = 0`
 	sqlKeyGrant       = `UPDATE keys SET granted_nano = granted_nano + $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
 	sqlKeyDelete      = `UPDATE keys SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND user_id = $3 AND deleted_ms = 0`
-	sqlKeyValueDelete = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3`
+	sqlKeyValueDelete = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3 AND (ends_ms = 0 OR ends_ms > $2)`
+
+	// Writing the key's row makes rotations of one key wait for each other.
+	sqlKeyTurn          = `UPDATE keys SET version = version + 1 WHERE id = $1 AND user_id = $2 AND deleted_ms = 0`
+	sqlKeyValueState    = `SELECT COALESCE(MAX(o.created_ms), 0), CAST(COALESCE(SUM(CASE WHEN ` + valueInForce + `$2) THEN 1 ELSE 0 END), 0) AS BIGINT) FROM key_values o WHERE o.key_id = $1`
+	sqlKeyValueReplace  = `UPDATE key_values SET ends_ms = $1 WHERE key_id = $2 AND ends_ms = 0`
+	sqlKeyValuesInForce = valueSelect + ` AND ` + valueInForce + `$2) ORDER BY o.created_ms DESC`
+	sqlKeyValuePage     = valueSelect + ` ORDER BY o.created_ms DESC LIMIT $2 OFFSET $3`
+	sqlKeyValueCount    = `SELECT COUNT(*) FROM key_values WHERE key_id = $1`
+	sqlKeyValueEnd      = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3 AND ends_ms > $2 AND $4 = (SELECT COUNT(*) FROM key_values n WHERE n.key_id = $3 AND n.created_ms <= key_values.created_ms)`
+	sqlKeyValueTouch    = `UPDATE key_values SET used_ms = $1 WHERE hash = $2 AND used_ms < $1`
+	sqlKeyValueWipe     = `UPDATE key_values SET sealed = $1 WHERE ends_ms > 0 AND ends_ms > $2 AND ends_ms <= $3`
+	sqlKeyValueWipeOf   = `UPDATE key_values SET sealed = $1 WHERE key_id = $2 AND ends_ms > 0 AND ends_ms <= $3`
 )
 
 // KeyByHash implements key.Store.
-func (db *DB) KeyByHash(ctx context.Context, hash []byte) (*key.Key, error) {
-	k, err := scanKey(db.r.QueryRowContext(ctx, sqlKeyByHash, hash))
+func (db *DB) KeyByHash(ctx context.Context, hash []byte, now time.Time) (*key.Key, error) {
+	k, err := scanKey(db.r.QueryRowContext(ctx, sqlKeyByHash, hash, millis(now)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, key.NotFound(0)
 	}
-	return k, err
+	if err != nil {
+		return nil, err
+	}
+	values, err := db.ValuesInForce(ctx, k.ID, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range values {
+		if !v.Ends.IsZero() {
+			k.Older = append(k.Older, key.OldValue{Hash: v.Hash, Ends: v.Ends})
+		}
+	}
+	return k, nil
 }
 
 // KeyByID implements key.Store.

@@ -15,6 +15,11 @@ func TestKeys(t *testing.T) {
 	storetest.Engines(t, storetest.RunKeys)
 }
 
+func TestKeyValues(t *testing.T) {
+	t.Parallel()
+	storetest.Engines(t, storetest.RunKeyValues)
+}
+
 func TestADeletedKeysValueIsWiped(t *testing.T) {
 	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, open func(t *testing.T) *store.DB) {

@@ -99,7 +99,7 @@ func keyReadBack(t *testing.T, db *store.DB) {
 		if diff := cmp.Diff(want, byID, ignoreRules); diff != "" {
 			t.Errorf("by id (-added +read):\n%s", diff)
 		}
-		byHash, err := db.KeyByHash(t.Context(), want.Hash)
+		byHash, err := db.KeyByHash(t.Context(), want.Hash, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func keyMissing(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByID(t.Context(), 99); !fault.Is(err, fault.NotFound) {
 		t.Errorf("by id: %v", err)
 	}
-	if _, err := db.KeyByHash(t.Context(), bytes.Repeat([]byte{9}, 32)); !fault.Is(err, fault.NotFound) {
+	if _, err := db.KeyByHash(t.Context(), bytes.Repeat([]byte{9}, 32), time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("by hash: %v", err)
 	}
 	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0); done || err != nil {
@@ -241,7 +241,7 @@ func keyDelete(t *testing.T, db *store.DB) {
 	if err != nil || !slices.Equal(deleted, []int64{a.ID, b.ID}) {
 		t.Fatalf("deleted %v, %v, want %v", deleted, err, []int64{a.ID, b.ID})
 	}
-	if _, err := db.KeyByHash(t.Context(), a.Hash); !fault.Is(err, fault.NotFound) {
+	if _, err := db.KeyByHash(t.Context(), a.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a deleted value: %v", err)
 	}
 	if done, err := db.GrantKey(t.Context(), a.ID, 1); done || err != nil {

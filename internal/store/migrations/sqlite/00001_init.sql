@@ -96,6 +96,7 @@ CREATE TABLE key_values (
 );
 CREATE INDEX key_values_key ON key_values (key_id);
 CREATE INDEX key_values_last4 ON key_values (last4);
+CREATE INDEX key_values_ends ON key_values (ends_ms) WHERE ends_ms > 0;
 
 CREATE TABLE groups (
   name        TEXT PRIMARY KEY,
