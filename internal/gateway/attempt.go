@@ -81,6 +81,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	if len(ch.Credentials) > 0 {
 		name, value := prov.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)
+		t.secret = []byte(ch.Credentials[0].Value)
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
@@ -133,6 +134,7 @@ func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov pro
 	if prov.Classify(call.Status, body) == provider.OfCredential {
 		return badGateway(fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000)))
 	}
+	body = t.masked(body)
 	t.record.ErrorCode = "upstream_error"
 	t.record.Status = call.Status
 	t.refund()
@@ -146,6 +148,7 @@ func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) 
 	if err != nil {
 		return t.failed(ctx, err)
 	}
+	body = t.masked(body)
 	answer, ok := openai.ScanAnswer(body)
 	switch {
 	case len(body) == 0:
@@ -189,7 +192,7 @@ func estimateAnswer(a *ask, body []byte) usage.Tokens {
 
 // writeWhole sends an answer that is settled, with the record's status.
 func (t *ticket) writeWhole(from http.Header, body []byte) {
-	copyAnswerHeader(t.sink.Header(), from)
+	t.copyAnswerHeader(from)
 	t.sink.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	t.begin(t.record.Status)
 	_, _ = t.sink.Write(body) // the client may be gone; everything is settled

@@ -356,6 +356,35 @@ func TestUpstreamFailuresAreToldHonestlyAndCostNothing(t *testing.T) {
 	}
 }
 
+func TestAnUpstreamThatRepeatsOurCredentialDoesNotTellTheClient(t *testing.T) {
+	t.Parallel()
+	echo := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Echo", r.Header.Get("Authorization"))
+			answers(status, "application/json", `{"choices":[{}],"x":"`+r.Header.Get("Authorization")+`","usage":{"prompt_tokens":1}}`)(w, r)
+		}
+	}
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
+		ask     string
+	}{
+		"error":  {echo(400), `{"model":"m"}`},
+		"answer": {echo(200), `{"model":"m"}`},
+		"stream": {func(w http.ResponseWriter, r *http.Request) { streams(w, chunk(r.Header.Get("Authorization")), done) }, `{"model":"m","stream":true}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, row.handler)
+			var c client
+			h.do(t.Context(), row.ask, &c)
+			if strings.Contains(c.body.String(), "upstream-secret") || !strings.Contains(c.body.String(), "[redacted]") || c.header.Get("X-Echo") != "" {
+				t.Errorf("client got %s %v", c.body.String(), c.header)
+			}
+			h.settled()
+		})
+	}
+}
+
 func TestTimeLimits(t *testing.T) {
 	t.Parallel()
 	hang := func(r *http.Request) { <-r.Context().Done() }

@@ -112,6 +112,7 @@ var errClientGone = errors.New("the client has gone")
 
 // take meters one event and appends to out what the client gets of it.
 func (r *relay) take(out, event []byte) []byte {
+	event = r.t.masked(event)
 	from, to, ok := sse.DataSpan(event)
 	if !ok {
 		return append(out, event...)
@@ -153,7 +154,7 @@ func (r *relay) send(call *upstream.Call, out []byte) error {
 		return nil
 	}
 	if !r.t.started {
-		copyAnswerHeader(r.t.sink.Header(), call.Header)
+		r.t.copyAnswerHeader(call.Header)
 		r.t.sink.Header().Set("Cache-Control", "no-cache")
 		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
 		r.t.begin(http.StatusOK)

@@ -36,6 +36,7 @@ type ticket struct {
 	lease  *limit.Lease
 	output outputHold
 	cap    int64  // lowered output cap, 0 when it was not
+	secret []byte // our credential at the upstream
 	tier   string // service tier to price by
 	record usage.Record
 
