@@ -344,12 +344,11 @@ func firstExact(models []string) string {
 // withoutKeys takes the upstream keys out of what an upstream said: some repeat
 // what they were sent.
 func withoutKeys(message string, ch *channel.Channel) string {
+	text := []byte(message)
 	for _, credential := range ch.Credentials {
-		if credential.Value != "" {
-			message = strings.ReplaceAll(message, credential.Value, "…"+credential.Last4)
-		}
+		text = channel.Mask(text, credential.Value)
 	}
-	return message
+	return string(text)
 }
 
 // changes are the members that were sent, as they are now, for the audit trail;

@@ -81,7 +81,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	if len(ch.Credentials) > 0 {
 		name, value := prov.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)
-		t.secret = []byte(ch.Credentials[0].Value)
+		t.secret = ch.Credentials[0].Value
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
@@ -131,10 +131,10 @@ func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov pro
 	if err != nil {
 		return t.failed(ctx, err)
 	}
+	body = t.masked(body)
 	if prov.Classify(call.Status, body) == provider.OfCredential {
 		return badGateway(fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000)))
 	}
-	body = t.masked(body)
 	t.record.ErrorCode = "upstream_error"
 	t.record.Status = call.Status
 	t.refund()

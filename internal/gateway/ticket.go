@@ -36,7 +36,7 @@ type ticket struct {
 	lease  *limit.Lease
 	output outputHold
 	cap    int64  // lowered output cap, 0 when it was not
-	secret []byte // our credential at the upstream
+	secret string // our credential at the upstream
 	tier   string // service tier to price by
 	record usage.Record
 
@@ -91,7 +91,7 @@ func (t *ticket) refuse(err error) {
 	t.record.ErrorCode = t.fault.Code
 	if t.record.Status >= 500 {
 		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "model request failed",
-			slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", t.record.ChannelID), slog.String("code", t.fault.Code), slog.String("error", err.Error()))
+			slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", t.record.ChannelID), slog.String("code", t.fault.Code), slog.String("error", string(t.masked([]byte(err.Error())))))
 	}
 }
 

@@ -20,8 +20,6 @@ func TestAWrongConfigurationIsToldWithoutItsSecrets(t *testing.T) {
 		"a master key that is too short":     {env: "HALLEY_MASTER_KEY=" + secret},
 		"a master key in the wrong option":   {env: "HALLEY_LISTEN=127.0.0.1:0 \n", file: "master_key:\n  - " + secret},
 		"another database":                   {env: "HALLEY_DATABASE_URL=mysql://halley:" + secret + "@127.0.0.1/halley"},
-		"nobody at the database's port":      {env: "HALLEY_DATABASE_URL=postgres://halley:" + secret + "@127.0.0.1:1/halley?connect_timeout=2"},
-		"nobody at it, password in query":    {env: "HALLEY_DATABASE_URL=postgres://127.0.0.1:1/halley?user=halley&password=" + secret + "&connect_timeout=2"},
 		"a database port in letters":         {env: "HALLEY_DATABASE_URL=postgres://halley:" + secret + "@127.0.0.1:port/halley"},
 		"a password with a slash":            {env: "HALLEY_DATABASE_URL=postgres://halley:" + secret + "/" + secret + "@127.0.0.1/halley"},
 		"a password with a bad escape":       {env: "HALLEY_DATABASE_URL=postgres://halley:" + secret + "%zz@127.0.0.1/halley"},
@@ -79,6 +77,30 @@ func TestAWrongConfigurationIsToldWithoutItsSecrets(t *testing.T) {
 				} else {
 					s.mustNotBeIn(t, "what halley "+command[0]+" prints", []byte(out))
 				}
+			}
+		})
+	}
+}
+
+// A server that waits for a database that nobody serves says so without the
+// URL's password, and so do commands, which do not wait.
+func TestAnAbsentDatabaseIsToldWithoutItsPassword(t *testing.T) {
+	t.Parallel()
+	secret := "Cf" + random(24)
+	for name, url := range map[string]string{
+		"in the URL":   "postgres://halley:" + secret + "@127.0.0.1:1/halley?connect_timeout=2",
+		"in the query": "postgres://127.0.0.1:1/halley?user=halley&password=" + secret + "&connect_timeout=2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSecrets()
+			s.plant(t, "the secret", secret)
+			for _, command := range [][]string{{"doctor"}, {"key", "list"}} {
+				out := runHalley(t, harness.Options{DataDir: t.TempDir(), DatabaseURL: url}, command...)
+				if !strings.Contains(out, "PostgreSQL") {
+					t.Errorf("halley %v: %q", command, out)
+				}
+				s.mustNotBeIn(t, "what halley "+command[0]+" prints", []byte(out))
 			}
 		})
 	}

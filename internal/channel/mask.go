@@ -1,0 +1,57 @@
+package channel
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// leastSecret is the shortest credential that is looked for: a shorter one, such
+// as the "none" of a server that wants no key, is a word that answers may hold.
+const leastSecret = 8
+
+// Mask is an upstream's text without the credential, which some servers and
+// proxies repeat in errors or echo back, plain or escaped. A text that does not
+// hold it is given back as it is.
+func Mask(text []byte, credential string) []byte {
+	if len(credential) < leastSecret {
+		return text
+	}
+	if plainWord(credential) { // nearly all are: every spelling is the same
+		return without(text, credential)
+	}
+	for _, spelling := range spellings(credential) {
+		text = without(text, spelling)
+	}
+	return text
+}
+
+func without(text []byte, word string) []byte {
+	if !bytes.Contains(text, []byte(word)) {
+		return text
+	}
+	return bytes.ReplaceAll(text, []byte(word), []byte("[redacted]"))
+}
+
+func plainWord(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// spellings are the ways in which JSON, Go and URLs write the credential.
+func spellings(credential string) []string {
+	all := []string{credential, strings.Trim(strconv.Quote(credential), `"`), url.QueryEscape(credential), url.PathEscape(credential)}
+	if text, err := json.Marshal(credential); err == nil {
+		all = append(all, strings.Trim(string(text), `"`)) // with the characters that HTML knows escaped
+	}
+	for _, s := range all {
+		all = append(all, strings.ReplaceAll(s, "/", `\/`))
+	}
+	return all
+}
