@@ -426,7 +426,7 @@ func TestBudgetsAgreeWithTheRecordsWhateverTheOrder(t *testing.T) {
 			"": check,
 			"hold": func(r *rapid.T) {
 				want := nano(rapid.Int64Range(0, 200).Draw(r, "want"))
-				var left money.Nano = money.Max
+				left := money.Max
 				for _, s := range []budget.Subject{key, user} {
 					for _, a := range c.states(t, s) {
 						left = min(left, a.Left())
