@@ -12,29 +12,29 @@ import (
 type accessTokenView struct {
 	ID           int64  `json:"id"`
 	Name         string `json:"name"`
-	Scope        string `json:"scope"`
+	Scope        string `json:"scope" enum:"full,read"`
 	Last4        string `json:"last4"`
 	CreatedTime  int64  `json:"created_time"`
 	AccessedTime int64  `json:"accessed_time"`
-	ExpiresAt    int64  `json:"expires_at"`
+	ExpiresAt    int64  `json:"expires_at" doc:"-1 is never."`
 }
 
 // accessTokenOnceView is the one answer that has the value.
 type accessTokenOnceView struct {
 	ID           int64  `json:"id"`
 	Name         string `json:"name"`
-	Scope        string `json:"scope"`
-	Token        string `json:"token"`
+	Scope        string `json:"scope" enum:"full,read"`
+	Token        string `json:"token" doc:"The value, shown only here."`
 	Last4        string `json:"last4"`
 	CreatedTime  int64  `json:"created_time"`
 	AccessedTime int64  `json:"accessed_time"`
-	ExpiresAt    int64  `json:"expires_at"`
+	ExpiresAt    int64  `json:"expires_at" doc:"-1 is never."`
 }
 
 type accessTokenBody struct {
-	Name      jsonx.Opt[string] `json:"name"`
-	Scope     jsonx.Opt[string] `json:"scope"`
-	ExpiresAt jsonx.Opt[int64]  `json:"expires_at"`
+	Name      jsonx.Opt[string] `json:"name" required:"true"`
+	Scope     jsonx.Opt[string] `json:"scope" enum:"full,read" doc:"full when left out."`
+	ExpiresAt jsonx.Opt[int64]  `json:"expires_at" doc:"-1 is never, as when left out."`
 }
 
 func (s *Server) accessTokenRoutes() []route {

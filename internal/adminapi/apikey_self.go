@@ -36,10 +36,11 @@ func (s *Server) keySelfRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/usage/token", access: ownCredential, handle: s.keyUsage, summary: "What the API key that asks has used and has left",
+			out: typeOf[keyUsageBody](), plain: true,
 		},
 		{
 			method: http.MethodGet, path: quotaPath, access: ownCredential, handle: s.userQuota, summary: "What the account of the API key that asks has used and has left, in USD",
-			query: []string{"key", "start_date", "end_date"},
+			out: typeOf[quotaRecord](), plain: true, query: []string{"key", "start_date", "end_date"},
 		},
 	}
 }
@@ -55,7 +56,7 @@ type keyUsageRecord struct {
 	UnlimitedQuota     bool            `json:"unlimited_quota"`
 	ModelLimits        map[string]bool `json:"model_limits"`
 	ModelLimitsEnabled bool            `json:"model_limits_enabled"`
-	ExpiresAt          int64           `json:"expires_at"` // 0 never
+	ExpiresAt          int64           `json:"expires_at" doc:"0 is never."`
 }
 
 // keyUsageBody is the published envelope of this one call.
@@ -122,16 +123,16 @@ func (s *Server) keyHolder(c *call, inQuery string) (*key.Key, *account.User, er
 // quotaRecord is in USD; -1 is unlimited.
 type quotaRecord struct {
 	Username       string                `json:"username"`
-	TotalQuota     float64               `json:"total_quota"` // what is left
+	TotalQuota     float64               `json:"total_quota" doc:"What is left, in USD; -1 is unlimited."`
 	TotalUsedQuota float64               `json:"total_used_quota"`
 	RequestCount   int64                 `json:"request_count"`
 	Keys           []quotaKey            `json:"keys"`
-	DailyQuota     map[string][]quotaDay `json:"daily_quota,omitzero"` // by date; only when asked for
+	DailyQuota     map[string][]quotaDay `json:"daily_quota,omitzero" doc:"By date, in the owner's time zone; only when both dates are given."`
 }
 
 type quotaKey struct {
 	Name        string  `json:"name"`
-	RemainQuota float64 `json:"remain_quota"`
+	RemainQuota float64 `json:"remain_quota" doc:"In USD; -1 is unlimited."`
 	UsedQuota   float64 `json:"used_quota"`
 }
 

@@ -11,11 +11,11 @@ import (
 type auditView struct {
 	ID     int64  `json:"id"`
 	Time   int64  `json:"time"`
-	Actor  int64  `json:"actor"`
+	Actor  int64  `json:"actor" doc:"A user's id; 0 is the system itself."`
 	Action string `json:"action"`
 	Target string `json:"target"`
 	Detail string `json:"detail"`
-	IP     string `json:"ip"`
+	IP     string `json:"ip" doc:"Empty over the local socket."`
 }
 
 func (s *Server) auditRoutes() []route {

@@ -21,12 +21,12 @@ type ChannelTester interface {
 func (s *Server) channelRoutes() []route {
 	body, data := typeOf[channelBody](), typeOf[channelView]()
 	return []route{
-		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel", in: body, out: data},
+		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel", in: body, out: data, needs: []string{"name", "kind", "models"}},
 		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first", out: typeOf[pageOf[channelView]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
 		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel", out: data},
-		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data},
+		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/channel/{id}", access: adminOnly, handle: s.deleteChannel, summary: "Delete a channel"},
-		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), out: typeOf[channelTestView]()},
+		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), bodyOptional: true, out: typeOf[channelTestView]()},
 	}
 }
 
@@ -34,18 +34,18 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
-	Keys         jsonx.Opt[[]string]          `json:"keys"`
-	Models       jsonx.Opt[[]string]          `json:"models"`
-	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping"`
+	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
+	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
+	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping" doc:"The upstream's name by the public one."`
 	Groups       jsonx.Opt[[]string]          `json:"groups"`
 	Priority     jsonx.Opt[int64]             `json:"priority"`
 	Weight       jsonx.Opt[int64]             `json:"weight"`
-	Status       jsonx.Opt[int64]             `json:"status"`
+	Status       jsonx.Opt[int64]             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
 	Tag          jsonx.Opt[string]            `json:"tag"`
 	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
-	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect"`
+	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
 }
 
 // timeoutsBody is merged member by member; null and 0 are the default.
@@ -60,18 +60,18 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind"`
+	Kind         string            `json:"kind" enum:"openai,demo"`
 	BaseURL      string            `json:"base_url"`
-	Keys         []string          `json:"keys"`
+	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`
 	ModelMapping map[string]string `json:"model_mapping"`
 	Groups       []string          `json:"groups"`
 	Priority     int64             `json:"priority"`
 	Weight       int64             `json:"weight"`
-	Status       int64             `json:"status"`
+	Status       int64             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
 	Tag          string            `json:"tag"`
 	Timeouts     timeoutsView      `json:"timeouts"`
-	OnDisconnect string            `json:"on_disconnect"`
+	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
 	CreatedTime  int64             `json:"created_time"`
 	Version      int64             `json:"version"`
 }
@@ -273,7 +273,7 @@ type channelTestBody struct {
 
 type channelTestView struct {
 	OK          bool   `json:"ok"`
-	Status      int    `json:"status"` // of the upstream, 0 when it gave none
+	Status      int    `json:"status" doc:"The upstream's HTTP status; 0 when it gave none."`
 	LatencyMS   int64  `json:"latency_ms"`
 	FirstByteMS int64  `json:"first_byte_ms"`
 	Message     string `json:"message"`

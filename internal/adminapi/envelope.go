@@ -31,10 +31,10 @@ type envelopeNoData struct {
 }
 
 type envelopeError struct {
-	Success bool   `json:"success"`
-	Message string `json:"message"`
-	Code    string `json:"code"`
-	Param   string `json:"param,omitempty"`
+	Success bool   `json:"success" enum:"false"`
+	Message string `json:"message" doc:"Says to people which field broke which rule."`
+	Code    string `json:"code" doc:"Says the same to programs; it stays the same."`
+	Param   string `json:"param,omitempty" doc:"The field at fault."`
 }
 
 func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
@@ -91,6 +91,10 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 		s.base.Log.LogAttrs(r.Context(), slog.LevelError, "an answer could not be written as JSON", slog.String("error", err.Error()))
 		status, text = http.StatusInternalServerError, []byte(`{"success":false,"message":"Something went wrong on our side.","code":"internal_error"}`)
 	}
+	writeJSON(w, status, text)
+}
+
+func writeJSON(w http.ResponseWriter, status int, text []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -98,4 +102,13 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client may be gone; there is nobody left to tell
+}
+
+// Refuse answers for a server that cannot serve yet.
+func Refuse(w http.ResponseWriter, e *fault.Error) {
+	text, err := jsonx.Marshal(envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
+	if err != nil { // strings of our own: cannot happen
+		text = []byte(`{"success":false,"message":"","code":"internal_error"}`)
+	}
+	writeJSON(w, statusOf(w, e), text)
 }

@@ -14,10 +14,10 @@ import (
 func (s *Server) groupRoutes() []route {
 	data := typeOf[groupView]()
 	return []route{
-		{method: http.MethodPost, path: "/api/group/", access: adminOnly, handle: s.createGroup, summary: "Add a group", in: typeOf[groupBody](), out: data},
+		{method: http.MethodPost, path: "/api/group/", access: adminOnly, handle: s.createGroup, summary: "Add a group", in: typeOf[groupBody](), out: data, needs: []string{"name"}},
 		{method: http.MethodGet, path: "/api/group/", access: adminOnly, handle: s.listGroups, summary: "List groups, default first", out: typeOf[pageOf[groupView]](), query: []string{"p", "page_size"}},
 		{method: http.MethodGet, path: "/api/group/{name}", access: adminOnly, handle: s.getGroup, summary: "Read a group", out: data},
-		{method: http.MethodPatch, path: "/api/group/{name}", access: adminOnly, handle: s.updateGroup, summary: "Change a group; what is left out stays", in: typeOf[groupBody](), out: data},
+		{method: http.MethodPatch, path: "/api/group/{name}", access: adminOnly, handle: s.updateGroup, summary: "Change a group; what is left out stays", in: typeOf[groupBody](), out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/group/{name}", access: adminOnly, handle: s.deleteGroup, summary: "Delete a group that nothing uses"},
 		{method: http.MethodGet, path: "/api/user/self/groups", access: anyUser, handle: s.listOwnGroups, summary: "List the groups that the caller may use", out: typeOf[map[string]ownGroup]()},
 	}
@@ -27,14 +27,14 @@ func (s *Server) groupRoutes() []route {
 // that it stays exact.
 type groupBody struct {
 	Name     jsonx.Opt[string]   `json:"name"`
-	Ratio    jsonx.Opt[string]   `json:"ratio"`
+	Ratio    jsonx.Opt[string]   `json:"ratio" doc:"A decimal number, such as 1.25; costs are multiplied by it."`
 	Desc     jsonx.Opt[string]   `json:"desc"`
 	UsableBy jsonx.Opt[usableBy] `json:"usable_by"`
 }
 
 type groupView struct {
 	Name     string   `json:"name"`
-	Ratio    string   `json:"ratio"`
+	Ratio    string   `json:"ratio" doc:"A decimal number, such as 1.25; costs are multiplied by it."`
 	Desc     string   `json:"desc"`
 	UsableBy usableBy `json:"usable_by"`
 	Version  int64    `json:"version"`

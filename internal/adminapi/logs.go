@@ -39,7 +39,7 @@ type usageView struct {
 	LatencyMs        int64   `json:"latency_ms"`
 	FirstByteMs      int64   `json:"first_byte_ms"`
 	Attempts         int     `json:"attempts"`
-	UsageSource      string  `json:"usage_source"`
+	UsageSource      string  `json:"usage_source" enum:"provider,metered,estimated,none"`
 	EndUser          string  `json:"end_user"`
 	IP               string  `json:"ip"`
 }

@@ -12,7 +12,7 @@ type optionView struct {
 	Name    string `json:"name"`
 	Value   any    `json:"value"`
 	Default any    `json:"default"`
-	Type    string `json:"type"`
+	Type    string `json:"type" enum:"list,integer,boolean,string"`
 	Help    string `json:"help"`
 }
 

@@ -15,7 +15,7 @@ func (s *Server) priceRoutes() []route {
 		{method: http.MethodGet, path: "/api/price/{model...}", access: adminOnly, handle: s.getPrice, summary: "Read a model's price", out: data},
 		{method: http.MethodPut, path: "/api/price/{model...}", access: adminOnly, handle: s.putPrice, summary: "Replace a model's whole price", in: typeOf[price.DefinitionView](), out: data},
 		{method: http.MethodDelete, path: "/api/price/{model...}", access: adminOnly, handle: s.deletePrice, summary: "End a model's custom price; the catalog's counts again"},
-		{method: http.MethodGet, path: "/api/models", access: public, handle: s.listPublicModels, summary: "List models and their prices", out: typeOf[publicModels](), query: []string{"p", "page_size"}},
+		{method: http.MethodGet, path: "/api/models", access: public, handle: s.listPublicModels, summary: "List models and their prices", out: typeOf[publicModels](), plain: true, query: []string{"p", "page_size"}},
 	}
 }
 

@@ -15,6 +15,11 @@ type route struct {
 	summary string
 	in, out reflect.Type // body and data, nil for none
 	query   []string     // names of query parameters
+
+	needs        []string // members of the body without which this call is refused
+	bodyOptional bool     // the call works without a body, too
+	ifMatch      bool     // takes If-Match
+	plain        bool     // out is the whole answer, without the envelope
 	// readScope lets a read-only token call it although it is not a GET.
 	readScope bool
 }

@@ -11,14 +11,14 @@ import (
 )
 
 type loginBody struct {
-	Username jsonx.Opt[string] `json:"username"`
-	Password jsonx.Opt[string] `json:"password"`
+	Username jsonx.Opt[string] `json:"username" required:"true"`
+	Password jsonx.Opt[string] `json:"password" required:"true"`
 	TOTP     jsonx.Opt[string] `json:"totp"`
 }
 
 type registerBody struct {
-	Username    jsonx.Opt[string] `json:"username"`
-	Password    jsonx.Opt[string] `json:"password"`
+	Username    jsonx.Opt[string] `json:"username" required:"true"`
+	Password    jsonx.Opt[string] `json:"password" required:"true"`
 	Email       jsonx.Opt[string] `json:"email"`
 	DisplayName jsonx.Opt[string] `json:"display_name"`
 }
@@ -26,10 +26,10 @@ type registerBody struct {
 type selfPatchBody struct {
 	DisplayName jsonx.Opt[string] `json:"display_name"`
 	Email       jsonx.Opt[string] `json:"email"`
-	Password    jsonx.Opt[string] `json:"password"`
+	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session."`
 	OldPassword jsonx.Opt[string] `json:"old_password"`
-	TimeZone    jsonx.Opt[string] `json:"time_zone"`
-	Language    jsonx.Opt[string] `json:"language"`
+	TimeZone    jsonx.Opt[string] `json:"time_zone" doc:"An IANA name, such as Europe/Berlin."`
+	Language    jsonx.Opt[string] `json:"language" doc:"A language tag, such as en or pt-BR."`
 }
 
 func (s *Server) selfRoutes() []route {

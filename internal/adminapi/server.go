@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
+	"time"
 
 	"halley/internal/account"
 	"halley/internal/clientip"
@@ -47,6 +49,8 @@ type Server struct {
 	routes []route
 	mux    *http.ServeMux
 	origin *http.CrossOriginProtection
+	// document is the OpenAPI document, made when somebody first asks.
+	document func() ([]byte, error)
 }
 
 // New builds the server from the services it speaks for.
@@ -61,6 +65,7 @@ func New(base Base, services Services) (*Server, error) {
 		}
 	}
 	s.routes = s.table()
+	s.document = sync.OnceValues(s.renderOpenAPI)
 	for _, rt := range s.routes {
 		for _, pattern := range rt.patterns() {
 			s.mux.Handle(pattern, s.handler(rt))
@@ -149,14 +154,29 @@ func (s *Server) run(rt route, c *call, w http.ResponseWriter) (any, error) {
 		c.who = who
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return nil, fault.New(fault.TooLarge, "request_too_large", "The body is larger than %d bytes.", MaxBody)
-		}
+		body, err := readBody(w, r)
 		if err != nil {
-			return nil, fault.Wrap(err, fault.Malformed, "invalid_body", "The body could not be read to its end.")
+			return nil, err
 		}
 		c.body = body
 	}
 	return rt.handle(c)
+}
+
+// readBody reads the whole body, unless it is too large, and then lifts the read
+// deadline that the server has set for it.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	tooLarge := fault.New(fault.TooLarge, "request_too_large", "The body is larger than %d bytes.", MaxBody)
+	if r.ContentLength > MaxBody {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		return nil, tooLarge
+	}
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Malformed, "invalid_body", "The body could not be read to its end.")
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every writer has one
+	return body, nil
 }

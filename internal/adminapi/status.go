@@ -27,9 +27,9 @@ func (s *Server) statusRoutes() []route {
 
 type statusView struct {
 	Version         string   `json:"version"`
-	StartTime       int64    `json:"start_time"`     // Unix seconds
-	Uptime          int64    `json:"uptime"`         // seconds
-	QuotaPerUnit    int64    `json:"quota_per_unit"` // quota units of 1 USD
+	StartTime       int64    `json:"start_time"`
+	Uptime          int64    `json:"uptime" doc:"In seconds."`
+	QuotaPerUnit    int64    `json:"quota_per_unit" doc:"How many quota units are 1 USD."`
 	Features        []string `json:"features"`
 	LoginMethods    []string `json:"login_methods"`
 	RegisterEnabled bool     `json:"register_enabled"`

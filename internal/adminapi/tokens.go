@@ -29,11 +29,11 @@ func (s *Server) keyRoutes() []route {
 		},
 		{
 			method: http.MethodPost, path: "/api/token/", access: anyUser, handle: s.createKey, summary: "Make an API key",
-			in: body, out: data, query: []string{"user_id"},
+			in: body, out: data, needs: []string{"name"}, query: []string{"user_id"},
 		},
 		{
 			method: http.MethodPut, path: "/api/token/", access: anyUser, handle: s.updateKey, summary: "Change an API key; what is left out stays",
-			in: body, out: data, query: []string{"status_only", "user_id"},
+			in: body, out: data, needs: []string{"id"}, ifMatch: true, query: []string{"status_only", "user_id"},
 		},
 		{
 			method: http.MethodDelete, path: "/api/token/{id}", access: anyUser, handle: s.deleteKey, summary: "End an API key for good",
@@ -68,24 +68,24 @@ func (s *Server) keyRoutes() []route {
 type keyRecord struct {
 	ID                 int64   `json:"id"`
 	UserID             int64   `json:"user_id"`
-	Key                string  `json:"key"`
-	Status             int64   `json:"status"`
+	Key                string  `json:"key" doc:"The value, or sk-hly…last4 for those who may not see it."`
+	Status             int64   `json:"status" enum:"1,2,3,4" doc:"What is true now: 1 enabled, 2 disabled, 3 expired, 4 exhausted."`
 	Name               string  `json:"name"`
 	CreatedTime        int64   `json:"created_time"`
 	AccessedTime       int64   `json:"accessed_time"`
-	ExpiredTime        int64   `json:"expired_time"`
-	RemainQuota        int64   `json:"remain_quota"`
-	UnlimitedQuota     bool    `json:"unlimited_quota"`
+	ExpiredTime        int64   `json:"expired_time" doc:"-1 is never."`
+	RemainQuota        int64   `json:"remain_quota" doc:"What can be spent now, net of what requests in flight reserve."`
+	UnlimitedQuota     bool    `json:"unlimited_quota" doc:"Whether only the owner's balance bounds the key."`
 	ModelLimitsEnabled bool    `json:"model_limits_enabled"`
-	ModelLimits        string  `json:"model_limits"`
-	AllowIPs           *string `json:"allow_ips"`
+	ModelLimits        string  `json:"model_limits" doc:"Names and patterns such as gpt-5*, with commas between them."`
+	AllowIPs           *string `json:"allow_ips" doc:"Addresses and CIDRs, one a line; null is no restriction."`
 	UsedQuota          int64   `json:"used_quota"`
-	Group              string  `json:"group"`
+	Group              string  `json:"group" doc:"Empty is the owner's own group, auto the automatic order."`
 	CrossGroupRetry    bool    `json:"cross_group_retry"`
 
-	HeldQuota int64           `json:"held_quota"`
+	HeldQuota int64           `json:"held_quota" doc:"Reserved by requests in flight."`
 	Limits    keyLimitsRecord `json:"limits"`
-	Version   int64           `json:"version"`
+	Version   int64           `json:"version" doc:"Goes up with every change; the ETag has it."`
 }
 
 // keyLimitsRecord is the limits object; unset members are null.
@@ -96,7 +96,7 @@ type keyLimitsRecord struct {
 	Concurrency *int64                    `json:"concurrency"`
 	PerModel    *map[string]key.RateLimit `json:"per_model"`
 	Budgets     *[]keyBudgetRecord        `json:"budgets"`
-	Endpoints   *[]string                 `json:"endpoints"`
+	Endpoints   *[]string                 `json:"endpoints" enum:"endpoints"`
 	AutoGroups  *[]string                 `json:"auto_groups"`
 	ParentID    *int64                    `json:"parent_id"`
 	Metadata    *map[string]string        `json:"metadata"`
@@ -158,19 +158,19 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 // keyBody creates or changes a key. What else a record has is read-only and not
 // read.
 type keyBody struct {
-	ID                 jsonx.Opt[int64]           `json:"id"`
-	UserID             jsonx.Opt[int64]           `json:"user_id"`
-	Status             jsonx.Opt[int64]           `json:"status"`
+	ID                 jsonx.Opt[int64]           `json:"id" doc:"Of the key to change."`
+	UserID             jsonx.Opt[int64]           `json:"user_id" doc:"The owner, when an administrator asks for somebody else."`
+	Status             jsonx.Opt[int64]           `json:"status" enum:"1,2,3,4"`
 	Name               jsonx.Opt[string]          `json:"name"`
-	ExpiredTime        jsonx.Opt[int64]           `json:"expired_time"`
-	RemainQuota        jsonx.Opt[int64]           `json:"remain_quota"`
+	ExpiredTime        jsonx.Opt[int64]           `json:"expired_time" doc:"-1 is never."`
+	RemainQuota        jsonx.Opt[int64]           `json:"remain_quota" doc:"What can be spent from now on."`
 	UnlimitedQuota     jsonx.Opt[bool]            `json:"unlimited_quota"`
 	ModelLimitsEnabled jsonx.Opt[bool]            `json:"model_limits_enabled"`
-	ModelLimits        jsonx.Opt[string]          `json:"model_limits"`
-	AllowIPs           jsonx.Opt[string]          `json:"allow_ips"`
+	ModelLimits        jsonx.Opt[string]          `json:"model_limits" doc:"Names and patterns such as gpt-5*, with commas between them."`
+	AllowIPs           jsonx.Opt[string]          `json:"allow_ips" nullable:"true" doc:"Addresses and CIDRs, one a line; null is no restriction."`
 	Group              jsonx.Opt[string]          `json:"group"`
 	CrossGroupRetry    jsonx.Opt[bool]            `json:"cross_group_retry"`
-	Limits             jsonx.Opt[key.LimitsPatch] `json:"limits"`
+	Limits             jsonx.Opt[key.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
 }
 
 // keyStatusBody is all that status_only reads.
@@ -181,14 +181,14 @@ type keyStatusBody struct {
 }
 
 type keyBatchBody struct {
-	IDs    jsonx.Opt[[]jsonx.Opt[int64]] `json:"ids"`
+	IDs    jsonx.Opt[[]jsonx.Opt[int64]] `json:"ids" required:"true"`
 	UserID jsonx.Opt[int64]              `json:"user_id"`
 }
 
 // keyQuotaBody has one of the two, in quota units.
 type keyQuotaBody struct {
-	Add jsonx.Opt[int64] `json:"add"`
-	Set jsonx.Opt[int64] `json:"set"`
+	Add jsonx.Opt[int64] `json:"add" doc:"May be negative. Either add or set."`
+	Set jsonx.Opt[int64] `json:"set" doc:"What can be spent from now on. Either add or set."`
 }
 
 // patch is the body as the domain takes it. Only allow_ips may be null: no

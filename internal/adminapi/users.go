@@ -17,10 +17,10 @@ type userView struct {
 	Username       string `json:"username"`
 	DisplayName    string `json:"display_name"`
 	Email          string `json:"email"`
-	Role           string `json:"role"`
-	Status         int    `json:"status"`
+	Role           string `json:"role" enum:"user,admin,root"`
+	Status         int    `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
 	Group          string `json:"group"`
-	Quota          int64  `json:"quota"`
+	Quota          int64  `json:"quota" doc:"The balance: what can be spent now."`
 	UnlimitedQuota bool   `json:"unlimited_quota"`
 	UsedQuota      int64  `json:"used_quota"`
 	RequestCount   int64  `json:"request_count"`
@@ -41,19 +41,19 @@ func viewUser(a *account.Account) userView {
 }
 
 type newUserBody struct {
-	Username       jsonx.Opt[string] `json:"username"`
-	Password       jsonx.Opt[string] `json:"password"`
+	Username       jsonx.Opt[string] `json:"username" required:"true"`
+	Password       jsonx.Opt[string] `json:"password" required:"true"`
 	DisplayName    jsonx.Opt[string] `json:"display_name"`
 	Email          jsonx.Opt[string] `json:"email"`
-	Role           jsonx.Opt[string] `json:"role"`
+	Role           jsonx.Opt[string] `json:"role" enum:"user,admin"`
 	Group          jsonx.Opt[string] `json:"group"`
-	Quota          jsonx.Opt[int64]  `json:"quota"`
+	Quota          jsonx.Opt[int64]  `json:"quota" doc:"The balance; without it the option new_user_quota."`
 	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
 }
 
 type userPatchBody struct {
-	Status         jsonx.Opt[int64]  `json:"status"`
-	Role           jsonx.Opt[string] `json:"role"`
+	Status         jsonx.Opt[int64]  `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
+	Role           jsonx.Opt[string] `json:"role" enum:"user,admin,root"`
 	Group          jsonx.Opt[string] `json:"group"`
 	DisplayName    jsonx.Opt[string] `json:"display_name"`
 	Email          jsonx.Opt[string] `json:"email"`
@@ -63,8 +63,8 @@ type userPatchBody struct {
 
 // userQuotaBody has one of the two.
 type userQuotaBody struct {
-	Add jsonx.Opt[int64] `json:"add"`
-	Set jsonx.Opt[int64] `json:"set"`
+	Add jsonx.Opt[int64] `json:"add" doc:"May be negative. Either add or set."`
+	Set jsonx.Opt[int64] `json:"set" doc:"What can be spent from now on. Either add or set."`
 }
 
 func (s *Server) userRoutes() []route {

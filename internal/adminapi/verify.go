@@ -31,12 +31,12 @@ func (s *Server) verifyRoutes() []route {
 type verifyBody struct {
 	Model    jsonx.Opt[string] `json:"model"`
 	IP       jsonx.Opt[string] `json:"ip"`
-	Endpoint jsonx.Opt[string] `json:"endpoint"`
+	Endpoint jsonx.Opt[string] `json:"endpoint" enum:"endpoints"`
 }
 
 type verdictView struct {
 	Allowed bool       `json:"allowed"`
-	Code    string     `json:"code"` // of the model endpoints' error table, "" when allowed
+	Code    string     `json:"code" doc:"What the model endpoint would answer; empty when allowed."`
 	Message string     `json:"message"`
 	Plan    []stepView `json:"plan"`
 }

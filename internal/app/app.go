@@ -27,19 +27,12 @@ type App struct {
 	services *services
 	node     *node
 
-	listener net.Listener
-	public   *http.Server
-	socket   *localSocket
-	metrics  *metricsServer
-
-	// requests is the context of every request; ended with gateway.ErrShutdown
-	// when the drain time is over.
-	requests    context.Context
-	endRequests context.CancelCauseFunc
+	door    *Door // nil when nobody is served
+	socket  *localSocket
+	metrics *metricsServer
 
 	sweep   chan struct{}
 	workers sync.WaitGroup
-	failed  chan error
 }
 
 // Options are what the command line adds to the configuration.
@@ -48,17 +41,33 @@ type Options struct {
 	Log     *slog.Logger
 	// DemoPace slows the built-in provider to a human pace; 0 in tests.
 	DemoPace time.Duration
+
+	// lookOnly leaves the usage journal to the server that may be running.
+	lookOnly bool
+	// patience is how long the data folder may be another process's.
+	patience time.Duration
 }
 
-// Build opens the database, brings it up to date and wires everything. Nothing
-// is served yet.
+// Commands may run at once and wait for each other. A server waits for a
+// command, but not for another server.
+const (
+	commandPatience = 10 * time.Second
+	serverPatience  = 2 * time.Second
+)
+
+// Build opens the database, brings it up to date and wires everything, for a
+// command. Nothing is served.
 func Build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
+	o.patience = commandPatience
+	return build(ctx, cfg, o)
+}
+
+func build(ctx context.Context, cfg *config.Config, o Options) (*App, error) {
 	s, err := newServices(ctx, cfg, o)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: o.Log, version: o.Version, services: s, failed: make(chan error, 4), sweep: make(chan struct{})}
-	a.requests, a.endRequests = context.WithCancelCause(context.Background())
+	a := &App{cfg: cfg, log: o.Log, version: o.Version, services: s, sweep: make(chan struct{})}
 	a.node = newNode(s.db, cfg, o.Version, o.Log)
 	return a, nil
 }
@@ -69,21 +78,15 @@ func (a *App) Root(ctx context.Context) (generated string, created bool, err err
 	return a.services.accounts.EnsureRoot(ctx, a.cfg.RootPassword.Reveal())
 }
 
-// Start opens the listeners and serves. The address is known afterwards.
+// Start serves at the door, and opens the other listeners.
 func (a *App) Start(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
-	}
-	a.listener = listener
 	handler, local, err := a.handlers()
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	a.services.recorder.Start()
-	a.public = a.newServer(handler)
-	a.serve("the API", a.public, listener)
-	if a.socket, err = openSocket(a.cfg.DataDir, a.newServer(local)); err != nil {
+	a.door.show(handler)
+	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
 		a.log.Warn("commands cannot reach this server: the local socket could not be opened", "error", err)
 	} else {
@@ -100,30 +103,30 @@ func (a *App) Start(ctx context.Context) error {
 }
 
 // Addr is where the server listens, host:port.
-func (a *App) Addr() string { return a.listener.Addr().String() }
+func (a *App) Addr() string { return a.door.listener.Addr().String() }
 
 // URL is the server's address for a browser on this machine.
-func (a *App) URL() string { return "http://" + a.Addr() }
+func (a *App) URL() string { return a.door.URL() }
 
 // Failed gives the error of a listener that ended by itself.
-func (a *App) Failed() <-chan error { return a.failed }
+func (a *App) Failed() <-chan error { return a.door.failed }
 
 func (a *App) serve(what string, server *http.Server, listener net.Listener) {
 	a.workers.Go(func() {
 		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("serve %s: %w", what, err)
+			a.door.failed <- fmt.Errorf("serve %s: %w", what, err)
 		}
 	})
 }
 
-func (a *App) newServer(handler http.Handler) *http.Server {
+func newServer(requests context.Context, cfg *config.Config, log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: a.cfg.Server.HeaderTimeout,
-		IdleTimeout:       a.cfg.Server.IdleTimeout,
+		Handler:           bounded(cfg.Server.ReadTimeout, handler),
+		ReadHeaderTimeout: cfg.Server.HeaderTimeout,
+		IdleTimeout:       cfg.Server.IdleTimeout,
 		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return a.requests },
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -135,7 +138,7 @@ func (a *App) Drain(ctx context.Context) {
 	a.log.Info("draining", "limit", a.cfg.DrainTimeout)
 	if err := a.services.gateway.Drain(ctx); err != nil {
 		a.log.Warn("the drain time is over; ending the requests that are left")
-		a.endRequests(gateway.ErrShutdown)
+		a.door.endRequests(gateway.ErrShutdown)
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer stop()
 		_ = a.services.gateway.Drain(last) // what still hangs dies with its connection
@@ -146,15 +149,10 @@ func (a *App) Drain(ctx context.Context) {
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
 	a.node.stop(ctx)
-	if a.public != nil {
-		stop, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		if a.public.Shutdown(stop) != nil {
-			errs = append(errs, a.public.Close())
-		}
-		errs = append(errs, a.socket.close(), a.metrics.close())
+	if a.door != nil {
+		errs = append(errs, a.door.Close(ctx), a.socket.close(), a.metrics.close())
+		a.door.endRequests(gateway.ErrShutdown)
 	}
-	a.endRequests(gateway.ErrShutdown)
 	close(a.sweep)
 	a.workers.Wait()
 	errs = append(errs, a.services.close(ctx))

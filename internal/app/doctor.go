@@ -11,6 +11,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/config"
 	"halley/internal/store"
+	"halley/internal/usage/journal"
 )
 
 // Finding is one thing that the doctor looked at.
@@ -40,6 +41,8 @@ func Examine(ctx context.Context, cfg *config.Config, o Options) []Finding {
 	if master == nil {
 		return findings
 	}
+	findings = append(findings, journalFinding(cfg))
+	o.lookOnly = true
 	a, err := Build(ctx, cfg, o)
 	if err != nil {
 		return append(findings, Finding{What: "master key", Text: err.Error(), Mend: "restore the master.key file that the database was first started with, or set HALLEY_MASTER_KEY to it"})
@@ -68,6 +71,25 @@ func proxies(cfg *config.Config) Finding {
 	host, _, err := net.SplitHostPort(cfg.Listen)
 	if addr, bad := netip.ParseAddr(host); err == nil && (bad != nil || !addr.IsLoopback()) && len(cfg.TrustedProxies) == 0 {
 		f.Text += "; with a proxy in front, list it, or every client has the proxy's address"
+	}
+	return f
+}
+
+// journalFinding tells what the usage journal holds.
+func journalFinding(cfg *config.Config) Finding {
+	f := Finding{What: "usage journal"}
+	found, aside, err := journal.Look(journalDir(cfg))
+	switch {
+	case err != nil:
+		f.Text, f.Mend = err.Error(), "make "+journalDir(cfg)+" readable and writable for Halley, on a local disk with free space"
+	case found.Damaged > 0:
+		f.Text = fmt.Sprintf("%d stretches cannot be read", found.Damaged)
+		f.Mend = "check the disk; the next start skips them, keeps the files in " + filepath.Join(journalDir(cfg), "damaged") + " and applies the rest"
+	case len(aside) > 0:
+		f.Text = fmt.Sprintf("%d damaged files were kept: %s", len(aside), aside[0])
+		f.Mend = "check the disk, see the log of that start for the records that are missing, then move the files away (docs/operations/reliability.md)"
+	default:
+		f.OK, f.Text = true, fmt.Sprintf("%d records wait for the database, in %d files of %d bytes", found.Records, found.Segments, found.Bytes)
 	}
 	return f
 }

@@ -30,14 +30,14 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusServiceUnavailable, "draining")
 		return
 	}
+	if a.services.recorder.Full() {
+		plain(w, http.StatusServiceUnavailable, "no charged request is taken on: the disk of the usage journal is full, or too many usage records wait for the database")
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if err := a.services.db.Ping(ctx); err != nil {
-		plain(w, http.StatusOK, "ok, but the database does not answer: known keys are served, usage waits in memory")
-		return
-	}
-	if a.services.recorder.Full() {
-		plain(w, http.StatusServiceUnavailable, "usage records wait in such numbers that no charged request is taken on")
+		plain(w, http.StatusOK, "ok, but the database does not answer: known keys are served, usage waits in the journal")
 		return
 	}
 	plain(w, http.StatusOK, "ok")
@@ -80,7 +80,7 @@ func (a *App) openMetrics(ctx context.Context) (*metricsServer, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", a.guardedMetrics())
-	m := &metricsServer{server: a.newServer(mux)}
+	m := &metricsServer{server: newServer(a.door.requests, a.cfg, a.log, mux)}
 	a.serve("the metrics", m.server, listener)
 	return m, nil
 }

@@ -29,19 +29,21 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 	}
 	models := modelapi.New(modelapi.Config{
 		Gateway: s.gateway, ClientIP: resolver, Log: a.log, MaxBody: int64(cfg.MaxBodyBytes),
-		ReadTimeout: cfg.Server.ReadTimeout, WriteTimeout: writeTimeout, AllowedOrigins: cfg.CORS.AllowedOrigins,
+		WriteTimeout: writeTimeout, AllowedOrigins: cfg.CORS.AllowedOrigins,
 	})
 	pages := console.New(a.version)
 	health := a.health()
 	dispatch := func(management http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			path := r.URL.Path
+			// What joins a base and a path with a slash too many still belongs to
+			// an API, which says in its own shape that there is no such path.
+			path := "/" + strings.TrimLeft(r.URL.Path, "/")
 			switch {
 			case path == "/v1" || strings.HasPrefix(path, "/v1/") || path == "/v1beta" || strings.HasPrefix(path, "/v1beta/"):
 				models.ServeHTTP(w, r) // logs its own line, with the request's facts
-			case path == "/api" || strings.HasPrefix(path, "/api/") || path == "/user/quota":
+			case path == "/api" || strings.HasPrefix(path, "/api/") || path == "/user/quota" || path == "/user/quota/":
 				a.logged(management, w, r)
-			case path == "/healthz" || path == "/readyz" || (path == "/metrics" && cfg.Metrics.Listen == ""):
+			case r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || (r.URL.Path == "/metrics" && cfg.Metrics.Listen == ""):
 				health.ServeHTTP(w, r)
 			default:
 				a.logged(pages, w, r)
@@ -58,6 +60,19 @@ func withRequestID(next http.Handler) http.Handler {
 		id := telemetry.RequestID(r.Header.Get("X-Request-Id"))
 		r.Header["X-Request-Id"] = []string{id}
 		w.Header()["X-Request-Id"] = []string{id}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bounded gives a client so long to send its body. The server's own ReadTimeout
+// would go on counting during the answer and cut streams; whoever reads a body
+// to its end lifts this one. It stays for a body that nobody reads, because
+// net/http reads the rest of it before it lets the answer out.
+func bounded(limit time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit)) // a connection has one
+		}
 		next.ServeHTTP(w, r)
 	})
 }

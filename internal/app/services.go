@@ -28,6 +28,7 @@ import (
 	"halley/internal/telemetry"
 	"halley/internal/upstream"
 	"halley/internal/usage"
+	"halley/internal/usage/journal"
 )
 
 // services are the domains over one open database.
@@ -42,6 +43,7 @@ type services struct {
 	keys     *key.Service
 	audit    *audit.Service
 	recorder *usage.Recorder
+	journal  *journal.Journal // nil when nothing is written
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
 	gateway  *gateway.Gateway
@@ -61,7 +63,7 @@ func newServices(ctx context.Context, cfg *config.Config, o Options) (*services,
 	}
 	s := &services{db: db, started: time.Now()}
 	if err := s.wire(ctx, cfg, o, master); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, s.closeJournal(ctx), db.Close())
 	}
 	return s, nil
 }
@@ -127,8 +129,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		}
 	}
 	s.queries = usage.NewQueries(s.db)
-	s.recorder = usage.NewRecorder(landing{s.db, s.ledger}, o.Log, usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval})
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
+	if err := s.record(ctx, cfg, o); err != nil {
+		return err
+	}
 	s.metrics.WatchHolds(s.ledger.InFlight)
 	s.metrics.WatchUsageQueue(s.usageQueue)
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) { s.metrics.KnowModels(modelNames(snap)) })
@@ -149,6 +153,47 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		},
 	})
 	return nil
+}
+
+// record opens the journal and makes the recorder. What an earlier run left in
+// the journal is applied before anything else looks at a balance: until then the
+// store lags behind what clients were charged.
+func (s *services) record(ctx context.Context, cfg *config.Config, o Options) error {
+	options := usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval}
+	into := landing{s.db, s.ledger}
+	if o.lookOnly {
+		s.recorder = usage.NewRecorder(into, o.Log, options)
+		return nil
+	}
+	var err error
+	s.journal, err = journal.Open(ctx, journal.Options{
+		Dir: journalDir(cfg), Patience: o.patience, FsyncInterval: cfg.Usage.FsyncInterval, Barrier: s.db.Sync, Synced: s.metrics.JournalSynced, Log: o.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the usage journal: %w", err)
+	}
+	options.Journal = s.journal
+	s.recorder = usage.NewRecorder(into, o.Log, options)
+	s.metrics.WatchJournal(s.journalFigures)
+	if err := s.journal.Replay(ctx, s.recorder.Restore); err != nil {
+		return err
+	}
+	s.journal.Start()
+	return nil
+}
+
+func journalDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "journal") }
+
+func (s *services) journalFigures() telemetry.Journal {
+	stats := s.journal.Stats()
+	return telemetry.Journal{Bytes: stats.Bytes, Records: stats.Records, Failures: stats.Failures, Torn: stats.Torn, Damaged: stats.Damaged, Full: s.journal.Full()}
+}
+
+func (s *services) closeJournal(ctx context.Context) error {
+	if s.journal == nil {
+		return nil
+	}
+	return s.journal.Close(ctx)
 }
 
 func (s *services) groupExists(name string) bool {
@@ -175,7 +220,7 @@ func (s *services) deleteKeysOf(ctx context.Context, userID int64) error {
 
 func (s *services) usageQueue() telemetry.UsageQueue {
 	stats := s.recorder.Stats()
-	return telemetry.UsageQueue{Records: stats.Depth, Oldest: stats.Oldest, FlushErrors: stats.FlushErrors, SetAside: stats.SetAside}
+	return telemetry.UsageQueue{Records: stats.Depth, Oldest: stats.Oldest, FlushErrors: stats.FlushErrors, SetAside: stats.SetAside, Dropped: stats.Dropped}
 }
 
 // landing writes usage and tells the ledger which settlements have reached the
@@ -222,7 +267,15 @@ func (s *services) management() adminapi.Services {
 	}
 }
 
+// tidyKeys notes the last uses of keys, unless this process only looks.
+func (s *services) tidyKeys(ctx context.Context) error {
+	if s.journal == nil {
+		return nil
+	}
+	return s.keys.Tidy(ctx)
+}
+
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
-	return errors.Join(s.recorder.Stop(ctx), s.keys.Tidy(ctx), s.db.Close())
+	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

@@ -44,6 +44,12 @@ type Fit func(spendable money.Nano) (amount money.Nano, ok bool)
 // together. Too little is a fault with kind PaymentRequired and the code
 // key_quota_exhausted or insufficient_balance.
 func (l *Ledger) Hold(ctx context.Context, h *Hold, keyID, userID int64, want money.Nano, fit Fit) error {
+	return l.HoldSlice(ctx, h, keyID, userID, want, want, fit)
+}
+
+// HoldSlice is Hold for a request that may never use all it could: want must be
+// there, but only first is taken, and Extend takes more while the request runs.
+func (l *Ledger) HoldSlice(ctx context.Context, h *Hold, keyID, userID int64, want, first money.Nano, fit Fit) error {
 	for {
 		// Nothing is locked while the balances are loaded.
 		user, err := l.pocket(ctx, Subject{User, userID})
@@ -61,14 +67,14 @@ func (l *Ledger) Hold(ctx context.Context, h *Hold, keyID, userID int64, want mo
 			user.mu.Unlock()
 			continue
 		}
-		err = l.reserve(h, key, user, want, fit)
+		err = l.reserve(h, key, user, want, min(first, want), fit)
 		key.mu.Unlock()
 		user.mu.Unlock()
 		return err
 	}
 }
 
-func (l *Ledger) reserve(h *Hold, key, user *pocket, want money.Nano, fit Fit) error {
+func (l *Ledger) reserve(h *Hold, key, user *pocket, want, first money.Nano, fit Fit) error {
 	now := l.now()
 	at := key.latest(user.latest(now.UnixMilli()))
 	key.roll(at)
@@ -76,6 +82,8 @@ func (l *Ledger) reserve(h *Hold, key, user *pocket, want money.Nano, fit Fit) e
 	spendable, renewing := min(key.spendable(), user.spendable()), min(key.tightest(), user.tightest())
 	amount, ok := affordable(min(spendable, renewing), want, fit)
 	switch {
+	case ok && amount == want:
+		amount = first
 	case ok:
 	case renewing < spendable:
 		return Exhausted(renewal(key, user, want, fit), now)
@@ -119,6 +127,37 @@ func (p *pocket) reserve(h *Hold, now time.Time) {
 		s.next.of(p).prev = h
 	}
 	p.open = h
+}
+
+// Extend takes more for an open hold, from key and user together or from
+// neither; false says that it is not there.
+func (h *Hold) Extend(more money.Nano) bool {
+	if !h.open || more <= 0 {
+		return h.open
+	}
+	key, user := h.key.pocket, h.user.pocket
+	user.mu.Lock()
+	defer user.mu.Unlock()
+	key.mu.Lock()
+	defer key.mu.Unlock()
+	if more > min(key.leftAt(h.at), user.leftAt(h.at)) {
+		return false
+	}
+	h.amount += more
+	key.extend(h, more)
+	user.extend(h, more)
+	h.ledger.heldNano.Add(int64(more))
+	return true
+}
+
+func (p *pocket) extend(h *Hold, more money.Nano) {
+	p.held += more
+	if h.of(p).lifted {
+		p.granted += more
+	}
+	for i := range p.windows {
+		p.windows[i].extend(h.at, more)
+	}
 }
 
 // Amount is what is held.

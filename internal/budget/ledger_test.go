@@ -191,6 +191,33 @@ func TestACostAboveTheHoldNeverOverspends(t *testing.T) {
 	}
 }
 
+func TestASliceIsHeldAndExtendedWhileThereIsMoney(t *testing.T) {
+	t.Parallel()
+	l, _ := newLedger(1000, 700)
+	h := &budget.Hold{}
+	if err := l.HoldSlice(context.Background(), h, key.ID, user.ID, 701, 10, nil); fault.Code(err) != "insufficient_balance" {
+		t.Fatalf("a slice was held of what is not there: %v", err)
+	}
+	if err := l.HoldSlice(context.Background(), h, key.ID, user.ID, 700, 100, nil); err != nil || h.Amount() != 100 {
+		t.Fatalf("holds %d, %v", h.Amount(), err)
+	}
+	if !h.Extend(500) || h.Extend(101) || !h.Extend(100) || h.Amount() != 700 {
+		t.Errorf("holds %d", h.Amount())
+	}
+	if k, u := balance(t, l, key), balance(t, l, user); k.Held != 700 || u.Held != 700 || u.Remaining() != 0 {
+		t.Errorf("key %+v, account %+v", k, u)
+	}
+	if _, held := l.InFlight(); held != 700 {
+		t.Errorf("%d in flight", held)
+	}
+	if c := h.Settle(650); c.Charged != 650 || h.Extend(1) {
+		t.Errorf("charge %+v; a settled hold was extended", c)
+	}
+	if u := balance(t, l, user); u.Held != 0 || u.Remaining() != 50 {
+		t.Errorf("account %+v", u)
+	}
+}
+
 func TestFitIsAskedWithWhatBothGatesCanSpare(t *testing.T) {
 	t.Parallel()
 	l, _ := newLedger(70, 50)

@@ -97,6 +97,20 @@ func (w *window) leftAt(at int64) money.Nano {
 	return math.MaxInt64
 }
 
+// extend adds to what a hold of that instant has taken.
+func (w *window) extend(at int64, more money.Nano) {
+	if at >= w.start {
+		w.held += more
+		return
+	}
+	for i := range w.over {
+		if e := &w.over[i]; e.start <= at && at < e.end {
+			e.held += more
+			return
+		}
+	}
+}
+
 // settle replaces a hold of that instant by its charge.
 func (w *window) settle(at int64, held, charged money.Nano) {
 	if at >= w.start {

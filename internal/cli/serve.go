@@ -45,11 +45,15 @@ func (r *run) tuneCollector() {
 func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *app.App, password string) error) (err error) {
 	r.tuneCollector()
 	log := telemetry.NewLogger(r.process.Stderr, cfg.Log.Format, cfg.Log.Level)
-	a, err := app.Build(r.ctx, cfg, app.Options{Version: r.process.Version, Log: log, DemoPace: demoPace})
+	ending := context.WithoutCancel(r.ctx)
+	door, err := app.OpenDoor(r.ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	ending := context.WithoutCancel(r.ctx)
+	a, err := app.BuildWaiting(r.ctx, cfg, app.Options{Version: r.process.Version, Log: log, DemoPace: demoPace}, door)
+	if err != nil {
+		return errors.Join(err, door.Close(ending))
+	}
 	defer func() {
 		stop, cancel := context.WithTimeout(ending, 30*time.Second)
 		defer cancel()

@@ -119,4 +119,7 @@ type Upstream struct {
 type Usage struct {
 	// FlushInterval is how long usage rows and counters may wait to be written together, at most 200ms.
 	FlushInterval time.Duration `yaml:"flush_interval" default:"100ms"`
+
+	// FsyncInterval is how much of the usage journal a machine that loses power may lose: usage is in the journal before the client has its whole answer, and on the disk after this interval. `0s` waits for the disk with every request. A process that dies loses nothing either way.
+	FsyncInterval time.Duration `yaml:"fsync_interval" default:"50ms"`
 }

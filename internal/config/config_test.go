@@ -35,7 +35,7 @@ func TestWithoutAnythingTheDefaultsHold(t *testing.T) {
 			ConnectTimeout: 10 * time.Second, FirstByteTimeout: 2 * time.Minute,
 			IdleTimeout: time.Minute, TotalTimeout: 15 * time.Minute,
 		},
-		Usage:        config.Usage{FlushInterval: 100 * time.Millisecond},
+		Usage:        config.Usage{FlushInterval: 100 * time.Millisecond, FsyncInterval: 50 * time.Millisecond},
 		MaxBodyBytes: 64 << 20, DrainTimeout: 30 * time.Second,
 	}
 	if diff := diff(want, got); diff != "" {
@@ -119,13 +119,14 @@ func TestTheEnvironmentSaysTheSameAsTheFile(t *testing.T) {
 		"HALLEY_MAX_BODY_BYTES":          "2MiB",
 		"HALLEY_CORS_ALLOWED_ORIGINS":    "*",
 		"HALLEY_USAGE_FLUSH_INTERVAL":    "200ms",
+		"HALLEY_USAGE_FSYNC_INTERVAL":    "0s",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Config{
 		TrustedProxies: prefixes("10.0.0.0/8", "192.0.2.1/32"), AllowPrivateUpstreams: config.Upstreams{All: true},
-		MaxBodyBytes: 2 << 20, CORS: config.CORS{AllowedOrigins: config.Origins{"*"}}, Usage: config.Usage{FlushInterval: 200 * time.Millisecond},
+		MaxBodyBytes: 2 << 20, CORS: config.CORS{AllowedOrigins: config.Origins{"*"}}, Usage: config.Usage{FlushInterval: 200 * time.Millisecond, FsyncInterval: 0},
 	}
 	if diff := diff(want, *got, cmpopts.IgnoreFields(config.Config{}, "Listen", "Database", "DataDir", "Keys", "Log", "Server", "Upstream", "DrainTimeout")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -154,6 +155,7 @@ upstream: {connect_timeout: 0s}
 `)
 	_, err := config.Load(path, lookup(map[string]string{
 		"HALLEY_USAGE_FLUSH_INTERVAL": "1s",
+		"HALLEY_USAGE_FSYNC_INTERVAL": "1m",
 		"HALLEY_SERVER_READ_TIMEOUT":  "soon",
 	}), config.Override{Key: "data_dir", Value: " "}, config.Override{Key: "nope", Value: "1"})
 	if err == nil {
@@ -177,6 +179,7 @@ halley.yaml:4: database.url: must be sqlite:PATH or postgres://user:password@hos
 halley.yaml:6: master_key: the master key has 5 bytes, it must have 32; make one with: head -c 32 /dev/urandom | base64
 halley.yaml:15: metrics.listen: must be HOST:PORT such as 127.0.0.1:8080, not "nowhere"
 HALLEY_USAGE_FLUSH_INTERVAL: usage.flush_interval: must be above 0 and at most 200ms
+HALLEY_USAGE_FSYNC_INTERVAL: usage.fsync_interval: must be from 0s to 10s
 halley.yaml:10: log.level: must be debug or info or warn or error, not "loud"
 halley.yaml:17: upstream.connect_timeout: must be above 0s and at most 24h0m0s
 `)

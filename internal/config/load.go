@@ -173,7 +173,7 @@ func (l *loader) file(path string) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return // nothing but comments
 	} else if err != nil {
-		l.problem(path, "", "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		l.problem(path, "", "is not YAML: %s", unquoted(strings.TrimPrefix(err.Error(), "yaml: ")))
 		return
 	}
 	var second yaml.Node
@@ -184,6 +184,17 @@ func (l *loader) file(path string) {
 	fields := map[string]leaf{}
 	l.each(func(o Option, field reflect.Value) { fields[o.Key] = leaf{o, field} })
 	l.section(path, "", document.Content[0], fields)
+}
+
+// unquoted takes out what an error of the YAML reader quotes: a password that
+// begins with * is an alias to it, and it names the alias.
+func unquoted(text string) string {
+	before, rest, found := strings.Cut(text, "'")
+	if !found {
+		return text
+	}
+	_, after, _ := strings.Cut(rest, "'")
+	return before + "…" + after + " (a text that begins with * or & must be in quotes)"
 }
 
 // leaf is an option with its place in the Config.

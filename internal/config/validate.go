@@ -18,6 +18,7 @@ const (
 	minBody  Size = 1 << 10
 	maxBody  Size = 1 << 30
 	maxFlush      = 200 * time.Millisecond
+	maxFsync      = 10 * time.Second
 	maxTime       = 24 * time.Hour
 )
 
@@ -46,6 +47,7 @@ func validate(c *Config) Problems {
 	}
 	v.check(c.MaxBodyBytes >= minBody && c.MaxBodyBytes <= maxBody, "max_body_bytes", "must be from %v to %v", minBody, maxBody)
 	v.check(c.Usage.FlushInterval > 0 && c.Usage.FlushInterval <= maxFlush, "usage.flush_interval", "must be above 0 and at most %v", maxFlush)
+	v.check(c.Usage.FsyncInterval >= 0 && c.Usage.FsyncInterval <= maxFsync, "usage.fsync_interval", "must be from 0s to %v", maxFsync)
 	v.check(c.DrainTimeout >= 0 && c.DrainTimeout <= maxTime, "drain_timeout", "must be from 0s to %v", maxTime)
 	v.fields(c)
 	return v.problems
@@ -89,7 +91,7 @@ func (v *validator) fields(c *Config) {
 		if len(o.Values) > 0 {
 			v.check(slices.Contains(o.Values, field.String()), o.Key, "must be %s, not %q", strings.Join(o.Values, " or "), field.String())
 		}
-		if isDuration(field.Type()) && o.Key != "drain_timeout" && o.Key != "usage.flush_interval" {
+		if isDuration(field.Type()) && o.Key != "drain_timeout" && o.Key != "usage.flush_interval" && o.Key != "usage.fsync_interval" {
 			d := time.Duration(field.Int())
 			v.check(d > 0 && d <= maxTime, o.Key, "must be above 0s and at most %v", maxTime)
 		}

@@ -8,6 +8,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,11 +54,12 @@ type Error struct {
 	Cause      error         // for the log only
 }
 
-// New makes an error; format and args give the public message.
+// New makes an error; format and args give the public message. What is not
+// UTF-8 in it, as a path may hold, becomes U+FFFD: no dialect could write it.
 func New(kind Kind, code, format string, args ...any) *Error {
 	msg := format
 	if len(args) > 0 {
-		msg = fmt.Sprintf(format, args...)
+		msg = strings.ToValidUTF8(fmt.Sprintf(format, args...), "\ufffd")
 	}
 	return &Error{Kind: kind, Code: code, Message: msg}
 }

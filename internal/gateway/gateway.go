@@ -38,11 +38,12 @@ type Owners interface {
 	Owner(ctx context.Context, userID int64) (*account.User, error)
 }
 
-// Recorder takes the one record of each request; it never blocks.
+// Recorder takes the one record of each request. When Record returns it is safe
+// from the end of this process; the store is not waited for.
 type Recorder interface {
 	Record(r usage.Record)
-	// Full reports that records wait in such numbers that no charged request
-	// may be taken on.
+	// Full reports that no charged request may be taken on, because its record
+	// might not be kept.
 	Full() bool
 }
 

@@ -424,6 +424,9 @@ func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 			if got := strings.Contains(c.body.String(), `"code":"upstream_error"`); c.status != 200 || got != row.honest {
 				t.Errorf("client got %d %q", c.status, c.body.String())
 			}
+			if strings.Contains(c.body.String(), `{"cho`+"data") || strings.HasSuffix(c.body.String(), `{"cho`) {
+				t.Errorf("half an event reached the client: %q", c.body.String())
+			}
 			h.settled()
 		})
 	}
@@ -722,6 +725,86 @@ func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream holds its prompt and a slice of its output, and more as it runs.
+// When there is no more it ends properly, the upstream is let go, and what was
+// metered is charged.
+func TestAStreamIsCutWhenTheMoneyEnds(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ ask, want string }{
+		"usage not asked for": {`{"model":"m","stream":true,"max_tokens":300000}`, `"choices":[{"index":0,"delta":{},"finish_reason":"length"}]}` + "\n\n" + done},
+		"usage asked for":     {`{"model":"m","stream":true,"max_tokens":300000,"stream_options":{"include_usage":true}}`, `"total_tokens":`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			freed := make(chan struct{})
+			h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadAll(r.Body)
+				defer close(freed)
+				for r.Context().Err() == nil {
+					streams(w, `data: {"id":"c1","model":"up","choices":[{"index":0,"delta":{"content":"`+strings.Repeat("word ", 50)+`"}}]}`+"\n\n")
+				}
+			}, func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} })
+			subject := budget.Subject{Kind: budget.Key, ID: h.key.ID}
+			var held money.Nano
+			c := client{}
+			c.onWrite = func(body string) {
+				if len(body) < 30_000 { // some 12,000 tokens at the most: several slices
+					return
+				}
+				c.onWrite = nil
+				b, err := h.ledger.Edit(context.Background(), subject, budget.SetRemaining(0), func(context.Context, budget.Change) error { return nil })
+				if err != nil {
+					t.Error(err)
+				}
+				held = b.Held
+			}
+			h.do(t.Context(), row.ask, &c)
+			<-freed
+			body := c.body.String()
+			if c.status != 200 || !strings.Contains(body, row.want) || !strings.HasSuffix(body, done) || !strings.Contains(body, `{"id":"c1","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"length"}]}`) {
+				t.Errorf("client got %d …%s", c.status, body[max(0, len(body)-500):])
+			}
+			if strings.Contains(body, `"up"`) {
+				t.Error("the upstream's model name reached the client")
+			}
+			b, err := h.ledger.Balance(t.Context(), subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := h.records[0]
+			if len(h.records) != 1 || r.Source != usage.Metered || r.ErrorCode != "key_quota_exhausted" || r.Absorbed != 0 || r.Cost == 0 || r.Cost > held || b.Held != 0 || b.Used != r.Cost || b.Remaining() < 0 {
+				t.Errorf("record %+v, held %d, balance %+v", r, held, b)
+			}
+			if held > money.USD/5 {
+				t.Errorf("%s was held for a stream of some thousand tokens", held.USDString())
+			}
+		})
+	}
+}
+
+func TestManyLongStreamsDoNotLockEachOtherOut(t *testing.T) {
+	t.Parallel()
+	var started sync.WaitGroup
+	started.Add(10)
+	all := make(chan struct{})
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+		started.Done()
+		<-all
+		streams(w, chunk("a"), lastChunk, usageChunk, done)
+	})
+	go func() { started.Wait(); close(all) }()
+	var clients sync.WaitGroup
+	for range 10 { // each could cost 0.80 USD of the key's 1.00
+		clients.Go(func() {
+			var c client
+			if h.do(t.Context(), `{"model":"m","stream":true,"max_tokens":400000}`, &c); c.status != 200 {
+				t.Errorf("status %d: %s", c.status, c.body.String())
+			}
+		})
+	}
+	clients.Wait()
 }
 
 func TestTheGroupsRatioIsCharged(t *testing.T) {

@@ -35,11 +35,17 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	perChoice := outputCap(a, p)
 	output := perChoice * a.head.Choices
 	bound := int64(len(a.body)) + int64(a.head.Media)*mediaTokens
+	first := output
+	if a.head.Stream && !p.price.HiddenOutput() {
+		first = min(output, streamSlice)
+	}
+	t.output = outputHold{prompt: bound, held: first, most: output, tier: tier}
 	var lowered int64
 	fit := func(spendable money.Nano) (money.Nano, bool) {
 		prompt := min(bound, promptUpper(a))
 		affordable := p.price.AffordableOutput(spendable, prompt, tier, p.ratio)
 		if affordable >= output {
+			t.output = outputHold{prompt: prompt, held: output, most: output, tier: tier}
 			return p.price.Bound(prompt, output, tier, p.ratio), true
 		}
 		each := affordable / a.head.Choices
@@ -47,9 +53,11 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 			return 0, false
 		}
 		lowered = each
+		t.output = outputHold{prompt: prompt, held: each * a.head.Choices, most: each * a.head.Choices, tier: tier}
 		return p.price.Bound(prompt, each*a.head.Choices, tier, p.ratio), true
 	}
-	if err := g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, p.price.Bound(bound, output, tier, p.ratio), fit); err != nil {
+	full, slice := p.price.Bound(bound, output, tier, p.ratio), p.price.Bound(bound, first, tier, p.ratio)
+	if err := g.Ledger.HoldSlice(ctx, &t.hold, who.key.ID, who.owner.ID, full, slice, fit); err != nil {
 		return err
 	}
 	t.record.Held, t.record.Time = t.hold.Amount(), t.hold.At()
@@ -58,6 +66,35 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 		t.sink.Header().Set("X-Halley-Output-Cap", strconv.FormatInt(lowered, 10))
 	}
 	return nil
+}
+
+// outputHold is how much output a request's hold covers, in tokens.
+type outputHold struct {
+	prompt     int64
+	held, most int64
+	tier       string
+}
+
+// streamSlice is how many output tokens a stream's hold covers at first, and
+// grows by while it runs, so that a long answer does not lock money that it may
+// never use.
+const streamSlice = 2048
+
+// covers extends the hold as the output grows, a slice ahead; false when the
+// output has reached what is held and there is no more.
+func (t *ticket) covers(output int64) bool {
+	o := &t.output
+	if t.plan.price == nil || output+streamSlice/2 <= o.held || o.held == o.most {
+		return true
+	}
+	next := min(o.most, max(o.held, output)+streamSlice)
+	bound := func(tokens int64) money.Nano { return t.plan.price.Bound(o.prompt, tokens, o.tier, t.plan.ratio) }
+	if t.hold.Extend(bound(next) - bound(o.held)) {
+		o.held = next
+		t.record.Held = t.hold.Amount()
+		return true
+	}
+	return output < o.held
 }
 
 // outputCap is the most output tokens one choice may have.

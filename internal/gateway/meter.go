@@ -119,5 +119,8 @@ func (m *meter) count(text []byte) {
 // sentences, so the bytes decide.
 func (m *meter) tokens() int64 { return textTokens(m.ascii, m.other) }
 
+// most is an upper estimate of the output's tokens so far.
+func (m *meter) most() int64 { return max(m.chunks, int64(m.ascii*4+m.other*7)/10) }
+
 // drains reports whether the upstream is read on when the client leaves.
 func (p *plan) drains() bool { return p.channel.OnDisconnect == channel.Drain }

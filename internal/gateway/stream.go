@@ -39,6 +39,7 @@ type relay struct {
 	meter     meter
 	done      bool // the upstream said that the stream is complete
 	gone      bool // the client has left; only on channels that drain
+	unended   bool // the last event forwarded lacks its empty line
 	rename    []byte
 	wantUsage bool
 }
@@ -65,8 +66,8 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 		for e := events.Buffered(); e != nil; e = events.Buffered() {
 			out = r.take(out, e)
 		}
-		if err != nil && len(events.Rest()) > 0 {
-			out = r.take(out, events.Rest()) // the last event without its empty line
+		if errors.Is(err, io.EOF) && complete(events.Rest()) {
+			out, r.unended = r.take(out, events.Rest()), true
 		}
 		b.out = out[:0]
 		if len(out) == 0 {
@@ -74,6 +75,9 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 		}
 		if ctx.Err() != nil && !r.gone {
 			r.leave(ctx)
+		}
+		if !r.done && !t.covers(r.meter.most()) {
+			return r.cut(call, out)
 		}
 		if r.done && !t.settled {
 			if !r.gone {
@@ -91,6 +95,19 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 	return r.finish(ctx, call, err)
 }
 
+// complete reports whether what stands after the last event is one that only
+// lacks its empty line; half an event is nothing, as clients see it too.
+func complete(rest []byte) bool {
+	from, to, ok := sse.DataSpan(rest)
+	if !ok {
+		return false
+	}
+	_, whole := openai.ScanAnswer(rest[from:to])
+	return whole || isDone(rest[from:to])
+}
+
+func isDone(data []byte) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) }
+
 var errClientGone = errors.New("the client has gone")
 
 // take meters one event and appends to out what the client gets of it.
@@ -100,7 +117,7 @@ func (r *relay) take(out, event []byte) []byte {
 		return append(out, event...)
 	}
 	data := event[from:to]
-	if bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) {
+	if isDone(data) {
 		r.done = true
 		return append(out, event...)
 	}
@@ -155,6 +172,22 @@ func (r *relay) leave(ctx context.Context) bool {
 	return r.gone
 }
 
+// cut ends a stream whose money has run out: the client gets what has arrived
+// and a proper end, the upstream is let go, and what was metered is charged.
+func (r *relay) cut(call *upstream.Call, out []byte) error {
+	r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
+	r.settle()
+	var reported *usage.Tokens
+	if r.wantUsage {
+		reported = &r.t.record.Tokens
+	}
+	out = openai.AppendLengthEnd(out, r.meter.head[:r.meter.size], r.a.head.Model, int(r.a.head.Choices), reported)
+	if err := r.send(call, out); err != nil {
+		r.t.gone()
+	}
+	return nil
+}
+
 // finish settles and, when the stream was cut, says so.
 func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) error {
 	t := r.t
@@ -183,7 +216,11 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 	f := interrupted(ctx, err)
 	t.refuse(f)
 	r.settle()
-	event := append([]byte("data: "), openai.Error(f, t.in.RequestID)...)
+	event := []byte("data: ")
+	if r.unended {
+		event = []byte("\n\ndata: ")
+	}
+	event = append(event, openai.Error(f, t.in.RequestID)...)
 	if _, err := t.sink.Write(append(event, "\n\n"...)); err == nil {
 		_ = t.sink.Flush() // the client may be gone
 	}

@@ -34,6 +34,7 @@ type ticket struct {
 	plan   *plan
 	hold   budget.Hold
 	lease  *limit.Lease
+	output outputHold
 	cap    int64  // lowered output cap, 0 when it was not
 	tier   string // service tier to price by
 	record usage.Record

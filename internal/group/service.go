@@ -127,6 +127,9 @@ func (s *Service) Create(ctx context.Context, name string, change Change) (*Grou
 
 // Update changes a group; with ifVersion only when it still is that version.
 func (s *Service) Update(ctx context.Context, name string, change Change, ifVersion *int64) (*Group, error) {
+	if CheckName(name) != nil {
+		return nil, NotFound(name) // not every database takes the question
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
@@ -159,6 +162,9 @@ func (s *Service) Update(ctx context.Context, name string, change Change, ifVers
 func (s *Service) Delete(ctx context.Context, name string) error {
 	if name == Default {
 		return fault.New(fault.Conflict, "default_group", "The group %q cannot be deleted.", Default).Field("name")
+	}
+	if CheckName(name) != nil {
+		return NotFound(name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

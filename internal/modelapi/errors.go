@@ -20,7 +20,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	var body []byte
-	if strings.HasPrefix(r.URL.Path, "/v1beta") {
+	if strings.HasPrefix(strings.TrimLeft(r.URL.Path, "/"), "v1beta") {
 		body = gemini.Error(f, requestID(r))
 	} else {
 		body = openai.Error(f, requestID(r))
@@ -47,3 +47,7 @@ func unclean(p string) bool {
 
 // requestID is the id that the outer handler gave the request.
 func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// Refuse answers for a server that cannot serve yet, in the shape of the path's
+// dialect.
+func Refuse(w http.ResponseWriter, r *http.Request, f *fault.Error) { fail(w, r, f) }

@@ -44,10 +44,6 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 	if r.ContentLength > s.MaxBody {
 		return nil, tooLarge(s.MaxBody)
 	}
-	if s.ReadTimeout > 0 {
-		_ = control.SetReadDeadline(time.Now().Add(s.ReadTimeout)) // not every writer has one
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
 	// A length is only a promise: large ones are not taken at their word.
 	body := into.grab(int(min(max(r.ContentLength, 512), 1<<20)) + 1)
 	defer func() { into.held = body }()
@@ -58,6 +54,9 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 			return nil, tooLarge(s.MaxBody)
 		}
 		if errors.Is(err, io.EOF) {
+			// The deadline was for the body. After any other end it stays, for
+			// what net/http still reads of a body that is left.
+			_ = control.SetReadDeadline(time.Time{}) // not every writer has one
 			return body, nil
 		}
 		if err != nil {

@@ -21,9 +21,9 @@ type Config struct {
 	Log      *slog.Logger
 	// MaxBody caps a request's body, in bytes.
 	MaxBody int64
-	// ReadTimeout bounds how long a client may take to send its body,
-	// WriteTimeout how long one write may wait for a slow reader.
-	ReadTimeout  time.Duration
+	// WriteTimeout bounds how long one write may wait for a slow reader. How
+	// long a client may take to send its body is the server's to bound: it sets
+	// a read deadline, which is lifted here once the body has come.
 	WriteTimeout time.Duration
 	// AllowedOrigins may call from a browser; none by default.
 	AllowedOrigins []string

@@ -11,6 +11,8 @@
 package price
 
 import (
+	"slices"
+
 	"math"
 	"time"
 
@@ -205,3 +207,7 @@ func (s *step) raise(by step) {
 	s.dearestIn = max(s.dearestIn, by.dearestIn)
 	s.dearestOut = max(s.dearestOut, by.dearestOut)
 }
+
+// HiddenOutput reports whether the model may bill output that its stream does
+// not show, as reasoning models do: their output cannot be metered as it passes.
+func (p *Price) HiddenOutput() bool { return slices.Contains(p.Features, "reasoning") }

@@ -22,6 +22,10 @@ import (
 	"halley/internal/store/sqlite"
 )
 
+// ErrAway means that the database cannot be reached right now, while nothing
+// says that it never will be.
+var ErrAway = errors.New("the database does not answer")
+
 // Engine names the database underneath.
 type Engine string
 
@@ -36,6 +40,7 @@ const (
 type DB struct {
 	engine Engine
 	w, r   *sql.DB
+	path   string // SQLite's file
 	usage  usageWriter
 }
 
@@ -57,10 +62,13 @@ func connect(ctx context.Context, url string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{engine: SQLite, w: w, r: r}, nil
+		return &DB{engine: SQLite, w: w, r: r, path: path}, nil
 	}
 	if strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://") {
 		pool, err := postgres.Open(ctx, url)
+		if errors.Is(err, postgres.ErrAway) {
+			return nil, fmt.Errorf("%w: %w", ErrAway, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -105,6 +113,17 @@ func (db *DB) Engine() Engine { return db.engine }
 
 // Ping asks the database for a sign of life.
 func (db *DB) Ping(ctx context.Context) error { return db.w.PingContext(ctx) }
+
+// Sync makes what has been committed safe from a loss of power. PostgreSQL does
+// so at each commit. SQLite with synchronous=NORMAL would leave it to the next
+// checkpoint; here its write-ahead log is synced from outside, which is as good
+// and costs one fsync for many commits.
+func (db *DB) Sync() error {
+	if db.engine == Postgres {
+		return nil
+	}
+	return sqlite.Sync(db.path)
+}
 
 // Close closes the connections.
 func (db *DB) Close() error {

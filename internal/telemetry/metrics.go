@@ -30,6 +30,7 @@ type Metrics struct {
 	cost          *prometheus.CounterVec   // model
 	absorbed      prometheus.Counter
 	unknownKeys   prometheus.Counter
+	journalFsync  prometheus.Histogram
 
 	mu     sync.Mutex // held to change one of the two maps, which are replaced whole
 	routes atomic.Pointer[map[routeName]*routeMetrics]
@@ -66,6 +67,17 @@ type UsageQueue struct {
 	Oldest      time.Duration
 	FlushErrors uint64
 	SetAside    uint64
+	Dropped     uint64
+}
+
+// Journal is how the usage journal is doing.
+type Journal struct {
+	Bytes    int64
+	Records  int64
+	Failures uint64
+	Torn     int64
+	Damaged  int64
+	Full     bool
 }
 
 type routeName struct{ dialect, endpoint string }
@@ -128,6 +140,10 @@ func NewMetrics(b Build) *Metrics {
 	m.unknownKeys = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halley_unknown_key_requests_total", Help: "Model requests whose key is missing, malformed or unknown.",
 	})
+	m.journalFsync = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "halley_journal_fsync_seconds", Help: "How long the disk took to make the usage journal safe.",
+		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5},
+	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "halley_build_info", Help: "What is running; the value is always 1.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": runtime.Version()},
@@ -189,8 +205,44 @@ func (m *Metrics) WatchUsageQueue(now func() UsageQueue) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "halley_usage_set_aside_total", Help: "Usage records that the store refused for good; the log has them.",
 		}, func() float64 { return float64(now().SetAside) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_usage_dropped_total", Help: "Records of refused requests that were left out while neither store nor journal took any.",
+		}, func() float64 { return float64(now().Dropped) }),
 	)
 }
+
+// WatchJournal shows the usage journal, asked at every scrape.
+func (m *Metrics) WatchJournal(now func() Journal) {
+	m.registry.MustRegister(
+		m.journalFsync,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_journal_bytes", Help: "Size of the usage journal's files.",
+		}, func() float64 { return float64(now().Bytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_journal_records", Help: "Records in the usage journal that are not in the store yet.",
+		}, func() float64 { return float64(now().Records) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_journal_full", Help: "1 while the usage journal cannot be written or its disk is nearly full, so that no charged request is taken on.",
+		}, func() float64 {
+			if now().Full {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_journal_failures_total", Help: "Failed attempts to write or sync the usage journal.",
+		}, func() float64 { return float64(now().Failures) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_journal_torn", Help: "Unfinished ends that were cut off the usage journal at the last start.",
+		}, func() float64 { return float64(now().Torn) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_journal_damaged", Help: "Stretches of the usage journal that could not be read at the last start; the files were kept.",
+		}, func() float64 { return float64(now().Damaged) }),
+	)
+}
+
+// JournalSynced notes how long an fsync of the usage journal took.
+func (m *Metrics) JournalSynced(took time.Duration) { m.journalFsync.Observe(took.Seconds()) }
 
 // UnknownKey counts a request whose key is not known.
 func (m *Metrics) UnknownKey() { m.unknownKeys.Inc() }

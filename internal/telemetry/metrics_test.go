@@ -34,8 +34,10 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	m.KnowModels([]string{"gpt-4o"})
 	m.WatchHolds(func() (int64, money.Nano) { return 3, 1_500_000_000 })
 	m.WatchUsageQueue(func() UsageQueue {
-		return UsageQueue{Records: 7, Oldest: 90 * time.Millisecond, FlushErrors: 2, SetAside: 1}
+		return UsageQueue{Records: 7, Oldest: 90 * time.Millisecond, FlushErrors: 2, SetAside: 1, Dropped: 4}
 	})
+	m.WatchJournal(func() Journal { return Journal{Bytes: 4096, Records: 9, Failures: 3, Torn: 1, Damaged: 2, Full: true} })
+	m.JournalSynced(3 * time.Millisecond)
 	m.Finished(aRequest())
 	m.Finished(aRequest())
 	refused := &Request{Dialect: "openai", Endpoint: "chat", Model: "made-up-by-the-caller", Status: 404, Duration: time.Millisecond}
@@ -67,6 +69,14 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_usage_queue_oldest_seconds 0.09`,
 		`halley_usage_flush_errors_total 2`,
 		`halley_usage_set_aside_total 1`,
+		`halley_usage_dropped_total 4`,
+		`halley_journal_bytes 4096`,
+		`halley_journal_records 9`,
+		`halley_journal_full 1`,
+		`halley_journal_failures_total 3`,
+		`halley_journal_torn 1`,
+		`halley_journal_damaged 2`,
+		`halley_journal_fsync_seconds_bucket{le="0.005"} 1`,
 		`halley_build_info{goversion="go`,
 		`revision="abc",version="1.2.3"} 1`,
 		"go_goroutines ", "process_cpu_seconds_total ",

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -133,8 +134,9 @@ type Call struct {
 	sent   *source
 	cancel context.CancelCauseFunc
 	ctx    context.Context
-	phase  *time.Timer
+	phase  *time.Timer // runs until the next byte is due
 	total  *time.Timer
+	begun  atomic.Bool // the first byte is here
 	idle   time.Duration
 }
 
@@ -154,7 +156,13 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	if len(req.Body) > 0 {
 		hr.GetBody = func() (io.ReadCloser, error) { return c.sent.reader(), nil }
 	}
-	c.phase = time.AfterFunc(req.Times.FirstByte, func() { cancel(ErrFirstByte) })
+	c.phase = time.AfterFunc(req.Times.FirstByte, func() {
+		if c.begun.Load() {
+			cancel(ErrIdle)
+			return
+		}
+		cancel(ErrFirstByte)
+	})
 	c.total = time.AfterFunc(req.Times.Total, func() { cancel(ErrTotal) })
 	resp, err := rt.RoundTrip(hr) //nolint:bodyclose // the Call closes it
 	if err != nil {
@@ -172,6 +180,7 @@ func (c *Call) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, c.explain(err)
 	}
+	c.begun.Store(true)
 	c.phase.Reset(c.idle)
 	if err == nil && n > 0 && c.ctx.Err() != nil {
 		return n, c.explain(c.ctx.Err())

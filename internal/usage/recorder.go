@@ -25,9 +25,25 @@ type Store interface {
 	ApplyUsage(ctx context.Context, batch []Record) error
 }
 
+// Journal keeps records safe until they are in the store.
+type Journal interface {
+	// Append writes a record down and returns its number when it is safe from
+	// the end of this process. While the journal is Failing it returns at once,
+	// and the record is in memory only.
+	Append(r Record) uint64
+	// Applied notes that the records of these numbers are in the store.
+	Applied(numbers []uint64)
+	// Failing reports that records are in memory only for now.
+	Failing() bool
+	// Full reports that no new charged request should begin.
+	Full() bool
+}
+
 // RecorderOptions tune a Recorder; the zero value of each member means its
 // default.
 type RecorderOptions struct {
+	// Journal keeps what waits; nil for none.
+	Journal Journal
 	// Limit is how many records may wait while the store is away before Full
 	// says so: 200,000.
 	Limit int
@@ -51,8 +67,8 @@ const (
 	lastBackoff  = 5 * time.Second
 )
 
-// Recorder takes records from requests without making them wait and writes
-// them in batches. While the store is away the records queue in memory, in
+// Recorder takes records from requests, has its journal write them down, and
+// brings them to the store in batches, off the requests' time. While the store is away the records queue in memory, in
 // order, and are tried again until they are in. It never charges twice: a batch
 // whose fate is unknown is sent again and the store knows it by its EventIDs.
 type Recorder struct {
@@ -72,6 +88,7 @@ type Recorder struct {
 	oldest      atomic.Int64 // Unix nanoseconds, 0 when nothing waits
 	flushErrors atomic.Uint64
 	setAside    atomic.Uint64
+	dropped     atomic.Uint64
 
 	some     chan struct{} // the queue was empty and is not any more
 	hurry    chan struct{} // do not wait for the delay
@@ -86,6 +103,7 @@ type Recorder struct {
 // block is one batch in the making.
 type block struct {
 	records []Record
+	numbers []uint64  // in the journal
 	since   time.Time // when the first record came
 }
 
@@ -121,8 +139,9 @@ func (r *Recorder) Start() {
 }
 
 // Stop writes what is waiting and returns when it is in the store. When ctx
-// ends first, every record that is not is written to the log as JSON, so that
-// it can still be entered, and the error says how many.
+// ends first the rest stays in the journal for the next start. Without one, or
+// when it fails, every record that is left is written to the log as JSON, so
+// that it can still be entered, and the error says how many.
 func (r *Recorder) Stop(ctx context.Context) error {
 	r.Start()
 	r.stop.Do(func() { close(r.stopping) })
@@ -135,6 +154,11 @@ func (r *Recorder) Stop(ctx context.Context) error {
 	r.cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if n := r.depth.Load(); n > 0 && r.opts.Journal != nil && !r.opts.Journal.Failing() {
+		r.log.Warn("usage records are not in the store yet; they wait in the journal and the next start applies them", "records", n)
+		r.queue = nil
+		return nil
+	}
 	left := 0
 	for _, b := range r.queue {
 		for i := range b.records {
@@ -149,10 +173,20 @@ func (r *Recorder) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Record takes one request's record. It never waits for the store, and never
-// refuses: who wants to refuse work asks Full before the work begins. After
-// Stop nothing is written any more.
+// Record takes one request's record and returns when the journal has written
+// it down. It never waits for the store, and never refuses a charge: who wants
+// to refuse work asks Full before the work begins. Only while Full is true are
+// records of requests that were refused left out, or a storm of them would fill
+// what is full. After Stop nothing reaches the store any more.
 func (r *Recorder) Record(rec Record) {
+	if !rec.Settled && r.Full() {
+		r.dropped.Add(1)
+		return
+	}
+	var number uint64
+	if r.opts.Journal != nil {
+		number = r.opts.Journal.Append(rec)
+	}
 	r.mu.Lock()
 	first := len(r.queue) == 0
 	if first || len(r.queue[len(r.queue)-1].records) == r.opts.Batch {
@@ -160,6 +194,7 @@ func (r *Recorder) Record(rec Record) {
 	}
 	last := r.queue[len(r.queue)-1]
 	last.records = append(last.records, rec)
+	last.numbers = append(last.numbers, number)
 	r.recorded++
 	full := len(last.records) == r.opts.Batch
 	if first {
@@ -175,9 +210,22 @@ func (r *Recorder) Record(rec Record) {
 	}
 }
 
-// Full reports whether so many records wait for the store that no new charged
-// request should begin.
-func (r *Recorder) Full() bool { return r.depth.Load() >= int64(r.opts.Limit) }
+// Full reports whether no new charged request should begin: too many records
+// wait for the store, or the journal has no room.
+func (r *Recorder) Full() bool {
+	return r.depth.Load() >= int64(r.opts.Limit) || (r.opts.Journal != nil && r.opts.Journal.Full())
+}
+
+// Restore writes records of an earlier run that the journal has kept, and
+// returns when they are dealt with: applied, found to be there already, or set
+// aside. It tries again while the store is away, until ctx ends. The ledger is
+// not told, because it knows nothing of them yet.
+func (r *Recorder) Restore(ctx context.Context, batch []Record) error {
+	if n := r.write(ctx, batch, earlierRun); n < len(batch) {
+		return fmt.Errorf("%d usage records could not be stored: %w", len(batch)-n, ctx.Err())
+	}
+	return nil
+}
 
 // Flushed writes without delay and returns when everything recorded before the
 // call has been dealt with.
@@ -216,11 +264,12 @@ type RecorderStats struct {
 	Oldest      time.Duration // how long the first of them has waited
 	FlushErrors uint64        // failed attempts to write, ever
 	SetAside    uint64        // records that the store refused for good, ever
+	Dropped     uint64        // records of refused requests left out while full, ever
 }
 
 // Stats gives the figures of this moment.
 func (r *Recorder) Stats() RecorderStats {
-	s := RecorderStats{Depth: r.depth.Load(), FlushErrors: r.flushErrors.Load(), SetAside: r.setAside.Load()}
+	s := RecorderStats{Depth: r.depth.Load(), FlushErrors: r.flushErrors.Load(), SetAside: r.setAside.Load(), Dropped: r.dropped.Load()}
 	if since := r.oldest.Load(); since != 0 && s.Depth > 0 {
 		s.Oldest = max(0, time.Since(time.Unix(0, since)))
 	}
@@ -276,11 +325,14 @@ func (r *Recorder) drain() (more bool) {
 		if b == nil {
 			return more
 		}
-		written := r.write(b.records)
+		written := r.write(r.ctx, b.records, thisRun)
+		if r.opts.Journal != nil {
+			r.opts.Journal.Applied(b.numbers[:written])
+		}
 		if written < len(b.records) {
 			// Out of time: what is left goes back to where it was, for Stop.
 			r.mu.Lock()
-			b.records = b.records[written:]
+			b.records, b.numbers = b.records[written:], b.numbers[written:]
 			r.queue = append([]*block{b}, r.queue...)
 			r.mu.Unlock()
 			return false
@@ -314,35 +366,45 @@ func (r *Recorder) next(until uint64) (b *block, more bool) {
 	return b, true
 }
 
+// origin says whose records they are.
+type origin bool
+
+const (
+	thisRun    origin = false // they are in the queue, and the ledger waits for them
+	earlierRun origin = true
+)
+
 // write stores the records and tells how many, from the first on, have been
 // dealt with: all, unless the writer has to end.
-func (r *Recorder) write(batch []Record) int {
+func (r *Recorder) write(ctx context.Context, batch []Record, from origin) int {
 	wait, failing, stopping := firstBackoff, false, r.stopping
 	for {
-		err := r.attempt(batch)
+		err := r.attempt(ctx, batch)
 		switch {
 		case err == nil:
 			if failing {
 				r.log.Info("usage records reach the store again", "waiting", r.depth.Load())
 			}
-			if r.opts.Applied != nil {
-				r.opts.Applied(batch)
+			if from == thisRun {
+				if r.opts.Applied != nil {
+					r.opts.Applied(batch)
+				}
+				r.settle(len(batch))
 			}
-			r.settle(len(batch))
 			return len(batch)
 		case errors.Is(err, ErrRejected):
 			r.flushErrors.Add(1)
 			if len(batch) == 1 {
-				r.putAside(batch[0], err)
+				r.putAside(batch[0], err, from)
 				return 1
 			}
 			// One of them is poison: the halves find out which.
 			half := len(batch) / 2
-			n := r.write(batch[:half])
+			n := r.write(ctx, batch[:half], from)
 			if n < half {
 				return n
 			}
-			return half + r.write(batch[half:])
+			return half + r.write(ctx, batch[half:], from)
 		}
 		r.flushErrors.Add(1)
 		if !failing {
@@ -354,22 +416,25 @@ func (r *Recorder) write(batch []Record) int {
 			wait = min(2*wait, lastBackoff)
 		case <-stopping: // now or never
 			wait, stopping = firstBackoff, nil
-		case <-r.ctx.Done():
+		case <-ctx.Done():
 			return 0
 		}
 	}
 }
 
-func (r *Recorder) attempt(batch []Record) error {
-	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Timeout)
+func (r *Recorder) attempt(ctx context.Context, batch []Record) error {
+	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
 	return r.store.ApplyUsage(ctx, batch)
 }
 
 // putAside gives a record up, loudly: the log holds all of it.
-func (r *Recorder) putAside(rec Record, err error) {
+func (r *Recorder) putAside(rec Record, err error, from origin) {
 	r.setAside.Add(1)
 	r.log.Error("usage record set aside, it must be entered by hand", "error", err, "record", asJSON(&rec))
+	if from == earlierRun {
+		return
+	}
 	if r.opts.SetAside != nil {
 		r.opts.SetAside(rec, err)
 	}
@@ -394,7 +459,7 @@ func (r *Recorder) settle(n int) {
 }
 
 func (r *Recorder) newBlock() *block {
-	return &block{records: make([]Record, 0, r.opts.Batch)}
+	return &block{records: make([]Record, 0, r.opts.Batch), numbers: make([]uint64, 0, r.opts.Batch)}
 }
 
 func (r *Recorder) takeSpare() *block {
@@ -410,7 +475,7 @@ func (r *Recorder) takeSpare() *block {
 
 func (r *Recorder) recycle(b *block) {
 	clear(b.records) // let go of the strings
-	b.records = b.records[:0]
+	b.records, b.numbers = b.records[:0], b.numbers[:0]
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.spare) < maxSpare {

@@ -290,6 +290,113 @@ func TestAStoreThatComesBackDuringStopGetsEverything(t *testing.T) {
 	})
 }
 
+// paper is a journal in memory.
+type paper struct {
+	mu            sync.Mutex
+	next          uint64
+	open          map[uint64]string
+	failing, full bool
+}
+
+func (p *paper) Append(r Record) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next++
+	p.open[p.next] = r.EventID
+	return p.next
+}
+
+func (p *paper) Applied(numbers []uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range numbers {
+		delete(p.open, n)
+	}
+}
+
+func (p *paper) Failing() bool { return p.failing }
+func (p *paper) Full() bool    { return p.full }
+
+func TestTheJournalIsToldOfWhatIsInTheStoreAndKeepsTheRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, journal := newMemory(), &paper{open: map[uint64]string{}}
+		store.poison["e7"] = true // set aside: the log has it
+		var log bytes.Buffer
+		r := NewRecorder(store, slog.New(slog.NewTextHandler(&log, nil)), RecorderOptions{Journal: journal, Batch: 3})
+		r.Start()
+		for i := range 20 {
+			r.Record(event(i))
+		}
+		if err := r.Flushed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(journal.open) != 0 {
+			t.Errorf("still open: %v", journal.open)
+		}
+		store.set(func(m *memory) { m.away = true })
+		for i := 20; i < 25; i++ {
+			r.Record(event(i))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := r.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if len(journal.open) != 5 {
+			t.Errorf("the journal has %v", journal.open)
+		}
+		if strings.Contains(log.String(), "EventID\\\":\\\"e20") || !strings.Contains(log.String(), "records=5") {
+			t.Errorf("log: %s", &log)
+		}
+	})
+}
+
+func TestRecordsOfAnEarlierRunDoNotTouchTheLedger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		store.away, store.poison["e2"] = true, true
+		told := func([]Record) { t.Error("the ledger was told") }
+		r := NewRecorder(store, quiet(), RecorderOptions{Applied: told, SetAside: func(rec Record, _ error) { told(nil) }})
+		go func() {
+			time.Sleep(10 * time.Second)
+			store.set(func(m *memory) { m.away = false })
+		}()
+		if err := r.Restore(t.Context(), []Record{event(1), event(2), event(3)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := store.count(); got != 2 {
+			t.Errorf("%d records in the store, want 2", got)
+		}
+		if s := r.Stats(); s.Depth != 0 || s.SetAside != 1 {
+			t.Errorf("stats: %+v", s)
+		}
+		store.set(func(m *memory) { m.away = true })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := r.Restore(ctx, []Record{event(4)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error: %v", err)
+		}
+		stop(t, r)
+	})
+}
+
+func TestWhileFullOnlyChargesAreTaken(t *testing.T) {
+	t.Parallel()
+	journal := &paper{open: map[uint64]string{}, full: true}
+	r := NewRecorder(newMemory(), quiet(), RecorderOptions{Journal: journal})
+	refused, charged := event(1), event(2)
+	charged.Settled = true
+	r.Record(refused)
+	r.Record(charged)
+	if s := r.Stats(); s.Depth != 1 || s.Dropped != 1 || journal.open[1] != "e2" {
+		t.Errorf("stats %+v, journal %v", s, journal.open)
+	}
+	stop(t, r)
+}
+
 func TestFlushedWaitsForItsOwnRecordsOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

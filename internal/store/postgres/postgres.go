@@ -5,10 +5,13 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -31,7 +34,21 @@ func Open(ctx context.Context, dsn string) (*sql.DB, error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	if err := db.PingContext(ctx); err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+		if refused(err) {
+			return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return db, nil
+}
+
+// ErrAway means that no server could be reached, or one that is just starting
+// or stopping.
+var ErrAway = errors.New("PostgreSQL cannot be reached")
+
+// refused reports that a server answered, and that waiting will not change its
+// mind: a wrong password (class 28) or a database that does not exist (3D).
+func refused(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(answer.Code, "28") || strings.HasPrefix(answer.Code, "3D"))
 }

@@ -76,6 +76,28 @@ func open(ctx context.Context, path string, params url.Values, conns int) (*sql.
 	return db, nil
 }
 
+// Sync makes the transactions committed to the database at path safe from a
+// loss of power: those that are not in the main file, which a checkpoint has
+// synced, are in the write-ahead log. No lock is held on the log's file, so
+// that closing this descriptor cannot drop one, as it would on the others.
+func Sync(path string) error {
+	for _, name := range []string{path + "-wal", filepath.Dir(path)} {
+		f, err := os.Open(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // everything is in the main file
+		}
+		if err != nil {
+			return fmt.Errorf("sync the database: %w", err)
+		}
+		err = f.Sync()
+		_ = f.Close()
+		if err != nil {
+			return fmt.Errorf("sync the database: %w", err)
+		}
+	}
+	return nil
+}
+
 // ping makes the first connection. When two processes turn the same new file to
 // a write-ahead log at once, one is told that it is busy without being made to
 // wait: then it tries again, for as long as any other statement would wait.

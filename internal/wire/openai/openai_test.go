@@ -75,8 +75,21 @@ func TestAbsurdLimitsGoThrough(t *testing.T) {
 			t.Errorf("%s: cap %d, %v", body, h.Cap(), err)
 		}
 	}
-	if h, err := openai.ScanRequest([]byte(`{"model":"m","n":0}`)); err != nil || h.Choices != 1 {
-		t.Errorf("n 0: %d choices, %v", h.Choices, err)
+	for body, want := range map[string]int64{
+		`{"model":"m","max_tokens":7,"max_completion_tokens":3}`: 7, `{"model":"m","max_tokens":3,"max_completion_tokens":7}`: 7, `{"model":"m","max_tokens":0,"max_completion_tokens":7}`: 7,
+	} {
+		if h, err := openai.ScanRequest([]byte(body)); err != nil || h.Cap() != want {
+			t.Errorf("%s: cap %d, %v, want the larger, %d", body, h.Cap(), err, want)
+		}
+	}
+	for body, want := range map[string]int64{`{"model":"m","n":0}`: 1, `{"model":"m","n":-9e18}`: 1, `{"model":"m","n":4}`: 4, `{"model":"m","n":1099511627776}`: 1 << 20} {
+		h, err := openai.ScanRequest([]byte(body))
+		if err != nil || h.Choices != want {
+			t.Errorf("%s: %d choices, %v, want %d", body, h.Choices, err, want)
+		}
+		if (1<<40)*h.Choices < 1<<40 {
+			t.Errorf("%s: times the largest cap it is beyond 64 bits", body)
+		}
 	}
 }
 

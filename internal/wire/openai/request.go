@@ -47,13 +47,13 @@ const (
 	objectFilled
 )
 
-// Cap is the output cap asked for, per choice; 0 when none is.
-func (h *Head) Cap() int64 {
-	if h.MaxCompletion > 0 {
-		return h.MaxCompletion
-	}
-	return h.MaxTokens
-}
+// Cap is the output cap asked for, per choice; 0 when none is. Of two it is the
+// larger: some servers go by the one and do not know the other.
+func (h *Head) Cap() int64 { return max(h.MaxCompletion, h.MaxTokens) }
+
+// maxChoices is more than any server gives. Times the largest cap it fits into
+// 64 bits, so that no number in a request makes its worst case look small.
+const maxChoices = 1 << 20
 
 // names are the members that decide what a request may do and costs. A body in
 // which one of them stands in other letter case is refused: some upstreams
@@ -174,7 +174,7 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 		}
 		switch name {
 		case "n":
-			h.Choices = max(1, v)
+			h.Choices = min(max(1, v), maxChoices)
 		case "max_tokens":
 			h.MaxTokens, h.MaxTokensAt = v, at
 		default:
