@@ -442,6 +442,24 @@ func TestBudgetsAgreeWithTheRecordsWhateverTheOrder(t *testing.T) {
 					open = append(open, h)
 				}
 			},
+			"extend": func(r *rapid.T) {
+				if len(open) == 0 {
+					r.Skip()
+				}
+				h := open[pick(len(open))]
+				more := nano(rapid.Int64Range(0, 50).Draw(r, "more"))
+				left := money.Max
+				for _, s := range []budget.Subject{key, user} {
+					for _, a := range c.states(t, s) {
+						if !h.At().Before(a.Start) {
+							left = min(left, a.Left())
+						}
+					}
+				}
+				if before := h.Amount(); h.Extend(more) && (more > max(left, 0) || h.Amount() != before+more) {
+					r.Fatalf("extended by %d of %d to %d", more, left, h.Amount())
+				}
+			},
 			"settle": func(r *rapid.T) {
 				if len(open) == 0 {
 					r.Skip()
