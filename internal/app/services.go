@@ -267,6 +267,14 @@ func (s *services) management() adminapi.Services {
 	}
 }
 
+// tidyKeys notes the last uses of keys, unless this process only looks.
+func (s *services) tidyKeys(ctx context.Context) error {
+	if s.journal == nil {
+		return nil
+	}
+	return s.keys.Tidy(ctx)
+}
+
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
 	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.keys.Tidy(ctx), s.db.Close())

@@ -426,7 +426,7 @@ func TestBudgetsAgreeWithTheRecordsWhateverTheOrder(t *testing.T) {
 			"": check,
 			"hold": func(r *rapid.T) {
 				want := nano(rapid.Int64Range(0, 200).Draw(r, "want"))
-				var left money.Nano = money.Max
+				left := money.Max
 				for _, s := range []budget.Subject{key, user} {
 					for _, a := range c.states(t, s) {
 						left = min(left, a.Left())
@@ -440,6 +440,24 @@ func TestBudgetsAgreeWithTheRecordsWhateverTheOrder(t *testing.T) {
 					r.Fatalf("%d of %d: %v", want, left, err)
 				case err == nil:
 					open = append(open, h)
+				}
+			},
+			"extend": func(r *rapid.T) {
+				if len(open) == 0 {
+					r.Skip()
+				}
+				h := open[pick(len(open))]
+				more := nano(rapid.Int64Range(0, 50).Draw(r, "more"))
+				left := money.Max
+				for _, s := range []budget.Subject{key, user} {
+					for _, a := range c.states(t, s) {
+						if !h.At().Before(a.Start) {
+							left = min(left, a.Left())
+						}
+					}
+				}
+				if before := h.Amount(); h.Extend(more) && (more > max(left, 0) || h.Amount() != before+more) {
+					r.Fatalf("extended by %d of %d to %d", more, left, h.Amount())
 				}
 			},
 			"settle": func(r *rapid.T) {
