@@ -286,9 +286,11 @@ func (c *canary) makeKeys() {
 		return made.ID, made.Key
 	}
 	_, c.rootKey = create(c.root.full, "root's key", "", object("name", "root's", "unlimited_quota", true))
-	c.aliceKeyName = "alice's key"
-	c.aliceKeyID, c.aliceKey = create(c.alice.full, c.aliceKeyName, "", object("name", "alice's", "remain_quota", 1_000_000))
+	c.aliceKeyID, c.aliceKey = create(c.alice.full, "alice's first key", "", object("name", "alice's", "remain_quota", 1_000_000))
+	c.rotate(c.alice.full, "", "alice's key")
 	forAlice := fmt.Sprintf("?user_id=%d", c.alice.id)
+	c.rotate(c.root.full, forAlice, "alice's key as root rotated it")
+	c.aliceKeyName = "alice's key as root rotated it"
 	_, _ = create(c.root.full, "a key that root made for alice", forAlice, object("name", "from root", "remain_quota", 5))
 	both := []string{c.aliceKeyName, "a key that root made for alice"}
 
@@ -319,6 +321,16 @@ func (c *canary) makeKeys() {
 	c.must(ask{method: "POST", path: one + "/verify", body: object("model", "u1/fine")}.as(c.alice.full), nil)
 }
 
+// rotate gives alice's key a new value; the old one goes on working for a while.
+func (c *canary) rotate(credential, query, name string) {
+	var made struct{ Key string }
+	c.must(ask{method: "POST", path: fmt.Sprintf("/api/token/%d/rotate%s", c.aliceKeyID, query), body: object("grace_seconds", 3600)}.as(credential), &made)
+	if old := c.aliceKey; made.Key == old {
+		c.t.Errorf("rotation has kept the value")
+	}
+	c.aliceKey = c.secrets.plant(c.t, name, made.Key)
+}
+
 // credential is a secret that is shown as if it were good for something.
 type credential struct{ name, value string }
 
@@ -327,7 +339,7 @@ func (c *canary) credentials() []credential {
 	changed := c.aliceKey[:20] + strings.Map(swapCase, c.aliceKey[20:])
 	_, session, _ := strings.Cut(c.alice.cookie, "=")
 	return []credential{
-		{"alice's key", c.aliceKey}, {"alice's key without sk-", strings.TrimPrefix(c.aliceKey, "sk-")}, {"a key with a wrong checksum", changed},
+		{c.aliceKeyName, c.aliceKey}, {"alice's key without sk-", strings.TrimPrefix(c.aliceKey, "sk-")}, {"a key with a wrong checksum", changed},
 		{"a key of another service", "sk-proj-" + random(40)}, {"a key of no known shape", random(40)}, {"a Google key", "AIza" + random(35)},
 		{"alice's token", c.alice.full}, {"a token that is wrong", "hpat_" + random(46)}, {"alice's session", session},
 	}
@@ -352,7 +364,7 @@ func (c *canary) showCredentialsEverywhere() {
 	for _, secret := range c.credentials() {
 		c.secrets.plant(c.t, secret.name, secret.value)
 		// What a client sends in a path may come back to it.
-		back := []string{secret.name, "alice's key", "alice's token", "alice's session"}
+		back := []string{secret.name, c.aliceKeyName, "alice's token", "alice's session"}
 		for _, door := range doors {
 			for _, header := range []map[string]string{
 				{"Authorization": "Bearer " + secret.value}, {"Authorization": secret.value}, {"Authorization": "bearer  " + secret.value}, {"Authorization": "Token " + secret.value},
@@ -376,6 +388,9 @@ func (c *canary) showCredentialsEverywhere() {
 			}
 			c.do(ask{method: "GET", path: "/api/status", header: map[string]string{"X-Request-Id": secret.value}})
 		}
+	}
+	for _, path := range []string{fmt.Sprintf("/api/token/%d/values", c.aliceKeyID)} {
+		c.do(ask{method: "GET", path: path}.as(c.alice.full))
 	}
 	ok := c.do(ask{method: "GET", path: "/user/quota?key=" + c.aliceKey})
 	if ok.status != http.StatusOK {
@@ -481,10 +496,10 @@ func (c *canary) sweepEveryRoute() {
 	ids := strings.NewReplacer("{id}", strconv.FormatInt(c.aliceKeyID, 10), "{name}", "nowhere", "{model}", "nothing")
 	for path, methods := range document.Paths {
 		for method := range methods {
-			if strings.HasSuffix(path, "/login") || strings.HasSuffix(path, "/logout") || method == "delete" {
+			if strings.HasSuffix(path, "/login") || strings.HasSuffix(path, "/logout") || strings.HasSuffix(path, "/rotate") || method == "delete" {
 				continue // they would end what other steps need
 			}
-			own := []string{"alice's key", "a key that root made for alice"}
+			own := []string{c.aliceKeyName, "a key that root made for alice"}
 			a := ask{method: strings.ToUpper(method), path: ids.Replace(path), body: `{"name":5}`}
 			if method == "get" {
 				a.body = ""

@@ -1,10 +1,12 @@
 package hardening_test
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -12,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -175,17 +178,44 @@ func breakDatabase(t testing.TB, databaseURL string) (restore func()) {
 // whether it succeeds or not.
 func runHalley(t testing.TB, o harness.Options, args ...string) string {
 	t.Helper()
+	return runHalleyUntil(t, o, "", args...)
+}
+
+// runHalleyUntil is runHalley for a command that does not end by itself: it is
+// stopped once it has said a word.
+func runHalleyUntil(t testing.TB, o harness.Options, word string, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Getenv("HALLEY_TEST_BINARY"), args...)
 	cmd.Dir = o.DataDir
 	cmd.Env = append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.DataDir}, o.Env...),
 		"HALLEY_DATABASE_URL="+o.DatabaseURL, "HALLEY_DATA_DIR="+o.DataDir, "HALLEY_ROOT_PASSWORD="+o.RootPassword)
-	out, err := cmd.CombinedOutput()
-	if _, ended := err.(*exec.ExitError); ctx.Err() != nil || (err != nil && !ended) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := errors.Join(cmd.Start(), writer.Close()); err != nil {
 		t.Fatalf("halley %v: %v", args, err)
 	}
-	return string(out)
+	var out strings.Builder
+	for lines := bufio.NewReader(reader); ; {
+		line, err := lines.ReadString('\n')
+		_, _ = out.WriteString(line)
+		if err != nil {
+			break
+		}
+		if word != "" && strings.Contains(line, word) {
+			_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		}
+	}
+	_ = cmd.Wait() // commands that are refused fail
+	if ctx.Err() != nil {
+		t.Fatalf("halley %v has not ended: %s", args, &out)
+	}
+	return out.String()
 }
 
 func encode64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -95,8 +95,9 @@ func TestAnAbsentDatabaseIsToldWithoutItsPassword(t *testing.T) {
 			t.Parallel()
 			s := newSecrets()
 			s.plant(t, "the secret", secret)
-			for _, command := range [][]string{{"doctor"}, {"key", "list"}} {
-				out := runHalley(t, harness.Options{DataDir: t.TempDir(), DatabaseURL: url}, command...)
+			for _, command := range [][]string{{"doctor"}, {"key", "list"}, {"serve"}} {
+				o := harness.Options{DataDir: t.TempDir(), DatabaseURL: url, Env: []string{"HALLEY_LISTEN=127.0.0.1:0", "HALLEY_LOG_LEVEL=debug"}}
+				out := runHalleyUntil(t, o, "waiting for the database", command...)
 				if !strings.Contains(out, "PostgreSQL") {
 					t.Errorf("halley %v: %q", command, out)
 				}
