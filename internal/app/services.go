@@ -277,5 +277,5 @@ func (s *services) tidyKeys(ctx context.Context) error {
 
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
-	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.keys.Tidy(ctx), s.db.Close())
+	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }
