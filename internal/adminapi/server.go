@@ -7,10 +7,12 @@ package adminapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"path"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -126,7 +128,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 func (s *Server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{ctx: r.Context(), request: r, query: r.URL.Query(), ip: s.base.ClientIP.Of(r)}
-		result, err := s.run(rt, c, w)
+		result, err := s.safely(rt, c, w)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -136,6 +138,19 @@ func (s *Server) handler(rt route) http.Handler {
 		}
 		s.succeed(w, r, result)
 	})
+}
+
+// safely turns a panic of a handler into an answer; net/http would only cut the
+// connection.
+func (s *Server) safely(rt route, c *call, w http.ResponseWriter) (result any, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			s.base.Log.LogAttrs(c.ctx, slog.LevelError, "panic while serving a request",
+				slog.String("request_id", requestID(c.request)), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+			result, err = nil, fault.New(fault.Internal, "internal_error", "Something went wrong on our side.")
+		}
+	}()
+	return s.run(rt, c, w)
 }
 
 func (s *Server) run(rt route, c *call, w http.ResponseWriter) (any, error) {

@@ -5,11 +5,15 @@
 package modelapi
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"halley/internal/clientip"
+	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/provider"
 )
@@ -41,9 +45,9 @@ func New(c Config) *Server {
 
 	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat))
 	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings))
-	s.route("/v1/models", http.MethodGet, s.listModels)
-	s.route("/v1/models/{id...}", http.MethodGet, s.getModel)
-	s.mux.HandleFunc("/", notFound)
+	s.route("/v1/models", http.MethodGet, s.told(s.listModels))
+	s.route("/v1/models/{id...}", http.MethodGet, s.told(s.getModel))
+	s.mux.HandleFunc("/", s.told(notFound))
 	return s
 }
 
@@ -55,23 +59,36 @@ func (s *Server) route(path, method string, h http.HandlerFunc) {
 			h(w, r)
 			return
 		}
-		w.Header().Set("Allow", method)
-		fail(w, r, methodNotAllowed(r, method))
+		s.told(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", method)
+			fail(w, r, methodNotAllowed(r, method))
+		})(w, r)
 	})
 }
 
 // ServeHTTP serves a model request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recovered(w, r)
 	s.cors(w, r)
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	if unclean(r.URL.Path) { // ServeMux would redirect, which drops bodies
-		notFound(w, r)
+		s.told(notFound)(w, r)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// recovered is deferred: it turns a panic outside of the gateway, which answers
+// its own, into an answer.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	if reason := recover(); reason != nil {
+		s.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
+			slog.String("request_id", requestID(r)), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+		fail(w, r, fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
+	}
 }
 
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
