@@ -2,10 +2,11 @@ package channel
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"halley/internal/jsonx"
 )
 
 // leastSecret is the shortest credential that is looked for: a shorter one, such
@@ -47,8 +48,10 @@ func plainWord(s string) bool {
 // spellings are the ways in which JSON, Go and URLs write the credential.
 func spellings(credential string) []string {
 	all := []string{credential, strings.Trim(strconv.Quote(credential), `"`), url.QueryEscape(credential), url.PathEscape(credential)}
-	if text, err := json.Marshal(credential); err == nil {
-		all = append(all, strings.Trim(string(text), `"`)) // with the characters that HTML knows escaped
+	if text, err := jsonx.Marshal(credential); err == nil {
+		plain := strings.Trim(string(text), `"`)
+		// Many servers also escape the characters that HTML knows.
+		all = append(all, plain, strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(plain))
 	}
 	for _, s := range all {
 		all = append(all, strings.ReplaceAll(s, "/", `\/`))

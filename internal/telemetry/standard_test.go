@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+//nolint:forbidigo // it is the standard logger that is bridged here
 func TestWhatLibrariesQuoteIsLeftOut(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

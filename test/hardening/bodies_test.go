@@ -111,7 +111,7 @@ func badSizes(t *testing.T, w *world) {
 			_, _ = l.conn.Write([]byte("0\r\n\r\n"))
 		}()
 		door.shape.mustRefuse(t, what+" with 65 MiB in chunks", l.answer(t, what+" with 65 MiB in chunks", door.method), 413)
-		l.conn.Close()
+		_ = l.conn.Close()
 		<-done
 		// What the network's buffers take does not count.
 		if got := sent.Load(); door.most == mib && got > 16*mib {
@@ -193,7 +193,7 @@ func badEndings(t *testing.T, w *world) {
 			if err := l.conn.SetLinger(0); err != nil {
 				t.Fatal(err)
 			}
-			l.conn.Close()
+			_ = l.conn.Close()
 		}
 	}
 }

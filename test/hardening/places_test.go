@@ -20,8 +20,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
+	_ "modernc.org/sqlite"             // the "sqlite" driver
+
 	"halley/test/harness"
-	_ "modernc.org/sqlite" // the "sqlite" driver
 )
 
 // databaseContents is everything that a database holds, by table: each value of
@@ -36,7 +37,7 @@ func databaseContents(t testing.TB, databaseURL string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	contents := map[string][]byte{}
 	for _, table := range column(t, db, tables) {
 		contents["the table "+table] = tableContents(t, db, table)

@@ -298,10 +298,48 @@ func requestIDs(t *testing.T, w *world) {
 			t.Errorf("%q: %d %v", fold, got.status, got.header)
 		}
 	}
+	// Each is one line in the log.
+	for _, path := range []string{"/v1/models", "/v1/nothing", "/v1//models", "/v1beta/nothing", "/api/status", "/api/nothing", "/user/quota", "/nothing"} {
+		id := "line-" + random(20)
+		w.get(t, path, http.Header{"X-Request-Id": {id}})
+		if n := strings.Count(w.server.Log(), id); n != 1 {
+			t.Errorf("GET %s: the log has %d lines of it", path, n)
+		}
+	}
 	// What the answer says is what the record and the message say.
 	got := w.ask(t, "POST", "/v1/chat/completions", http.Header{"Authorization": {"Bearer " + w.key.Key}, "X-Request-Id": {"mine-" + strconv.Itoa(w.quiet)}}, "{}")
 	if id := got.header.Get("X-Request-Id"); !strings.Contains(string(got.body), "(request id: "+id+")") || w.server.Root.UsageOf(t, id).ErrorCode != "invalid_request" {
 		t.Errorf("id %s, body %s", id, got.body)
+	}
+}
+
+// Pages of an origin that the operator names may call, with a token; others and
+// anybody's cookies may not.
+func TestOnlyConfiguredOriginsMayCall(t *testing.T) {
+	t.Parallel()
+	const friend = "https://chat.example.com"
+	for configured, allowed := range map[string][]string{friend: {friend}, "*": {friend, "https://evil.example"}} {
+		s := harness.Start(t, harness.Options{Env: []string{"HALLEY_CORS_ALLOWED_ORIGINS=" + configured}})
+		w := &world{server: s, http: http.DefaultClient}
+		session := harness.Login(t, s.BaseURL, "root", harness.Password)
+		for _, origin := range []string{friend, "https://evil.example", "https://chat.example.com.evil.example", "http://chat.example.com", "null", "https://chat.example.com:8443"} {
+			for _, path := range []string{"/v1/models", "/v1/chat/completions", "/api/status", "/api/token/"} {
+				for _, method := range []string{"OPTIONS", "GET"} {
+					got := w.ask(t, method, path, http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}}, "").header
+					want := ""
+					if slices.Contains(allowed, origin) || configured == "*" {
+						want = origin
+					}
+					if got.Get("Access-Control-Allow-Origin") != want && got.Get("Access-Control-Allow-Origin") != configured || got.Get("Access-Control-Allow-Credentials") != "" || want == "" && got.Get("Access-Control-Allow-Origin") != "" {
+						t.Errorf("allowed %s: %s %s from %s: %v", configured, method, path, origin, got)
+					}
+				}
+			}
+			header := http.Header{"Origin": {origin}, "Cookie": {session.Cookie}}
+			if got := w.ask(t, "POST", "/api/token/", header, `{"name":"x"}`); origin != configured && got.status != http.StatusForbidden {
+				t.Errorf("allowed %s: a session from %s: %d %s", configured, origin, got.status, got.body)
+			}
+		}
 	}
 }
 
@@ -340,7 +378,7 @@ func leavingReaders(t *testing.T, w *world) {
 		if line, err := l.r.ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 			t.Fatalf("%q, %v", line, err)
 		}
-		l.conn.Close()
+		_ = l.conn.Close()
 	}
 	for i := range 8 {
 		if row := w.server.Root.UsageOf(t, fmt.Sprintf("leaving-%d", i)); row.Status != 499 {

@@ -22,7 +22,6 @@ type world struct {
 	upstream *fakeprovider.Endpoint
 	http     *http.Client
 	routes   []route
-	ids      *strings.Replacer // fills in the routes' paths with records of root's
 
 	alice, bob       *harness.Client
 	aliceID, bobID   int64
