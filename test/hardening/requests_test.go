@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -302,14 +303,30 @@ func requestIDs(t *testing.T, w *world) {
 	for _, path := range []string{"/v1/models", "/v1/nothing", "/v1//models", "/v1beta/nothing", "/api/status", "/api/nothing", "/user/quota", "/nothing"} {
 		id := "line-" + random(20)
 		w.get(t, path, http.Header{"X-Request-Id": {id}})
-		if n := strings.Count(w.server.Log(), id); n != 1 {
-			t.Errorf("GET %s: the log has %d lines of it", path, n)
-		}
+		w.awaitLine(t, id)
 	}
 	// What the answer says is what the record and the message say.
 	got := w.ask(t, "POST", "/v1/chat/completions", http.Header{"Authorization": {"Bearer " + w.key.Key}, "X-Request-Id": {"mine-" + strconv.Itoa(w.quiet)}}, "{}")
 	if id := got.header.Get("X-Request-Id"); !strings.Contains(string(got.body), "(request id: "+id+")") || w.server.Root.UsageOf(t, id).ErrorCode != "invalid_request" {
 		t.Errorf("id %s, body %s", id, got.body)
+	}
+}
+
+// awaitLine waits for a text to be in the log: what a process writes comes
+// through a pipe.
+func (w *world) awaitLine(t testing.TB, text string) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for strings.Count(w.server.Log(), text) != 1 {
+		select {
+		case <-again.C:
+		case <-deadline.C:
+			t.Errorf("the log has %d lines with %s", strings.Count(w.server.Log(), text), text)
+			return
+		}
 	}
 }
 
