@@ -1,6 +1,8 @@
 package hardening_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,6 +49,22 @@ func badBodies(t *testing.T, w *world) {
 			}
 			envelope.mustRefuse(t, what, w.ask(t, r.method, r.path, w.asRoot(), body), 400)
 		}
+	}
+	// Nothing is unpacked: a few bytes may be gigabytes.
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write([]byte(`{"model":"script-chat","name":"x"}`)) // into memory
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for path, header := range map[string]http.Header{"/v1/chat/completions": bearer(w.key), "/api/token/": w.asRoot()} {
+		header.Set("Content-Encoding", "gzip")
+		map[bool]shape{true: openAI, false: envelope}[path[1] == 'v'].mustRefuse(t, path+" packed", w.ask(t, "POST", path, header, packed.String()), 400, 415)
+	}
+	for _, version := range []string{`"x"`, `""`, "-", "99999999999999999999", `"1", "2"`, `*, "1"`, strings.Repeat(`"1", `, 1000), `W/`} {
+		header := w.asRoot()
+		header.Set("If-Match", version)
+		envelope.mustRefuse(t, "If-Match: "+version, w.ask(t, "PUT", "/api/token/", header, fmt.Sprintf(`{"id":%d,"name":"renamed"}`, w.rootKey.ID)), 400, 412)
 	}
 	// Records of refused requests are there and cost nothing.
 	rows := w.server.Root.Logs(t, fmt.Sprintf("key_id=%d&status=400", w.key.ID), len(jsonless()))

@@ -468,6 +468,16 @@ func (c *canary) askTheMirror() {
 	}
 	close(work)
 	workers.Wait()
+	// An upstream that nobody finds says nothing; what is said about it is ours.
+	for i, address := range []string{fakeprovider.RefusedURL(c.t), "http://no-such-host.invalid/v1"} {
+		name := fmt.Sprintf("the upstream key of absent channel %d", i+1)
+		key := c.secrets.plant(c.t, name, "absent"+random(30))
+		var made struct{ ID int64 }
+		c.must(ask{method: "POST", path: "/api/channel/", body: object("name", name, "kind", "openai", "base_url", address, "keys", []string{key}, "groups", []string{"default"}, "models", []string{name})}.as(c.root.full), &made)
+		got := c.do(ask{method: "POST", path: "/v1/chat/completions", body: object("model", name)}.as("Bearer " + c.rootKey))
+		openAI.mustRefuse(c.t, address, got, 502)
+		c.must(ask{method: "POST", path: fmt.Sprintf("/api/channel/%d/test", made.ID), body: object("model", name)}.as(c.root.full), nil)
+	}
 	for i, id := range c.channels {
 		for _, how := range []string{"late-400", "late-401", "html-500", "escaped-400", "garbage", "bad-status", "bad-header", "in-200", "late-200", "half", "redirect-307", "fine", "stream-words"} {
 			for _, stream := range []bool{false, true} {
@@ -518,7 +528,10 @@ func (c *canary) sweepEveryRoute() {
 
 // runCommands searches what commands print that read the same database.
 func (c *canary) runCommands() {
+	wrong := c.secrets.plant(c.t, "a token that a command was given", "hpat_"+random(46))
 	for _, args := range [][]string{
+		{"key", "list", "--server", c.server.BaseURL, "--token", c.alice.full}, {"user", "list", "--server", c.server.BaseURL, "--token", wrong}, {"key", "list", "--server", fakeprovider.RefusedURL(c.t), "--token", wrong},
+		{"key", "list", "--server", "http://x:" + wrong + "@127.0.0.1:1", "--token", wrong}, {"key", "list", "--token"}, {"serve", "--master-key", wrong}, {"serve", "--database-url", "postgres://x:" + wrong + "@127.0.0.1:y/z"},
 		{"doctor"}, {"channel", "list"}, {"user", "list"}, {"key", "list"}, {"key", "list", "--user", "alice"}, {"price", "list"},
 		{"key", "show", strconv.FormatInt(c.aliceKeyID, 10)}, {"key", "inspect", c.aliceKey}, {"key", "inspect", c.alice.full}, {"key", "inspect", c.rootKey[:30]},
 		{"channel", "test", strconv.FormatInt(c.channels[1], 10), "--model", "u2/late-400"}, {"serve", "--no-such-flag"}, {"serve", "--listen", "nowhere"},

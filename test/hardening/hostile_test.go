@@ -29,6 +29,8 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 				"text that a database cannot hold":             badText,
 				"numbers beyond all bounds":                    badNumbers,
 				"other people's records":                       foreignRecords,
+				"credentials of the wrong kind":                wrongKinds,
+				"addresses that are not the client's":          borrowedAddresses,
 				"requests on one connection without a pause":   pipelined,
 				"ids that requests bring along":                requestIDs,
 				"web pages from elsewhere":                     foreignPages,

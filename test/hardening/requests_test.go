@@ -233,6 +233,87 @@ func foreignRecords(t *testing.T, w *world) {
 	}
 }
 
+// wrongKinds: no credential opens a door that is another's, and one that may
+// read does not write.
+func wrongKinds(t *testing.T, w *world) {
+	session := harness.Login(t, w.server.BaseURL, spender, harness.Password)
+	reading := w.server.Root.CreatePAT(t, "reading", "read")
+	for _, r := range w.routes {
+		if r.public() || r.path == "/user/quota" || r.path == "/api/usage/token" {
+			continue
+		}
+		what := r.method + " " + r.template
+		if got := w.ask(t, r.method, r.path, nil, "{}"); got.status == http.StatusOK {
+			if r.method != "GET" || len(r.path) > len("/api/openapi.json") {
+				t.Errorf("%s without a credential: 200", what)
+			}
+			continue // what anybody may read
+		}
+		for name, header := range map[string]http.Header{
+			"nothing": nil, "an API key": bearer(w.rootKey), "an API key, raw": {"Authorization": {w.rootKey.Key}}, "an API key in x-api-key": {"X-Api-Key": {w.rootKey.Key}}, "an API key as a session": {"Cookie": {"halley_session=" + w.rootKey.Key}},
+			"a token in x-api-key": {"X-Api-Key": {w.server.RootPAT}}, "a token as a session": {"Cookie": {"__Host-halley=" + w.server.RootPAT}}, "a session as a token": {"Authorization": {strings.SplitN(session.Cookie, "=", 2)[1]}},
+			"a token that is cut": {"Authorization": {w.server.RootPAT[:40]}}, "a token in other case": {"Authorization": {strings.ToUpper(w.server.RootPAT)}}, "Basic": {"Authorization": {"Basic " + encode64("root:"+harness.Password)}},
+			"nothing but Bearer": {"Authorization": {"Bearer "}}, "10 KB": {"Authorization": {strings.Repeat("x", 10_000)}}, "bytes": {"Authorization": {"hpat_\xff\xfe"}},
+		} {
+			r.shape().mustRefuse(t, what+" with "+name, w.ask(t, r.method, r.path, header, "{}"), 401)
+		}
+		if r.method != "GET" && !strings.HasSuffix(r.path, "/logout") && !strings.HasSuffix(r.path, "/verify") {
+			if got := envelope.mustRefuse(t, what, w.ask(t, r.method, r.path, http.Header{"Authorization": {reading}}, "{}"), 403); got.code != "read_only_token" {
+				t.Errorf("%s with a token that may read: %s", what, got.code)
+			}
+		}
+	}
+	for path, method := range map[string]string{"/v1/models": "GET", "/v1/models/script-chat": "GET", "/v1/chat/completions": "POST", "/v1/embeddings": "POST", "/api/usage/token": "GET", "/user/quota": "GET"} {
+		for name, header := range map[string]http.Header{
+			"nothing": nil, "a token": {"Authorization": {w.server.RootPAT}}, "a token as a bearer": {"Authorization": {"Bearer " + w.server.RootPAT}}, "a token in x-api-key": {"X-Api-Key": {w.server.RootPAT}}, "a session": {"Cookie": {session.Cookie}},
+			"a key that is cut": {"Authorization": {"Bearer " + w.rootKey.Key[:45]}}, "a key with a tail": {"Authorization": {"Bearer " + w.rootKey.Key + "x"}}, "a key in other case": {"Authorization": {"Bearer " + strings.ToUpper(w.rootKey.Key)}},
+			"10 KB": {"Authorization": {"Bearer " + strings.Repeat("x", 10_000)}}, "bytes": {"Authorization": {"Bearer sk-\xff\xfe"}}, "another scheme": {"Authorization": {"Basic " + encode64("x:"+w.rootKey.Key)}},
+		} {
+			shape := openAI
+			if path == "/api/usage/token" {
+				shape = envelope
+			}
+			if r := shape.mustRefuse(t, method+" "+path+" with "+name, w.ask(t, method, path, header, `{"model":"script-chat"}`), 401); r.code != "invalid_api_key" {
+				t.Errorf("%s with %s: code %q, want invalid_api_key", path, name, r.code)
+			}
+		}
+		// A key in the address is for other routes.
+		if path != "/user/quota" {
+			if got := w.ask(t, method, path+"?key="+w.rootKey.Key, nil, `{"model":"script-chat"}`); got.status != http.StatusUnauthorized {
+				t.Errorf("%s?key=: %d", path, got.status)
+			}
+		}
+	}
+	tokens := harness.Into[harness.Page[struct {
+		ID   int64
+		Name string
+	}]](t, w.server.Root.Must(t, "GET", "/api/user/token", nil))
+	for _, token := range tokens.Items {
+		if token.Name == "reading" {
+			w.server.Root.Must(t, "DELETE", fmt.Sprintf("/api/user/token/%d", token.ID), nil)
+		}
+	}
+}
+
+// borrowedAddresses: a header cannot make a client come from somewhere else
+// unless an operator trusts who sent it.
+func borrowedAddresses(t *testing.T, w *world) {
+	const allowed = "203.0.113.9"
+	key := w.spender.CreateKey(t, harness.Fields{"name": "elsewhere", "unlimited_quota": true, "allow_ips": allowed})
+	defer w.spender.DeleteKey(t, key.ID)
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "Fastly-Client-Ip", "X-Original-Forwarded-For", "X-Remote-Addr"} {
+		for _, value := range []string{allowed, "for=" + allowed, "127.0.0.1, " + allowed, allowed + ", 127.0.0.1"} {
+			for path, method := range map[string]string{"/v1/models": "GET", "/v1/chat/completions": "POST", "/user/quota": "GET"} {
+				header := bearer(key)
+				header.Set(name, value)
+				if r := openAI.mustRefuse(t, name+": "+value, w.ask(t, method, path, header, `{"model":"script-chat"}`), 403); r.code != "ip_not_allowed" {
+					t.Errorf("%s: %s: code %q, want ip_not_allowed", name, value, r.code)
+				}
+			}
+		}
+	}
+}
+
 // asNobody is the same body about a key that does not exist.
 func asNobody(body any) any {
 	fields, ok := body.(harness.Fields)
