@@ -249,10 +249,17 @@ func (c *canary) makeChannels() {
 		var made struct{ ID int64 }
 		c.must(ask{method: "POST", path: "/api/channel/", body: object(
 			"name", name, "kind", "openai", "base_url", c.mirror.BaseURL, "keys", []string{old}, "groups", []string{"default"},
-			"models", []string{fmt.Sprintf("u%d/*", i+1)}, "timeouts", map[string]int{"first_byte_ms": 500, "idle_ms": 500},
+			"models", []string{fmt.Sprintf("u%d/*", i+1)},
 		)}.as(c.root.full), &made)
 		c.must(ask{method: "PATCH", path: "/api/channel/" + strconv.FormatInt(made.ID, 10), body: object("keys", []string{key})}.as(c.root.full), nil)
 		c.channels = append(c.channels, made.ID)
+		// Those that keep a client waiting do so through channels of their own.
+		for how, limit := range map[string]string{"silence": "first_byte_ms", "stream-stall": "idle_ms"} {
+			c.must(ask{method: "POST", path: "/api/channel/", body: object(
+				"name", name+" for "+how, "kind", "openai", "base_url", c.mirror.BaseURL, "keys", []string{key}, "groups", []string{"default"},
+				"models", []string{fmt.Sprintf("u%d/%s", i+1, how)}, "priority", 1, "timeouts", map[string]int{limit: 500},
+			)}.as(c.root.full), nil)
+		}
 	}
 	refused := c.secrets.plant(c.t, "the key of a channel that could not be made", random(30))
 	inURL := c.secrets.plant(c.t, "a key in a base URL", random(30))
