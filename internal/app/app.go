@@ -124,9 +124,13 @@ func newServer(requests context.Context, cfg *config.Config, log *slog.Logger, h
 		Handler:           bounded(cfg.Server.ReadTimeout, handler),
 		ReadHeaderTimeout: cfg.Server.HeaderTimeout,
 		IdleTimeout:       cfg.Server.IdleTimeout,
-		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// For clients that do not read. It counts from the headers on, so it has
+		// room for the body and the slowest management call; the model API sets
+		// a time of its own before each write.
+		WriteTimeout:   cfg.Server.ReadTimeout + 2*writeTimeout,
+		MaxHeaderBytes: 64 << 10,
+		BaseContext:    func(net.Listener) context.Context { return requests },
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
