@@ -335,7 +335,7 @@ func TestLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
 		t.Errorf("limits\n%s, want\n%s", row.Limits, want)
 	}
 	var h budget.Hold
-	if err := d.ledger.Hold(t.Context(), &h, row.ID, d.ada.id, 3*money.Unit, nil); err != nil {
+	if err := d.ledger.Hold(t.Context(), &h, budget.Payers{Key: row.ID, User: d.ada.id}, 3*money.Unit, nil); err != nil {
 		t.Fatal(err)
 	}
 	h.Settle(2*money.Unit + 1)
@@ -758,7 +758,7 @@ func TestQuotaIsAddedAndSet(t *testing.T) {
 		hold   *budget.Hold
 		amount money.Nano
 	}{{&used, 10 * money.Unit}, {&held, 20 * money.Unit}} {
-		if err := d.ledger.Hold(t.Context(), h.hold, k.ID, d.ada.id, h.amount, nil); err != nil {
+		if err := d.ledger.Hold(t.Context(), h.hold, budget.Payers{Key: k.ID, User: d.ada.id}, h.amount, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -844,7 +844,7 @@ func TestAKeyAsksWhatItHasLeft(t *testing.T) {
 	limited := d.create(t, d.ada, fields{"name": "limited", "remain_quota": 100, "expired_time": 1_900_000_000, "model_limits_enabled": true, "model_limits": "gpt-5*,o3"})
 	unlimited := d.create(t, d.ada, fields{"name": "unlimited", "unlimited_quota": true})
 	var h budget.Hold
-	if err := d.ledger.Hold(t.Context(), &h, limited.ID, d.ada.id, 30*money.Unit+1, nil); err != nil {
+	if err := d.ledger.Hold(t.Context(), &h, budget.Payers{Key: limited.ID, User: d.ada.id}, 30*money.Unit+1, nil); err != nil {
 		t.Fatal(err)
 	}
 	h.Settle(30*money.Unit + 1)

@@ -238,7 +238,7 @@ func (l landing) ApplyUsage(ctx context.Context, records []usage.Record) error {
 		}
 		for i := range records {
 			if r := &records[i]; r.Settled {
-				l.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
+				l.ledger.Landed(landingOf(r))
 			}
 		}
 		return nil
@@ -249,7 +249,14 @@ func (l landing) ApplyUsage(ctx context.Context, records []usage.Record) error {
 // recorder has logged it.
 func (s *services) setAside(r usage.Record, _ error) {
 	if r.Settled {
-		s.ledger.Landed(r.KeyID, r.UserID, r.Time, r.Cost)
+		s.ledger.Landed(landingOf(&r))
+	}
+}
+
+func landingOf(r *usage.Record) budget.Landing {
+	return budget.Landing{
+		Payers: budget.Payers{Key: r.KeyID, Parent: r.ParentID, User: r.UserID}, At: r.Time,
+		Charge: budget.Charge{Charged: r.Cost, Absorbed: r.Absorbed, KeyGrant: r.KeyGrantDelta, ParentGrant: r.ParentGrantDelta, UserGrant: r.UserGrantDelta},
 	}
 }
 

@@ -2,25 +2,34 @@ package budget
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"halley/internal/fault"
 	"halley/internal/money"
 )
 
-// Hold is money reserved on a key and its account for one request. The zero
-// value holds nothing. A Hold belongs to one request and is not for concurrent
-// use.
+// Payers are who pays for a request: the key, the key that issued it (0 for
+// none), and the account that both belong to.
+type Payers struct {
+	Key, Parent, User int64
+}
+
+// maxPayers is how many subjects one request can be charged to.
+const maxPayers = 3
+
+// Hold is money reserved on a request's payers. The zero value holds nothing. A
+// Hold belongs to one request and is not for concurrent use.
 type Hold struct {
 	ledger *Ledger
-	key    part
-	user   part
+	parts  [maxPayers]part // in the order of locking: account, parent, key
+	n      int
 	amount money.Nano
 	at     int64 // Unix milliseconds
 	open   bool
 }
 
-// part is the hold on one of the two pockets.
+// part is the hold on one of the pockets.
 type part struct {
 	pocket     *pocket
 	lifted     bool  // the subject was unlimited: its grant rose with the hold
@@ -29,75 +38,141 @@ type part struct {
 
 // of is the hold's part on that pocket.
 func (h *Hold) of(p *pocket) *part {
-	if h.key.pocket == p {
-		return &h.key
+	for i := range h.n {
+		if h.parts[i].pocket == p {
+			return &h.parts[i]
+		}
 	}
-	return &h.user
+	return nil
+}
+
+func (h *Hold) lock() {
+	for i := range h.n {
+		h.parts[i].pocket.mu.Lock()
+	}
+}
+
+func (h *Hold) unlock() {
+	for i := range h.n {
+		h.parts[i].pocket.mu.Unlock()
+	}
 }
 
 // Fit decides, when the full amount is not there, how much to hold instead of
-// it given what both gates can spare; ok false means the request cannot go
+// it given what all gates can spare; ok false means the request cannot go
 // through on that. It runs under the ledger's locks: no I/O.
 type Fit func(spendable money.Nano) (amount money.Nano, ok bool)
 
-// Hold reserves want, or what fit makes of the remainder, on key and user
+// Hold reserves want, or what fit makes of the remainder, on all payers
 // together. Too little is a fault with kind PaymentRequired and the code
 // key_quota_exhausted or insufficient_balance.
-func (l *Ledger) Hold(ctx context.Context, h *Hold, keyID, userID int64, want money.Nano, fit Fit) error {
-	return l.HoldSlice(ctx, h, keyID, userID, want, want, fit)
+func (l *Ledger) Hold(ctx context.Context, h *Hold, who Payers, want money.Nano, fit Fit) error {
+	return l.HoldSlice(ctx, h, who, want, want, fit)
 }
 
 // HoldSlice is Hold for a request that may never use all it could: want must be
 // there, but only first is taken, and Extend takes more while the request runs.
-func (l *Ledger) HoldSlice(ctx context.Context, h *Hold, keyID, userID int64, want, first money.Nano, fit Fit) error {
+func (l *Ledger) HoldSlice(ctx context.Context, h *Hold, who Payers, want, first money.Nano, fit Fit) error {
+	*h = Hold{ledger: l}
 	for {
-		// Nothing is locked while the balances are loaded.
-		user, err := l.pocket(ctx, Subject{User, userID})
-		if err != nil {
+		if err := l.find(ctx, h, who); err != nil {
 			return err
 		}
-		key, err := l.pocket(ctx, Subject{Key, keyID})
-		if err != nil {
-			return err
-		}
-		user.mu.Lock()
-		key.mu.Lock()
-		if user.evicted || key.evicted {
-			key.mu.Unlock()
-			user.mu.Unlock()
+		h.lock()
+		if h.evicted() {
+			h.unlock()
 			continue
 		}
-		err = l.reserve(h, key, user, want, min(first, want), fit)
-		key.mu.Unlock()
-		user.mu.Unlock()
+		err := l.reserve(h, want, min(first, want), fit)
+		h.unlock()
 		return err
 	}
 }
 
-func (l *Ledger) reserve(h *Hold, key, user *pocket, want, first money.Nano, fit Fit) error {
+// find loads the payers' pockets; nothing is locked meanwhile.
+func (l *Ledger) find(ctx context.Context, h *Hold, who Payers) error {
+	h.n = 0
+	add := func(s Subject) error {
+		p, err := l.pocket(ctx, s)
+		if err == nil {
+			h.parts[h.n] = part{pocket: p}
+			h.n++
+		}
+		return err
+	}
+	if err := add(Subject{User, who.User}); err != nil {
+		return err
+	}
+	if who.Parent != 0 {
+		if err := add(Subject{Key, who.Parent}); err != nil {
+			return err
+		}
+	}
+	return add(Subject{Key, who.Key})
+}
+
+func (h *Hold) evicted() bool {
+	for i := range h.n {
+		if h.parts[i].pocket.evicted {
+			return true
+		}
+	}
+	return false
+}
+
+// tightest is the pocket with the least left of its quota, the key before its
+// parent and the account.
+func (h *Hold) tightest() *pocket {
+	least := h.parts[h.n-1].pocket
+	for i := h.n - 2; i >= 0; i-- {
+		if p := h.parts[i].pocket; p.spendable() < least.spendable() {
+			least = p
+		}
+	}
+	return least
+}
+
+func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 	now := l.now()
-	at := key.latest(user.latest(now.UnixMilli()))
-	key.roll(at)
-	user.roll(at)
-	spendable, renewing := min(key.spendable(), user.spendable()), min(key.tightest(), user.tightest())
+	at := now.UnixMilli()
+	for i := range h.n {
+		at = h.parts[i].pocket.latest(at)
+	}
+	renewing := money.Nano(math.MaxInt64)
+	for i := range h.n {
+		p := h.parts[i].pocket
+		p.roll(at)
+		renewing = min(renewing, p.tightest())
+	}
+	least := h.tightest()
+	spendable := least.spendable()
 	amount, ok := affordable(min(spendable, renewing), want, fit)
 	switch {
 	case ok && amount == want:
 		amount = first
 	case ok:
 	case renewing < spendable:
-		return Exhausted(renewal(key, user, want, fit), now)
-	case key.spendable() <= user.spendable():
-		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
+		return Exhausted(h.renewal(want, fit), now)
 	default:
-		return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
+		return least.tooLittle()
 	}
-	*h = Hold{ledger: l, amount: amount, at: at, open: true, key: part{pocket: key, lifted: key.lifted}, user: part{pocket: user, lifted: user.lifted}}
-	key.reserve(h, now)
-	user.reserve(h, now)
+	h.amount, h.at, h.open = amount, at, true
+	for i := range h.n {
+		p := h.parts[i].pocket
+		h.parts[i].lifted = p.lifted
+		p.reserve(h, now)
+	}
 	l.inFlight.Add(1)
 	l.heldNano.Add(int64(amount))
 	return nil
+}
+
+// tooLittle is the refusal of a request that the pocket's quota does not cover.
+func (p *pocket) tooLittle() error {
+	if p.subject.Kind == User {
+		return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
+	}
+	return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
 }
 
 // affordable is how much of what is left to hold for a request that wants so
@@ -129,25 +204,32 @@ func (p *pocket) reserve(h *Hold, now time.Time) {
 	p.open = h
 }
 
-// Extend takes more for an open hold, from key and user together or from
-// neither; false says that it is not there.
+// Extend takes more for an open hold, from all payers together or from none;
+// false says that it is not there.
 func (h *Hold) Extend(more money.Nano) bool {
 	if !h.open || more <= 0 {
 		return h.open
 	}
-	key, user := h.key.pocket, h.user.pocket
-	user.mu.Lock()
-	defer user.mu.Unlock()
-	key.mu.Lock()
-	defer key.mu.Unlock()
-	if more > min(key.leftAt(h.at), user.leftAt(h.at)) {
+	h.lock()
+	defer h.unlock()
+	if more > h.left() {
 		return false
 	}
 	h.amount += more
-	key.extend(h, more)
-	user.extend(h, more)
+	for i := range h.n {
+		h.parts[i].pocket.extend(h, more)
+	}
 	h.ledger.heldNano.Add(int64(more))
 	return true
+}
+
+// left is what the hold could take beyond what it has.
+func (h *Hold) left() money.Nano {
+	left := money.Nano(math.MaxInt64)
+	for i := range h.n {
+		left = min(left, h.parts[i].pocket.leftAt(h.at))
+	}
+	return left
 }
 
 func (p *pocket) extend(h *Hold, more money.Nano) {
@@ -175,10 +257,11 @@ func (h *Hold) Open() bool { return h.open }
 type Charge struct {
 	Charged  money.Nano
 	Absorbed money.Nano // cost the grants could not bear
-	// KeyGrant and UserGrant are what the grant of an unlimited key or account
-	// rose by.
-	KeyGrant  money.Nano
-	UserGrant money.Nano
+	// KeyGrant, ParentGrant and UserGrant are what the grant of an unlimited
+	// payer rose by.
+	KeyGrant    money.Nano
+	ParentGrant money.Nano
+	UserGrant   money.Nano
 }
 
 // Settle replaces the hold by the real cost and gives the rest back. A cost
@@ -191,26 +274,31 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	}
 	h.open = false
 	cost = max(cost, 0)
-	key, user := h.key.pocket, h.user.pocket
-	user.mu.Lock()
-	key.mu.Lock()
+	now := h.ledger.now()
+	h.lock()
 	charged := cost
 	if over := cost - h.amount; over > 0 {
-		charged = h.amount + max(0, min(over, key.leftAt(h.at), user.leftAt(h.at)))
+		charged = h.amount + max(0, min(over, h.left()))
 	}
-	now := h.ledger.now()
-	key.settle(h, charged, now)
-	user.settle(h, charged, now)
-	key.mu.Unlock()
-	user.mu.Unlock()
+	for i := range h.n {
+		h.parts[i].pocket.settle(h, charged, now)
+	}
+	h.unlock()
 	h.ledger.inFlight.Add(-1)
 	h.ledger.heldNano.Add(-int64(h.amount))
 	c := Charge{Charged: charged, Absorbed: cost - charged}
-	if h.key.lifted {
-		c.KeyGrant = charged
-	}
-	if h.user.lifted {
-		c.UserGrant = charged
+	for i := range h.n {
+		if !h.parts[i].lifted {
+			continue
+		}
+		switch i {
+		case 0:
+			c.UserGrant = charged
+		case h.n - 1:
+			c.KeyGrant = charged
+		default:
+			c.ParentGrant = charged
+		}
 	}
 	return c
 }

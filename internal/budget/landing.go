@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"halley/internal/money"
 )
 
 // Land runs apply, which writes settled charges to the store and, when that
@@ -22,12 +20,21 @@ func (l *Ledger) Land(ctx context.Context, apply func() error) error {
 	return err
 }
 
-// Landed tells the ledger that a settlement has reached the store, with the
-// hold's instant and what was charged.
-func (l *Ledger) Landed(keyID, userID int64, at time.Time, charged money.Nano) {
-	c := charge{at.UnixMilli(), charged}
-	l.landed(Subject{Key, keyID}, c)
-	l.landed(Subject{User, userID}, c)
+// Landing is a settlement that has reached the store.
+type Landing struct {
+	Payers Payers
+	At     time.Time // the hold's
+	Charge Charge
+}
+
+// Landed tells the ledger that a settlement has reached the store.
+func (l *Ledger) Landed(n Landing) {
+	c := charge{n.At.UnixMilli(), n.Charge.Charged}
+	l.landed(Subject{Key, n.Payers.Key}, c)
+	l.landed(Subject{User, n.Payers.User}, c)
+	if n.Payers.Parent != 0 {
+		l.landed(Subject{Key, n.Payers.Parent}, c)
+	}
 }
 
 func (l *Ledger) landed(s Subject, c charge) {

@@ -46,6 +46,8 @@ type shard struct {
 
 // pocket is one subject's live balance.
 type pocket struct {
+	subject Subject
+
 	load   sync.Mutex // serialises loading
 	edit   sync.Mutex // serialises edits
 	loaded atomic.Bool
@@ -154,7 +156,7 @@ func (l *Ledger) pocket(ctx context.Context, s Subject) (*pocket, error) {
 	sh.mu.Lock()
 	p := sh.pockets[s]
 	if p == nil {
-		p = &pocket{touched: l.now()}
+		p = &pocket{subject: s, touched: l.now()}
 		sh.pockets[s] = p
 	}
 	sh.mu.Unlock()

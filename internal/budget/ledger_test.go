@@ -97,7 +97,7 @@ func (b *books) apply(l *budget.Ledger, at time.Time, c budget.Charge) error {
 			b.records[s] = append(b.records[s], spent{at, c.Charged})
 		}
 		b.mu.Unlock()
-		l.Landed(key.ID, user.ID, at, c.Charged)
+		l.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: at, Charge: c})
 		return nil
 	})
 }
@@ -121,7 +121,7 @@ func newBooks(keyGrant, userGrant money.Nano) *books {
 
 func take(l *budget.Ledger, want money.Nano, fit budget.Fit) (*budget.Hold, error) {
 	h := &budget.Hold{}
-	return h, l.Hold(context.Background(), h, key.ID, user.ID, want, fit)
+	return h, l.Hold(context.Background(), h, budget.Payers{Key: key.ID, User: user.ID}, want, fit)
 }
 
 func balance(t testing.TB, l *budget.Ledger, s budget.Subject) budget.Balance {
@@ -195,10 +195,10 @@ func TestASliceIsHeldAndExtendedWhileThereIsMoney(t *testing.T) {
 	t.Parallel()
 	l, _ := newLedger(1000, 700)
 	h := &budget.Hold{}
-	if err := l.HoldSlice(context.Background(), h, key.ID, user.ID, 701, 10, nil); fault.Code(err) != "insufficient_balance" {
+	if err := l.HoldSlice(context.Background(), h, budget.Payers{Key: key.ID, User: user.ID}, 701, 10, nil); fault.Code(err) != "insufficient_balance" {
 		t.Fatalf("a slice was held of what is not there: %v", err)
 	}
-	if err := l.HoldSlice(context.Background(), h, key.ID, user.ID, 700, 100, nil); err != nil || h.Amount() != 100 {
+	if err := l.HoldSlice(context.Background(), h, budget.Payers{Key: key.ID, User: user.ID}, 700, 100, nil); err != nil || h.Amount() != 100 {
 		t.Fatalf("holds %d, %v", h.Amount(), err)
 	}
 	if !h.Extend(500) || h.Extend(101) || !h.Extend(100) || h.Amount() != 700 {
@@ -379,7 +379,7 @@ func TestConcurrentSpendingNeverExceedsTheGrant(t *testing.T) {
 		spenders.Go(func() {
 			h := &budget.Hold{}
 			want := money.Nano(rand.Int64N(2*worth) + 1)
-			err := l.Hold(context.Background(), h, key.ID, user.ID, want, func(s money.Nano) (money.Nano, bool) { return s, s > worth/10 })
+			err := l.Hold(context.Background(), h, budget.Payers{Key: key.ID, User: user.ID}, want, func(s money.Nano) (money.Nano, bool) { return s, s > worth/10 })
 			if err != nil {
 				if !fault.Is(err, fault.PaymentRequired) {
 					t.Error(err)
@@ -455,10 +455,10 @@ func TestHoldAndSettleAllocateNothing(t *testing.T) {
 	var h budget.Hold
 	ctx := context.Background()
 	if n := testing.AllocsPerRun(1000, func() {
-		if err := l.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
+		if err := l.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
 			t.Fatal(err)
 		}
-		l.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
+		l.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -471,10 +471,10 @@ func BenchmarkHoldAndSettle(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		var h budget.Hold
 		for pb.Next() {
-			if err := l.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
+			if err := l.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
 				b.Fatal(err)
 			}
-			l.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
+			l.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
 		}
 	})
 }

@@ -210,15 +210,16 @@ func Exhausted(until, now time.Time) error {
 // renewal is when the request would go through as far as the windows tell:
 // after the first renewal by which those that were in its way have their amount
 // back. A request that no renewal helps is told that of the tightest.
-func renewal(key, user *pocket, want money.Nano, fit Fit) time.Time {
-	windows := make([]*window, 0, len(key.windows)+len(user.windows))
-	for _, p := range [...]*pocket{key, user} {
+func (h *Hold) renewal(want money.Nano, fit Fit) time.Time {
+	var windows []*window
+	for i := range h.n {
+		p := h.parts[i].pocket
 		for i := range p.windows {
 			windows = append(windows, &p.windows[i])
 		}
 	}
 	slices.SortStableFunc(windows, func(a, b *window) int { return int(min(max(a.end-b.end, -1), 1)) })
-	rest := min(key.spendable(), user.spendable())
+	rest := h.tightest().spendable()
 	for i, renewed := range windows {
 		left := rest
 		for j, w := range windows {

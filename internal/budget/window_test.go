@@ -581,10 +581,10 @@ func TestBudgetsAllocateNothingPerRequest(t *testing.T) {
 	var h budget.Hold
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(1000, func() {
-		if err := c.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
+		if err := c.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
 			t.Fatal(err)
 		}
-		c.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
+		c.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -596,9 +596,9 @@ func BenchmarkHoldAndSettleWithBudgets(b *testing.B) {
 	var h budget.Hold
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := c.Hold(ctx, &h, key.ID, user.ID, 100, nil); err != nil {
+		if err := c.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
 			b.Fatal(err)
 		}
-		c.Landed(key.ID, user.ID, h.At(), h.Settle(50).Charged)
+		c.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/key"
 )
@@ -14,6 +15,15 @@ import (
 type caller struct {
 	key   *key.Key
 	owner *account.User
+}
+
+// payers are whom the request is charged to.
+func (c caller) payers() budget.Payers {
+	p := budget.Payers{Key: c.key.ID, User: c.owner.ID}
+	if c.key.Limits.ParentID != nil {
+		p.Parent = *c.key.Limits.ParentID
+	}
+	return p
 }
 
 // Credentials are the values a model request shows, in the contract's order.

@@ -25,7 +25,7 @@ const (
 // estimate of the prompt and as much output as fits, and lowers the cap.
 func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *plan) error {
 	if p.price == nil {
-		if err := g.Ledger.Hold(ctx, &t.hold, who.key.ID, who.owner.ID, 0, nil); err != nil {
+		if err := g.Ledger.Hold(ctx, &t.hold, who.payers(), 0, nil); err != nil {
 			return err
 		}
 		t.record.Time = t.hold.At()
@@ -57,7 +57,7 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 		return p.price.Bound(prompt, each*a.head.Choices, tier, p.ratio), true
 	}
 	full, slice := p.price.Bound(bound, output, tier, p.ratio), p.price.Bound(bound, first, tier, p.ratio)
-	if err := g.Ledger.HoldSlice(ctx, &t.hold, who.key.ID, who.owner.ID, full, slice, fit); err != nil {
+	if err := g.Ledger.HoldSlice(ctx, &t.hold, who.payers(), full, slice, fit); err != nil {
 		return err
 	}
 	t.record.Held, t.record.Time = t.hold.Amount(), t.hold.At()

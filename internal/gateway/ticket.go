@@ -51,7 +51,7 @@ func (t *ticket) known(who caller) {
 	t.who = who
 	t.record = usage.Record{
 		EventID: t.gateway.NewEventID(), Time: t.in.Start, RequestID: t.in.RequestID,
-		KeyID: who.key.ID, KeyName: who.key.Name, UserID: who.owner.ID,
+		KeyID: who.key.ID, KeyName: who.key.Name, ParentID: who.payers().Parent, UserID: who.owner.ID,
 		Dialect: string(t.in.Dialect), Endpoint: string(t.in.Operation), Source: usage.NoUsage,
 	}
 	if t.in.IP.IsValid() {
@@ -118,7 +118,8 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 		t.lease.Cancel() // refused after all
 	}
 	charge := t.hold.Settle(cost)
-	r.Cost, r.Absorbed, r.KeyGrantDelta, r.UserGrantDelta = charge.Charged, charge.Absorbed, charge.KeyGrant, charge.UserGrant
+	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
+	r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = charge.KeyGrant, charge.ParentGrant, charge.UserGrant
 	r.Latency = t.gateway.Now().Sub(t.in.Start)
 	if !t.started && r.Source != usage.NoUsage && r.Status == http.StatusOK {
 		r.FirstByte = r.Latency // the answer follows at once

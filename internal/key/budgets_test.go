@@ -29,7 +29,7 @@ func (b *bench) charge(t testing.TB, id, units int64) error {
 	t.Helper()
 	var h budget.Hold
 	cost := money.FromUnits(units)
-	if err := b.ledger.Hold(t.Context(), &h, id, b.ada, cost, nil); err != nil {
+	if err := b.ledger.Hold(t.Context(), &h, budget.Payers{Key: id, User: b.ada}, cost, nil); err != nil {
 		return err
 	}
 	c := h.Settle(cost)
@@ -37,7 +37,7 @@ func (b *bench) charge(t testing.TB, id, units int64) error {
 		err := b.store.ApplyUsage(t.Context(), []usage.Record{{
 			EventID: key.NewValue()[:20], Time: h.At(), KeyID: id, UserID: b.ada, Model: "m", Cost: c.Charged, KeyGrantDelta: c.KeyGrant, UserGrantDelta: c.UserGrant, Settled: true,
 		}})
-		b.ledger.Landed(id, b.ada, h.At(), c.Charged)
+		b.ledger.Landed(budget.Landing{Payers: budget.Payers{Key: id, User: b.ada}, At: h.At(), Charge: c})
 		return err
 	})
 }

@@ -512,11 +512,11 @@ func TestWhatWasReadCanBeSentBackAndChangesNothing(t *testing.T) {
 func (b *bench) spend(t testing.TB, id int64, used, held money.Nano) {
 	t.Helper()
 	var first, second budget.Hold
-	if err := b.ledger.Hold(t.Context(), &first, id, b.ada, used, nil); err != nil {
+	if err := b.ledger.Hold(t.Context(), &first, budget.Payers{Key: id, User: b.ada}, used, nil); err != nil {
 		t.Fatal(err)
 	}
 	first.Settle(used)
-	if err := b.ledger.Hold(t.Context(), &second, id, b.ada, held, nil); err != nil {
+	if err := b.ledger.Hold(t.Context(), &second, budget.Payers{Key: id, User: b.ada}, held, nil); err != nil {
 		t.Fatal(err)
 	}
 }

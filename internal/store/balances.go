@@ -21,12 +21,14 @@ const (
 	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited FROM users WHERE id = $1 AND deleted_ms = 0`
 
 	sqlKeyLimits = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
-	// What was charged from $2 on, of which $3 is the first whole hour.
-	sqlKeySpent = `SELECT CAST(COALESCE((SELECT SUM(cost_nano) FROM usage_hours WHERE user_id = (SELECT user_id FROM keys WHERE id = $1) AND hour_ms >= $3 AND key_id = $1), 0)
-+ COALESCE((SELECT SUM(cost_nano) FROM usage_records WHERE key_id = $1 AND time_ms >= $2 AND time_ms < $3), 0) AS BIGINT)`
+	// What was charged from $2 on, of which $3 is the first whole hour. A key is
+	// charged for those that it issued, too.
+	keyFamily   = `(SELECT id FROM keys WHERE id = $1 OR parent_id = $1)`
+	sqlKeySpent = `SELECT CAST(COALESCE((SELECT SUM(cost_nano) FROM usage_hours WHERE user_id = (SELECT user_id FROM keys WHERE id = $1) AND hour_ms >= $3 AND key_id IN ` + keyFamily + `), 0)
++ COALESCE((SELECT SUM(cost_nano) FROM usage_records WHERE key_id IN ` + keyFamily + ` AND time_ms >= $2 AND time_ms < $3), 0) AS BIGINT)`
 	sqlUserSpent = `SELECT CAST(COALESCE((SELECT SUM(cost_nano) FROM usage_hours WHERE user_id = $1 AND hour_ms >= $3), 0)
 + COALESCE((SELECT SUM(cost_nano) FROM usage_records WHERE user_id = $1 AND time_ms >= $2 AND time_ms < $3), 0) AS BIGINT)`
-	sqlKeyLast  = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE key_id = $1`
+	sqlKeyLast  = `SELECT COALESCE(MAX(last), 0) FROM (SELECT (SELECT MAX(time_ms) FROM usage_records WHERE key_id = k.id) AS last FROM keys k WHERE id = $1 OR parent_id = $1) AS family`
 	sqlUserLast = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE user_id = $1`
 )
 

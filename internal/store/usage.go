@@ -28,7 +28,7 @@ var _ usage.Store = (*DB)(nil)
 const (
 	usageColumns = `event_id, time_ms, request_id, key_id, key_name, user_id, model, served_model, channel_id, grp, dialect, endpoint, stream, status, error_code, ` +
 		`prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, ` +
-		`cost_nano, absorbed_nano, held_nano, price_version, latency_ms, first_byte_ms, attempts, usage_source, end_user, ip`
+		`cost_nano, absorbed_nano, held_nano, price_version, latency_ms, first_byte_ms, attempts, usage_source, end_user, ip, parent_id, key_grant_nano, parent_grant_nano, user_grant_nano`
 
 	insertUsageHead = `INSERT INTO usage_records (` + usageColumns + `) VALUES `
 	insertUsageTail = ` ON CONFLICT (event_id) DO NOTHING`
@@ -40,9 +40,10 @@ const (
 	updateUsersHead = `UPDATE users SET used_nano = used_nano + v.column2, granted_nano = granted_nano + v.column3, request_count = request_count + v.column4 FROM (VALUES `
 	updateUsersTail = `) AS v WHERE users.id = v.column1`
 
-	upsertHoursHead = `INSERT INTO usage_hours (hour_ms, user_id, key_id, model, channel_id, requests, errors, tokens_in, tokens_out, cost_nano) VALUES `
+	upsertHoursHead = `INSERT INTO usage_hours (hour_ms, user_id, key_id, model, channel_id, requests, errors, tokens_in, tokens_out, cost_nano, key_grant_nano, parent_grant_nano, user_grant_nano) VALUES `
 	upsertHoursTail = ` ON CONFLICT (hour_ms, user_id, key_id, model, channel_id) DO UPDATE SET requests = usage_hours.requests + excluded.requests, errors = usage_hours.errors + excluded.errors, ` +
-		`tokens_in = usage_hours.tokens_in + excluded.tokens_in, tokens_out = usage_hours.tokens_out + excluded.tokens_out, cost_nano = usage_hours.cost_nano + excluded.cost_nano`
+		`tokens_in = usage_hours.tokens_in + excluded.tokens_in, tokens_out = usage_hours.tokens_out + excluded.tokens_out, cost_nano = usage_hours.cost_nano + excluded.cost_nano, ` +
+		`key_grant_nano = usage_hours.key_grant_nano + excluded.key_grant_nano, parent_grant_nano = usage_hours.parent_grant_nano + excluded.parent_grant_nano, user_grant_nano = usage_hours.user_grant_nano + excluded.user_grant_nano`
 )
 
 // bulk is a statement that takes several rows.
@@ -59,7 +60,7 @@ func newBulks() []*bulk {
 		insertUsage: {head: insertUsageHead, tail: insertUsageTail, columns: strings.Count(usageColumns, ",") + 1},
 		updateKeys:  {head: updateKeysHead, tail: updateKeysTail, columns: 4, cast: true},
 		updateUsers: {head: updateUsersHead, tail: updateUsersTail, columns: 4, cast: true},
-		upsertHours: {head: upsertHoursHead, tail: upsertHoursTail, columns: 10},
+		upsertHours: {head: upsertHoursHead, tail: upsertHoursTail, columns: 13},
 	}
 }
 
@@ -146,6 +147,7 @@ type hourKey struct {
 type hourSums struct {
 	requests, errors, in, out int64
 	cost                      money.Nano
+	byKey, byParent, byUser   money.Nano // what grants rose by
 }
 
 // errSeenBefore says that a statement with many rows met some that are there.
@@ -232,7 +234,7 @@ func (db *DB) applyUsage(ctx context.Context, w *usageWriter, batch []usage.Reco
 		})
 		err = db.inBulk(ctx, tx, w, upsertHours, sizes, len(hours), func(args []any, i int) []any {
 			h, s := hours[i], w.hours[hours[i]]
-			return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost))
+			return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost), int64(s.byKey), int64(s.byParent), int64(s.byUser))
 		}, nil)
 		if err != nil {
 			return fmt.Errorf("roll usage up: %w", err)
@@ -298,13 +300,10 @@ const hour = int64(time.Hour / time.Millisecond)
 // add counts a record that is new to the store.
 func (w *usageWriter) add(r *usage.Record) {
 	at := millis(r.Time)
-	k := w.keys[r.KeyID]
-	k.used += r.Cost
-	k.granted += r.KeyGrantDelta
-	if r.Settled || r.Attempts > 0 { // a refusal is no use of the key
-		k.accessed = max(k.accessed, at)
+	w.charge(r.KeyID, r, r.KeyGrantDelta)
+	if r.ParentID != 0 {
+		w.charge(r.ParentID, r, r.ParentGrantDelta)
 	}
-	w.keys[r.KeyID] = k
 
 	u := w.users[r.UserID]
 	u.used += r.Cost
@@ -321,7 +320,21 @@ func (w *usageWriter) add(r *usage.Record) {
 	h.in += r.Tokens.Prompt
 	h.out += r.Tokens.Completion
 	h.cost += r.Cost
+	h.byKey += r.KeyGrantDelta
+	h.byParent += r.ParentGrantDelta
+	h.byUser += r.UserGrantDelta
 	w.hours[id] = h
+}
+
+// charge counts a record on the key or on its parent.
+func (w *usageWriter) charge(id int64, r *usage.Record, grant money.Nano) {
+	k := w.keys[id]
+	k.used += r.Cost
+	k.granted += grant
+	if r.Settled || r.Attempts > 0 { // a refusal is no use of the key
+		k.accessed = max(k.accessed, millis(r.Time))
+	}
+	w.keys[id] = k
 }
 
 // eventID is a record's event as it is stored: behind its request id and a dot,
@@ -334,7 +347,8 @@ func usageArgs(args []any, r *usage.Record) []any {
 	return append(args, eventID(request, r.EventID), millis(r.Time), request, r.KeyID, stored(r.KeyName, maxWord), r.UserID,
 		stored(r.Model, maxModel), stored(r.ServedModel, maxModel), r.ChannelID, stored(r.Group, maxWord), r.Dialect, r.Endpoint, flag(r.Stream), int64(r.Status), stored(r.ErrorCode, maxWord),
 		t.Prompt, t.CachedRead, t.CacheWrite5m, t.CacheWrite1h, t.Completion, t.Reasoning, t.AudioIn, t.AudioOut, t.ImageIn, t.ImageOut,
-		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord))
+		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord),
+		r.ParentID, int64(r.KeyGrantDelta), int64(r.ParentGrantDelta), int64(r.UserGrantDelta))
 }
 
 // What strangers wrote is kept up to so many bytes.

@@ -45,6 +45,7 @@ type Record struct {
 	RequestID    string
 	KeyID        int64
 	KeyName      string
+	ParentID     int64 // the key that issued the key and is charged as well, 0 for none
 	UserID       int64
 	Model        string
 	ServedModel  string
@@ -66,10 +67,12 @@ type Record struct {
 	Source       Source
 	EndUser      string
 	IP           string
-	// KeyGrantDelta and UserGrantDelta raise the grant of an unlimited key or
-	// account by what it spent, so that granted = remaining + used + held.
-	KeyGrantDelta  money.Nano
-	UserGrantDelta money.Nano
+	// KeyGrantDelta, ParentGrantDelta and UserGrantDelta raise the grant of an
+	// unlimited key, parent key or account by what it spent, so that
+	// granted = remaining + used + held.
+	KeyGrantDelta    money.Nano
+	ParentGrantDelta money.Nano
+	UserGrantDelta   money.Nano
 	// Settled says that a hold was settled with this record, so that the ledger
 	// must be told once it is in the store. It is not stored.
 	Settled bool

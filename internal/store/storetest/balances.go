@@ -124,7 +124,7 @@ func balanceRestart(t *testing.T, db *store.DB) {
 		}
 		var h budget.Hold
 		want := money.FromUnits(rand.Int64N(30) + 1)
-		if err := ledger.Hold(t.Context(), &h, k.ID, owner, want, nil); err != nil {
+		if err := ledger.Hold(t.Context(), &h, budget.Payers{Key: k.ID, User: owner}, want, nil); err != nil {
 			if fault.Code(err) != "budget_exhausted" {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func balanceRestart(t *testing.T, db *store.DB) {
 		r.EventID, r.Time, r.Cost, r.KeyGrantDelta, r.UserGrantDelta = fmt.Sprint("e", i), h.At(), c.Charged, c.KeyGrant, c.UserGrant
 		if err := ledger.Land(t.Context(), func() error {
 			apply(t, db, r)
-			ledger.Landed(k.ID, owner, r.Time, r.Cost)
+			ledger.Landed(budget.Landing{Payers: budget.Payers{Key: k.ID, User: owner}, At: r.Time, Charge: budget.Charge{Charged: r.Cost}})
 			return nil
 		}); err != nil {
 			t.Fatal(err)

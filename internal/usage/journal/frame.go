@@ -246,6 +246,8 @@ func appendFields(b []byte, r *usage.Record) []byte {
 	text(r.IP)
 	number(int64(r.KeyGrantDelta))
 	number(int64(r.UserGrantDelta))
+	number(r.ParentID)
+	number(int64(r.ParentGrantDelta))
 	return b
 }
 
@@ -293,6 +295,8 @@ func readFields(body []byte) (usage.Record, bool) {
 	r.IP = f.text()
 	r.KeyGrantDelta = money.Nano(f.number())
 	r.UserGrantDelta = money.Nano(f.number())
+	r.ParentID = f.number()
+	r.ParentGrantDelta = money.Nano(f.number())
 	return r, !f.bad && len(f.rest) == 0 && r.EventID != ""
 }
 

@@ -23,7 +23,7 @@ const (
 	suffix     = ".journal"
 	magic      = "halleyjn"
 	headSize   = 40
-	version    = 1
+	version    = 2
 	lockName   = "lock"
 	damagedDir = "damaged"
 )
