@@ -360,6 +360,7 @@ func (p *pocket) give(ask Lease, amount, uncharged money.Nano) {
 	if ask.Purse == "" {
 		p.lease.taken += amount
 		p.granted += amount
+		p.lease.reported = ask.Held
 		return
 	}
 	for i := range p.windows {
