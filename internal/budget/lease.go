@@ -135,7 +135,8 @@ const (
 	recallPoll = 4 * time.Millisecond
 	// dryFor is how long a node believes that there is no more, so that those
 	// who ask an empty purse do not keep the store busy.
-	dryFor = 100 * time.Millisecond
+	dryFor    = 100 * time.Millisecond
+	dryAwhile = 10 * time.Millisecond
 	// leaseWait bounds what a request waits for in mid-stream or at its end.
 	leaseWait = 2 * time.Second
 )
@@ -227,8 +228,12 @@ func (l *Ledger) extend(ctx context.Context, p *pocket, want money.Nano) (bool, 
 			return full, err
 		}
 	}
+	dry := dryFor
+	if asked { // what others use may come back at any moment
+		dry = dryAwhile
+	}
 	p.mu.Lock()
-	p.lease.dryUntil, p.lease.dryFrom = l.clock()+dryFor, want
+	p.lease.dryUntil, p.lease.dryFrom = l.clock()+dry, want
 	p.mu.Unlock()
 	return false, nil
 }
