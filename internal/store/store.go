@@ -41,6 +41,7 @@ type DB struct {
 	engine Engine
 	w, r   *sql.DB
 	path   string // SQLite's file
+	url    string // PostgreSQL's, with its password
 	usage  usageWriter
 }
 
@@ -72,7 +73,7 @@ func connect(ctx context.Context, url string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{engine: Postgres, w: pool, r: pool}, nil
+		return &DB{engine: Postgres, w: pool, r: pool, url: url}, nil
 	}
 	return nil, errors.New("database.url must be sqlite:PATH or postgres://…")
 }
