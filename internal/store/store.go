@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -43,6 +44,13 @@ type DB struct {
 	path   string // SQLite's file
 	url    string // PostgreSQL's, with its password
 	usage  usageWriter
+	node   atomic.Int64 // whose leases pay for usage; 0 for none
+}
+
+// querier is a transaction, or no transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Open opens "sqlite:PATH" or "postgres://…" and brings the schema up to date.
