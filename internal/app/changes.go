@@ -41,17 +41,18 @@ func (s *services) followChanges(log *slog.Logger) *changes {
 	})
 	listener.On(cluster.ChangesChannel, feed.Hear)
 	listener.OnReconnect(feed.Look)
+	listener.On(store.RecallChannel, func(string) { s.sharing.recalled() })
 	s.metrics.WatchChanges(listener.Connected)
 
 	feed.OnReset(s.forgetAll)
 	feed.On(cluster.TopicKey, s.about(func(id int64) {
 		s.keys.Forget(id)
-		s.onBalanceChanged(budget.Subject{Kind: budget.Key, ID: id})
+		s.ledger.Changed(budget.Subject{Kind: budget.Key, ID: id})
 	}))
 	feed.On(cluster.TopicKeyValue, s.welcome)
 	feed.On(cluster.TopicUser, s.about(func(id int64) {
 		s.accounts.Invalidate(id)
-		s.onBalanceChanged(budget.Subject{Kind: budget.User, ID: id})
+		s.ledger.Changed(budget.Subject{Kind: budget.User, ID: id})
 	}))
 	feed.On(cluster.TopicSession, s.about(s.accounts.Invalidate))
 	feed.On(cluster.TopicAccessToken, s.about(s.accounts.Invalidate))
@@ -92,20 +93,13 @@ func (s *services) welcome(ref string) {
 	s.keys.Welcome(seal.Hash(hash))
 }
 
-// forgetAll drops what is remembered of keys and accounts.
+// forgetAll drops what is remembered of keys and accounts, and has the ledger
+// look again at what it knows.
 func (s *services) forgetAll() {
 	s.keys.ForgetAll()
 	s.accounts.ForgetAll()
-	s.onBalancesChanged()
+	s.ledger.ChangedAll()
 }
-
-// onBalanceChanged is told that a key's or an account's record, and so maybe its
-// grant, was changed by this server or another. The ledger must not let go of a
-// balance for it: there may be holds on it.
-func (s *services) onBalanceChanged(budget.Subject) {}
-
-// onBalancesChanged is told that any of them may have been.
-func (s *services) onBalancesChanged() {}
 
 func (c *changes) start() {
 	if c == nil {

@@ -65,6 +65,14 @@ func TestWhatChangesOnOneServerCountsOnAll(t *testing.T) {
 		c.root.Must(t, "DELETE", token(k.ID)+"/values/1", nil)
 		told(t, c.everywhere(t, k.Key, answer{401, "invalid_api_key"}))
 	})
+	t.Run("a quota that is taken away is refused, and one that is topped up works", func(t *testing.T) {
+		k := c.root.CreateKey(t, harness.Fields{"name": "k", "remain_quota": 1_000_000})
+		c.everywhere(t, k.Key, served)
+		c.root.Must(t, "POST", token(k.ID)+"/quota", harness.Fields{"set": 0})
+		told(t, c.everywhere(t, k.Key, answer{402, "key_quota_exhausted"}))
+		c.root.Must(t, "POST", token(k.ID)+"/quota", harness.Fields{"add": 1_000_000})
+		told(t, c.everywhere(t, k.Key, served))
+	})
 	t.Run("a disabled account is refused", func(t *testing.T) {
 		u, client := c.a.NewUser(t, harness.Fields{"username": "ada", "unlimited_quota": true})
 		k := client.CreateKey(t, harness.Fields{"name": "k", "unlimited_quota": true})
