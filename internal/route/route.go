@@ -1,88 +1,93 @@
-// Package route decides which channel serves a request. It is pure: a table is
-// compiled from channels once per change, is immutable, and is asked with the
-// request's facts and a random number. It does no I/O and reads no clock.
+// Package route decides which channels may serve a request, and in which order.
+// A Table is compiled from the channels once per change and is immutable; a Plan
+// is one request's way through it, step by step, made no further than it is
+// gone. It is pure: the health of upstreams, chance and the time come in. It
+// does no I/O and reads no clock.
 package route
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
 	"halley/internal/channel"
 )
 
+// Strategy is how a group chooses among channels of the same priority.
+type Strategy string
+
+// The strategies.
+const (
+	Weighted     Strategy = "weighted"      // by chance, in proportion to the weights
+	LeastLatency Strategy = "least-latency" // of two by chance, the one that begins to answer sooner
+	LeastBusy    Strategy = "least-busy"    // the one with the least under way for its weight
+	Cheapest     Strategy = "cheapest"      // by cost, then by weight
+)
+
+// Valid reports whether there is such a strategy.
+func (s Strategy) Valid() bool {
+	switch s {
+	case Weighted, LeastLatency, LeastBusy, Cheapest:
+		return true
+	}
+	return false
+}
+
+// Config is what a Table is compiled from.
+type Config struct {
+	Channels []*channel.Channel
+	// Strategies by group; a group without one is Weighted.
+	Strategies map[string]Strategy
+	// Cost is what a channel's model costs, in any unit, for the groups that go
+	// by it; false when that is not known, which counts as dearest. nil knows
+	// none. It must give the same answer as long as the table is in use.
+	Cost func(ch *channel.Channel, model string) (int64, bool)
+}
+
 // Table answers which channels offer a model in a group.
 type Table struct {
 	groups map[string]*offers
+	byID   map[int64]*channel.Channel
 }
 
-// offers is one group's channels by model, dearest priority first.
-type offers struct {
-	exact map[string][]*channel.Channel
-	// wild are the channels with a pattern, for names that none lists exactly.
-	wild []wildOffer
-}
-
-type wildOffer struct {
-	pattern string
-	channel *channel.Channel
-}
-
-// Compile builds the table.
-func Compile(channels []*channel.Channel) *Table {
-	t := &Table{groups: map[string]*offers{}}
+// New compiles a table.
+func New(c Config) *Table {
+	channels := slices.Clone(c.Channels)
+	slices.SortStableFunc(channels, inOrder)
+	t := &Table{groups: map[string]*offers{}, byID: make(map[int64]*channel.Channel, len(channels))}
+	lists := map[string]*lists{}
 	for _, ch := range channels {
+		t.byID[ch.ID] = ch
 		for _, group := range ch.Groups {
-			g := t.groups[group]
-			if g == nil {
-				g = &offers{exact: map[string][]*channel.Channel{}}
-				t.groups[group] = g
+			if lists[group] == nil {
+				lists[group] = newLists()
 			}
-			for _, pattern := range ch.Models {
-				if strings.Contains(pattern, "*") {
-					g.wild = append(g.wild, wildOffer{pattern, ch})
-				} else {
-					g.exact[pattern] = append(g.exact[pattern], ch)
-				}
-			}
+			lists[group].add(ch)
 		}
 	}
-	for _, g := range t.groups {
-		for model := range g.exact {
-			g.exact[model] = g.find(model)
-		}
+	for group, l := range lists {
+		t.groups[group] = l.compile(c.Strategies[group], c.Cost)
 	}
 	return t
 }
 
-// find is every channel that offers the model, each once, in order.
-func (g *offers) find(model string) []*channel.Channel {
-	found := slices.Clone(g.exact[model])
-	for _, w := range g.wild {
-		if Match(w.pattern, model) {
-			found = append(found, w.channel)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b *channel.Channel) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID))
-	})
-	return slices.CompactFunc(found, func(a, b *channel.Channel) bool { return a.ID == b.ID })
-}
+// Compile is New without strategies.
+func Compile(channels []*channel.Channel) *Table { return New(Config{Channels: channels}) }
 
 // Candidates is every channel of the group that lists the model, disabled ones
 // included, by priority. The slice is shared and must not be changed.
 func (t *Table) Candidates(group, model string) []*channel.Channel {
-	g := t.groups[group]
-	if g == nil {
-		return nil
+	if o := t.offer(group, model); o != nil {
+		return o.all
 	}
-	if exact, ok := g.exact[model]; ok {
-		return exact
+	return nil
+}
+
+// offer is nil when no channel of the group lists the model.
+func (t *Table) offer(group, model string) *offer {
+	if g := t.groups[group]; g != nil {
+		return g.find(model)
 	}
-	if len(g.wild) == 0 {
-		return nil
-	}
-	return g.find(model)
+	return nil
 }
 
 // Choice is the outcome of Pick.
@@ -155,17 +160,17 @@ func (t *Table) Models(groups []string, known []string) []string {
 		if g == nil {
 			continue
 		}
-		for model, channels := range g.exact {
-			if slices.ContainsFunc(channels, usable) {
+		for model, o := range g.exact {
+			if len(o.tiers) > 0 {
 				seen[model] = struct{}{}
 			}
 		}
-		for _, w := range g.wild {
-			if !usable(w.channel) {
+		for _, p := range g.patterns {
+			if !slices.ContainsFunc(p.channels, usable) {
 				continue
 			}
 			for _, model := range known {
-				if Match(w.pattern, model) {
+				if Match(p.text, model) {
 					seen[model] = struct{}{}
 				}
 			}
