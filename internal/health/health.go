@@ -122,7 +122,7 @@ type Config struct {
 	Consecutive int
 
 	// Cooldown is how long an opened breaker keeps everything off; it doubles
-	// with each probe that fails, up to MaxCooldown. Defaults 5s and 5m.
+	// with each probe that fails, up to MaxCooldown. Defaults 5s and 2m.
 	Cooldown    time.Duration
 	MaxCooldown time.Duration
 	// RateLimitCooldown is the same for rate limits of which the upstream does
@@ -165,7 +165,7 @@ func (c Config) withDefaults() Config {
 	c.FailureRatio = cmp.Or(c.FailureRatio, 0.5)
 	c.Consecutive = cmp.Or(c.Consecutive, 5)
 	c.Cooldown = cmp.Or(c.Cooldown, 5*time.Second)
-	c.MaxCooldown = cmp.Or(c.MaxCooldown, max(5*time.Minute, c.Cooldown))
+	c.MaxCooldown = cmp.Or(c.MaxCooldown, max(2*time.Minute, c.Cooldown))
 	c.RateLimitCooldown = cmp.Or(c.RateLimitCooldown, 2*time.Second)
 	c.MaxRateLimitCooldown = cmp.Or(c.MaxRateLimitCooldown, max(time.Minute, c.RateLimitCooldown))
 	c.MaxRetryAfter = cmp.Or(c.MaxRetryAfter, 10*time.Minute)

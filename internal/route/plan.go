@@ -41,15 +41,18 @@ type Plan struct {
 	req   Request
 	// Where it stands: of all turns the current one, in it the group, in that the
 	// tier.
-	turn    turn
-	group   int
-	tier    int
-	offer   *offer // of the group; nil when the group has not been looked at
-	serving int    // the group that the plan must not leave, -1 for none
-	settled bool   // a step was given that is more than a probe
-	tried   tried
-	last    Step
-	seed    uint64 // decides how channels in slow start fare in this plan; 0: not drawn
+	turn     turn
+	after    turn // the next turn in which there is something to take
+	group    int
+	tier     int
+	offer    *offer // of the group; nil when the group has not been looked at
+	strategy Strategy
+	serving  int  // the group that the plan must not leave, -1 for none
+	settled  bool // a step was given that is more than a probe
+	probed   bool // a step was given that is one
+	tried    tried
+	last     Step
+	seed     uint64 // decides how channels in slow start fare in this plan; 0: not drawn
 }
 
 // turn is a round through groups and tiers. Each takes what is at least as good
@@ -74,7 +77,7 @@ type pick struct {
 }
 
 // Plan begins a plan. It costs next to nothing, whatever the table's size.
-func (t *Table) Plan(r Request) Plan { return Plan{table: t, req: r, serving: -1} }
+func (t *Table) Plan(r Request) Plan { return Plan{table: t, req: r, serving: -1, after: turns} }
 
 // Listed reports whether any channel lists the model, in any of the groups,
 // though it may be disabled.
@@ -106,7 +109,9 @@ func (p *Plan) currentTier() *tier {
 		return nil
 	}
 	if p.offer == nil {
-		p.offer = p.table.offer(p.req.Groups[p.group], p.req.Model)
+		if g := p.table.groups[p.req.Groups[p.group]]; g != nil {
+			p.offer, p.strategy = g.find(p.req.Model), g.strategy
+		}
 	}
 	if p.offer == nil || p.tier >= len(p.offer.tiers) {
 		return nil
@@ -117,7 +122,7 @@ func (p *Plan) currentTier() *tier {
 func (p *Plan) nextGroup() {
 	if p.group++; p.group >= len(p.req.Groups) {
 		p.group = 0
-		p.turn++
+		p.turn, p.after = p.after, turns
 	}
 	p.tier, p.offer = 0, nil
 }
@@ -132,6 +137,7 @@ func (p *Plan) take(now time.Time, t *tier, found pick) Step {
 	}
 	// A probe is a trial. Whether the group has a usable channel is known only
 	// when it has ended, so it does not bind the plan to the group.
+	p.probed = p.probed || found.verdict.Probe
 	if !found.verdict.Probe {
 		p.settled = true
 		if !p.req.CrossGroup {
@@ -142,12 +148,10 @@ func (p *Plan) take(now time.Time, t *tier, found pick) Step {
 	p.last = Step{
 		Channel: found.channel, Credential: found.credential, Group: p.req.Groups[p.group],
 		Probe: found.verdict.Probe, Verdict: found.verdict,
-		model: p.req.Model, health: p.req.Health, strategy: p.strategy(), tier: t, turn: found.turn, preferred: preferred,
+		model: p.req.Model, health: p.req.Health, strategy: p.strategy, tier: t, turn: found.turn, preferred: preferred,
 	}
 	return p.last
 }
-
-func (p *Plan) strategy() Strategy { return p.table.groups[p.req.Groups[p.group]].strategy }
 
 // preferred is the preferred channel, if it is well and the group has it.
 func (p *Plan) preferred(now time.Time) (pick, *tier, bool) {
@@ -182,10 +186,14 @@ func (p *Plan) withCredential(now time.Time, ch *channel.Channel, id string) (pi
 // choose gives the tier's next channel that may be taken in this turn.
 func (p *Plan) choose(now time.Time, t *tier) (pick, bool) {
 	found, ok := p.byStrategy(now, &t.weighted)
-	if !ok && p.turn >= standby {
-		return p.draw(now, &t.standby, nil)
+	switch {
+	case ok || len(t.standby.channels) == 0:
+		return found, ok
+	case p.turn < standby:
+		p.after = min(p.after, standby)
+		return pick{}, false
 	}
-	return found, ok
+	return p.draw(now, &t.standby, nil)
 }
 
 // fewChannels is up to how many the least busy is looked for among all. Among
@@ -193,9 +201,8 @@ func (p *Plan) choose(now time.Time, t *tier) (pick, bool) {
 const fewChannels = 32
 
 func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
-	strategy := p.strategy()
-	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (strategy != LeastLatency && strategy != LeastBusy)
-	if !plain && strategy == LeastBusy && len(of.channels) <= fewChannels {
+	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (p.strategy != LeastLatency && p.strategy != LeastBusy)
+	if !plain && p.strategy == LeastBusy && len(of.channels) <= fewChannels {
 		return p.leastBusy(now, of)
 	}
 	first, ok := p.draw(now, of, nil)
@@ -207,8 +214,8 @@ func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
 	case !ok:
 		return first, true
 	case second.verdict.Probe,
-		strategy == LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
-		strategy == LeastBusy && p.load(second.channel) < p.load(first.channel):
+		p.strategy == LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
+		p.strategy == LeastBusy && p.load(second.channel) < p.load(first.channel):
 		return second, true
 	}
 	return first, true
@@ -248,16 +255,17 @@ func (p *Plan) leastBusy(now time.Time, of *pool) (best pick, ok bool) {
 	return best, ok
 }
 
-// quickDraws is how often to draw before looking at each channel of a pool: with
-// half of them out, 255 of 256 plans need no more.
-const quickDraws = 8
+// quickDraws is how often to draw before looking at each of n channels. Looking
+// at all is what a large pool must be spared of while any fair part of it is
+// well, and should not become much dearer by what was drawn before.
+func quickDraws(n int) int { return min(n, max(8, n/16)) }
 
 // draw takes one channel by weight from those of the pool that were not tried
 // and may be taken in this turn. Drawing again until one fits gives each the
 // same chance as drawing from those that fit.
 func (p *Plan) draw(now time.Time, of *pool, except *channel.Channel) (pick, bool) {
 	if len(of.channels) > 1 {
-		for range min(len(of.channels), quickDraws) {
+		for range quickDraws(len(of.channels)) {
 			ch := of.at(p.req.Roll())
 			if ch == except || p.tried.has(ch.ID) {
 				continue
@@ -292,16 +300,23 @@ func (p *Plan) scan(now time.Time, of *pool, except *channel.Channel) (drawn pic
 // look picks one of the channel's upstream keys: one that is well, by chance, or
 // else the best there is. It reports whether that may be taken in this turn.
 func (p *Plan) look(now time.Time, ch *channel.Channel) (pick, bool) {
-	n := len(ch.Credentials)
-	if n <= 1 {
-		found := p.inspect(now, ch, n-1)
-		return found, found.turn <= p.turn
+	i, n := 0, len(ch.Credentials)
+	switch n {
+	case 0:
+		i = -1
+	case 1:
+	default:
+		i = p.rollIndex(n)
 	}
-	found := p.inspect(now, ch, p.rollIndex(n))
-	if found.turn > well {
+	found := p.inspect(now, ch, i)
+	if n > 1 && found.turn > well {
 		found = p.best(now, ch, -1)
 	}
-	return found, found.turn <= p.turn
+	if found.turn > p.turn {
+		p.after = min(p.after, found.turn)
+		return pick{}, false
+	}
+	return found, true
 }
 
 func (p *Plan) rollIndex(n int) int { return min(int(p.req.Roll()*float64(n)), n-1) }
@@ -339,7 +354,7 @@ func (p *Plan) inspect(now time.Time, ch *channel.Channel, i int) pick {
 	switch v := &found.verdict; {
 	case v.State == health.Out:
 		found.turn = refusing
-	case v.Share == 0:
+	case v.Share == 0, v.Probe && p.probed: // a request has attempts for one probe, not for many
 		found.turn = broken
 	case v.Share < 1 && p.chance(ch.ID, i) >= v.Share:
 		found.turn = spared
