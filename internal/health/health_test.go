@@ -254,6 +254,58 @@ func TestAProbeThatSaysNothingLetsTheNextOneGo(t *testing.T) {
 	}
 }
 
+func TestAProbeThatWasOvertakenDoesNotHoldUpTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, health.Config{ProbeTerm: time.Hour})
+	w.breaks(m)
+	w.pass(time.Minute)
+	slow, _ := w.Begin(w.now, m, true)
+	last, _ := w.Begin(w.now, m, false) // for lack of better ones
+	last.Done(w.now, well)
+	w.try(m, times(5, failed)...)
+	w.is(m, health.Open)
+	w.pass(time.Minute)
+	if !w.Look(w.now, m).Probe {
+		t.Error("the probe of an earlier cooldown is waited for")
+	}
+	slow.Done(w.now, failed)
+	if !w.Look(w.now, m).Probe {
+		t.Error("the probe of an earlier cooldown has decided the next")
+	}
+}
+
+func TestAProbeTakesBothGatesOrNone(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, health.Config{ProbeTerm: time.Hour})
+	w.try(m, well)
+	w.breaks(m)
+	w.pass(time.Minute)
+	if _, ok := w.Begin(w.now, m, true); !ok { // it runs on
+		t.Fatal("the model's probe may not begin")
+	}
+	n := health.Target{Channel: 1, Credential: "k", Model: "n"}
+	w.try(n, health.Outcome{Class: health.Credential})
+	w.pass(time.Minute)
+	if _, ok := w.Begin(w.now, m, true); ok {
+		t.Fatal("two probes at a time of the same model")
+	}
+	if !w.Look(w.now, n).Probe {
+		t.Error("the key's probe was taken by an attempt that did not begin")
+	}
+}
+
+func TestTheSmallerShareOfTwoGatesCounts(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, health.Config{FirstShare: 0.1, SuspectShare: 0.25})
+	w.breaks(m)
+	w.pass(5 * time.Second)
+	w.try(m, well)
+	w.Hint(w.now, health.Hint{Target: health.Target{Channel: 1, Credential: "k"}, Broken: true, Until: w.now.Add(time.Minute)})
+	if v := w.Look(w.now, m); v.State != health.Suspected || v.Share != 0.1 {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestAProbeThatNeverEndsIsNotWaitedForForever(t *testing.T) {
 	t.Parallel()
 	w := newWard(t, health.Config{ProbeTerm: time.Minute})
@@ -417,9 +469,22 @@ func TestWhatEndsLateSaysNothingAboutWhatCameAfter(t *testing.T) {
 	}
 	w.pass(5 * time.Second)
 	w.try(m, well)
-	for i := range late[2:] { // time-outs of the bad days
-		late[i+2].Done(w.now, failed)
+	late[2].Done(w.now, health.Outcome{Class: health.RateLimited})
+	w.is(m, health.SlowStart)
+	for i := range late[3:] { // time-outs of the bad days
+		late[i+3].Done(w.now, failed)
 	}
+	w.is(m, health.SlowStart)
+}
+
+func TestALateRefusalSaysNothingAboutAKeyThatWorksAgain(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, health.Config{})
+	late, _ := w.Begin(w.now, m, false)
+	w.try(m, health.Outcome{Class: health.Balance})
+	w.pass(time.Minute)
+	w.try(m, well)
+	late.Done(w.now, health.Outcome{Class: health.Balance})
 	w.is(m, health.SlowStart)
 }
 
@@ -451,6 +516,10 @@ func TestAHintWeighsLessOrProbesSoonerAndNeverShuts(t *testing.T) {
 	if v := w.Look(w.now, m); v.State != health.Suspected || v.Share != 0.25 || v.Until.Sub(w.now) != time.Minute || v.Reason != "another node says: status 503" {
 		t.Errorf("%+v", v)
 	}
+	a, _ := w.Begin(w.now, m, false)
+	w.Hint(w.now, health.Hint{Target: m, Broken: true, Until: w.now.Add(time.Minute), Reason: "status 500"})
+	a.Done(w.now, well) // it began before that was said
+	w.is(m, health.Suspected)
 	w.try(m, well) // we know better
 	w.is(m, health.Closed)
 

@@ -18,7 +18,7 @@ type Request struct {
 	// CrossGroup lets the plan go on to the next group when one is used up.
 	// Without it the first group with a usable channel is the only one.
 	CrossGroup bool
-	// Prefer goes first while it is well.
+	// Prefer goes first in its group while it is well.
 	Prefer Preference
 	// Health says which upstreams are well; nil takes all to be.
 	Health *health.Tracker
@@ -27,8 +27,8 @@ type Request struct {
 }
 
 // Preference is the channel, and the upstream key, that served a conversation
-// before and have it in their cache. It counts inside the group that would
-// serve anyway, so that it neither costs more nor keeps a group from serving.
+// before and have it in their cache. It goes first inside the group whose turn
+// it is: it must not make a request dearer by serving in another.
 type Preference struct {
 	Channel    int64  // 0 for none
 	Credential string // the id of the upstream key, "" for any
@@ -48,7 +48,6 @@ type Plan struct {
 	offer    *offer // of the group; nil when the group has not been looked at
 	strategy Strategy
 	serving  int  // the group that the plan must not leave, -1 for none
-	settled  bool // a step was given that is more than a probe
 	probed   bool // a step was given that is one
 	tried    tried
 	last     Step
@@ -130,19 +129,17 @@ func (p *Plan) nextGroup() {
 // take makes a step of what was chosen, or of what is preferred to it.
 func (p *Plan) take(now time.Time, t *tier, found pick) Step {
 	preferred := false
-	if !p.settled && p.turn == well {
+	if p.turn == well {
 		if better, of, ok := p.preferred(now); ok {
 			found, t, preferred = better, of, true
 		}
 	}
 	// A probe is a trial. Whether the group has a usable channel is known only
 	// when it has ended, so it does not bind the plan to the group.
-	p.probed = p.probed || found.verdict.Probe
-	if !found.verdict.Probe {
-		p.settled = true
-		if !p.req.CrossGroup {
-			p.serving = p.group
-		}
+	if found.verdict.Probe {
+		p.probed = true
+	} else if !p.req.CrossGroup {
+		p.serving = p.group
 	}
 	p.tried.add(found.channel.ID)
 	p.last = Step{

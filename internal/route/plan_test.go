@@ -238,10 +238,30 @@ func TestARecoveringChannelGetsItsShareAndTheRestGoesElsewhere(t *testing.T) {
 	within(t, "spared", count["2/g 3/h 1/g"], 20_000, 1-share)
 }
 
+func TestSlowStartsAreNoFasterForBeingAskedAgain(t *testing.T) {
+	t.Parallel()
+	tr := tracker(t)
+	table := route.Compile([]*channel.Channel{ch(1, 9, 1, "m"), ch(2, 9, 1, "m"), ch(3, 5, 1, "m")})
+	now := start.Add(time.Minute)
+	for id := range int64(2) {
+		does(tr, start, at(id+1), 5, failure)
+		does(tr, now, at(id+1), 1, success) // 10 % of its traffic
+	}
+	roll := dice(1)
+	spared := 0
+	for range 20_000 {
+		p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: roll})
+		if s, _ := p.Next(now); s.Channel.ID == 3 {
+			spared++
+		}
+	}
+	within(t, "both are spared", spared, 20_000, 0.9*0.9)
+}
+
 func TestAPreferredChannelGoesFirstWhileItIsWell(t *testing.T) {
 	t.Parallel()
 	channels := []*channel.Channel{
-		ch(1, 9, 1, "m"), ch(2, 9, 5, "m"), keys(ch(3, 5, 1, "m"), "a", "b", "c"), ch(4, 5, 0, "m"), off(ch(5, 5, 1, "m")), in(ch(6, 9, 1, "m"), "h"), ch(7, 5, 1, "n"),
+		ch(1, 9, 1, "m"), ch(2, 9, 5, "m"), keys(ch(3, 5, 1, "m"), "a", "b", "c"), ch(4, 5, 0, "m"), off(ch(5, 5, 1, "m")), in(ch(6, 5, 1, "m"), "h"), ch(7, 5, 1, "n"), ch(8, 5, 1, "m"), in(ch(9, 9, 1, "m"), "h"),
 	}
 	for name, row := range map[string]struct {
 		prefer route.Preference
@@ -254,17 +274,13 @@ func TestAPreferredChannelGoesFirstWhileItIsWell(t *testing.T) {
 		"its upstream key is out": {route.Preference{Channel: 3, Credential: "b"}, func(tr *health.Tracker) {
 			does(tr, start, health.Target{Channel: 3, Credential: "b", Model: "m"}, 1, refusal)
 		}, "3 a|c"},
-		"broken": {route.Preference{Channel: 1}, func(tr *health.Tracker) { does(tr, start, at(1), 5, failure) }, "2 "},
-		"probes are not for conversations": {route.Preference{Channel: 1}, func(tr *health.Tracker) {
-			does(tr, start.Add(-time.Hour), at(1), 5, failure)
-			a, _ := tr.Begin(start, at(1), true)
-			_ = a // it runs
-		}, "2 "},
-		"weight 0":                 {route.Preference{Channel: 4}, nil, "1|2 "},
-		"disabled":                 {route.Preference{Channel: 5}, nil, "1|2 "},
-		"of another group":         {route.Preference{Channel: 6}, nil, "1|2 "},
-		"does not offer the model": {route.Preference{Channel: 7}, nil, "1|2 "},
-		"unknown":                  {route.Preference{Channel: 99}, nil, "1|2 "},
+		"broken":                    {route.Preference{Channel: 1}, func(tr *health.Tracker) { does(tr, start, at(1), 5, failure) }, "2 "},
+		"it is no matter of probes": {route.Preference{Channel: 8}, func(tr *health.Tracker) { does(tr, start.Add(-time.Minute), at(8), 5, failure) }, "1|2 "},
+		"weight 0":                  {route.Preference{Channel: 4}, nil, "1|2 "},
+		"disabled":                  {route.Preference{Channel: 5}, nil, "1|2 "},
+		"of another group":          {route.Preference{Channel: 6}, nil, "1|2 "},
+		"does not offer the model":  {route.Preference{Channel: 7}, nil, "1|2 "},
+		"unknown":                   {route.Preference{Channel: 99}, nil, "1|2 "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -283,7 +299,11 @@ func TestAPreferredChannelGoesFirstWhileItIsWell(t *testing.T) {
 				if !ok || !oneOf(fmt.Sprint(s.Channel.ID), id) || (credential != "*" && !oneOf(key, credential)) {
 					t.Fatalf("channel %d with key %q comes first, want %s", s.Channel.ID, key, row.want)
 				}
-				if rest := walk(&p, start); strings.Contains(" "+rest, fmt.Sprintf(" %d/", s.Channel.ID)) {
+				rest := walk(&p, start)
+				if row.prefer.Channel == 6 && !strings.HasSuffix(rest, " 6/h 9/h") && !strings.Contains(rest, " 6/h 9/h ") {
+					t.Fatalf("when its group's turn comes it is not the first: %s", rest)
+				}
+				if strings.Contains(" "+rest, fmt.Sprintf(" %d/", s.Channel.ID)) {
 					t.Fatalf("after channel %d come %s", s.Channel.ID, rest)
 				}
 			}
@@ -411,6 +431,21 @@ func TestLeastLatencyTakesTheFasterOfTwo(t *testing.T) {
 	}
 }
 
+func TestADueProbeIsNotComparedWithOthers(t *testing.T) {
+	t.Parallel()
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]route.Strategy{"g": route.LeastLatency}})
+	for seed := range uint64(40) {
+		tr := tracker(t)
+		does(tr, start, at(1), 2, success)
+		does(tr, start, at(2), 4, health.Outcome{Class: health.Success, FirstByte: time.Hour})
+		does(tr, start, at(2), 4, failure)
+		p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(seed)})
+		if s, _ := p.Next(start.Add(5 * time.Second)); !s.Probe {
+			t.Fatalf("seed %d: the slower channel's probe waits until its average has faded", seed)
+		}
+	}
+}
+
 func TestWhatWasNeverMeasuredIsTriedSoon(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
@@ -459,12 +494,12 @@ func TestCheapestGoesByCostAndThenByWeight(t *testing.T) {
 	t.Parallel()
 	costs := map[int64]int64{1: 30, 2: 10, 3: 10, 4: 5, 5: 1}
 	table := route.New(route.Config{
-		Channels:   []*channel.Channel{ch(1, 9, 5, "m", "w*"), ch(2, 9, 1, "m"), ch(3, 9, 3, "m"), ch(4, 5, 1, "m"), ch(5, 9, 0, "m"), ch(6, 9, 9, "m", "w*")},
+		Channels:   []*channel.Channel{ch(1, 9, 5, "m", "w*", "x2", "x3"), ch(2, 9, 1, "m", "w*", "x2", "x3"), ch(3, 9, 3, "m"), ch(4, 5, 1, "m"), ch(5, 9, 0, "m"), ch(6, 9, 9, "m", "w*")},
 		Strategies: map[string]route.Strategy{"g": route.Cheapest},
 		Cost: func(c *channel.Channel, model string) (int64, bool) {
 			cost, known := costs[c.ID]
-			if model == "w2" {
-				cost = -cost // dearer ones are cheap for this one
+			if strings.HasSuffix(model, "2") {
+				cost = -cost // dearer ones are cheap for these
 			}
 			return cost, known
 		},
@@ -477,10 +512,12 @@ func TestCheapestGoesByCostAndThenByWeight(t *testing.T) {
 	}
 	within(t, "heavier first", count["3/g 2/g 1/g 6/g 4/g 5/g"], 20_000, 0.75)
 	within(t, "lighter first", count["2/g 3/g 1/g 6/g 4/g 5/g"], 20_000, 0.25)
-	for range 2 {
-		p := table.Plan(route.Request{Model: "w2", Groups: []string{"g"}, Roll: roll})
-		if got := walk(&p, start); got != "1/g 6/g" {
-			t.Error(got)
+	for range 2 { // found out, and remembered
+		for model, want := range map[string]string{"w2": "1/g 2/g 6/g", "w3": "2/g 1/g 6/g", "x2": "1/g 2/g", "x3": "2/g 1/g"} {
+			p := table.Plan(route.Request{Model: model, Groups: []string{"g"}, Roll: roll})
+			if got := walk(&p, start); got != want {
+				t.Errorf("%s: %s", model, got)
+			}
 		}
 	}
 }
