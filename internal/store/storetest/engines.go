@@ -45,7 +45,7 @@ func URLs(t *testing.T, f func(t *testing.T, url func(t *testing.T) string)) {
 }
 
 // Open opens and migrates the database at url for as long as the test runs.
-func Open(t *testing.T, url string) *store.DB {
+func Open(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
 	if err != nil {
