@@ -23,6 +23,7 @@ const (
 	Key  Of = "key"
 	User Of = "user"
 	Hour Of = "hour" // of the rollups; its id is its start in Unix seconds
+	Node Of = "node" // that leases money
 )
 
 // Difference is one figure that does not follow from its rows. Money is in
@@ -31,8 +32,11 @@ type Difference struct {
 	Kind Of
 	ID   int64
 	// What is the figure, by the name it is stored under; of an hour, whose it
-	// is follows. "record" is a key or account that has rows but does not exist,
-	// "overdrawn" one whose use, stored, is more than its grant, expected.
+	// is follows. Further there are
+	//   - record: a key or account that has rows but does not exist,
+	//   - overdrawn: what it has used, stored, is more than its grant, expected,
+	//   - leased: what nodes have leased, stored, is more than is left, expected,
+	//   - leases: how many a node has that is not there.
 	What     string
 	Expected int64 // as the rows have it
 	Stored   int64
@@ -49,6 +53,10 @@ func (d Difference) String() string {
 		return fmt.Sprintf("%s %s: has rows, but does not exist", d.Kind, id)
 	case "overdrawn":
 		return fmt.Sprintf("%s %s: has used %d, which is more than the %d it was granted", d.Kind, id, d.Stored, d.Expected)
+	case "leased":
+		return fmt.Sprintf("%s %s: nodes have leased %d, which is more than the %d that are left", d.Kind, id, d.Stored, d.Expected)
+	case "leases":
+		return fmt.Sprintf("%s %s: has %d leases, but is not there", d.Kind, id, d.Stored)
 	}
 	return fmt.Sprintf("%s %s: %s is %d, its rows say %d", d.Kind, id, d.What, d.Stored, d.Expected)
 }

@@ -27,25 +27,27 @@ const (
 spent AS (SELECT key_id, SUM(cost_nano) AS cost, SUM(key_grant_nano) AS rise, SUM(parent_grant_nano) AS parent_rise FROM usage_hours GROUP BY key_id),
 issued AS (SELECT c.parent_id AS key_id, SUM(s.cost) AS cost, SUM(s.parent_rise) AS rise FROM spent s JOIN keys c ON c.id = s.key_id WHERE c.parent_id <> 0 GROUP BY c.parent_id),
 given AS (SELECT subject_id, SUM(delta_nano) AS delta, MAX(CASE WHEN reason IN ('unlimited', 'limited') THEN id ELSE 0 END) AS flag FROM grants WHERE kind = 1 GROUP BY subject_id),
-known AS (SELECT id FROM keys UNION SELECT key_id FROM spent UNION SELECT subject_id FROM given),
+leased AS (SELECT subject_id, SUM(taken_nano - landed_nano) AS amount FROM leases WHERE kind = 1 AND purse = '' AND taken_nano > landed_nano GROUP BY subject_id),
+known AS (SELECT id FROM keys UNION SELECT key_id FROM spent UNION SELECT subject_id FROM given UNION SELECT subject_id FROM leased),
 books AS (SELECT n.id, k.id AS stored, k.granted_nano, k.used_nano, k.unlimited, 0 AS requests,
   COALESCE(g.delta, 0) + COALESCE(s.rise, 0) + COALESCE(i.rise, 0) AS granted, COALESCE(s.cost, 0) + COALESCE(i.cost, 0) AS used,
-  CASE WHEN f.reason = 'unlimited' THEN 1 ELSE 0 END AS lifted, 0 AS counted
-  FROM known n LEFT JOIN keys k ON k.id = n.id LEFT JOIN given g ON g.subject_id = n.id LEFT JOIN spent s ON s.key_id = n.id LEFT JOIN issued i ON i.key_id = n.id LEFT JOIN grants f ON f.id = g.flag)
+  CASE WHEN f.reason = 'unlimited' THEN 1 ELSE 0 END AS lifted, 0 AS counted, CASE WHEN k.deleted_ms = 0 THEN COALESCE(l.amount, 0) ELSE 0 END AS leased
+  FROM known n LEFT JOIN keys k ON k.id = n.id LEFT JOIN given g ON g.subject_id = n.id LEFT JOIN spent s ON s.key_id = n.id LEFT JOIN issued i ON i.key_id = n.id LEFT JOIN grants f ON f.id = g.flag LEFT JOIN leased l ON l.subject_id = n.id)
 ` + booksTail
 
 	sqlBooksUsers = `WITH
 spent AS (SELECT user_id, SUM(cost_nano) AS cost, SUM(user_grant_nano) AS rise, SUM(requests) AS requests FROM usage_hours GROUP BY user_id),
 given AS (SELECT subject_id, SUM(delta_nano) AS delta, MAX(CASE WHEN reason IN ('unlimited', 'limited') THEN id ELSE 0 END) AS flag FROM grants WHERE kind = 2 GROUP BY subject_id),
-known AS (SELECT id FROM users UNION SELECT user_id FROM spent UNION SELECT subject_id FROM given),
+leased AS (SELECT subject_id, SUM(taken_nano - landed_nano) AS amount FROM leases WHERE kind = 2 AND purse = '' AND taken_nano > landed_nano GROUP BY subject_id),
+known AS (SELECT id FROM users UNION SELECT user_id FROM spent UNION SELECT subject_id FROM given UNION SELECT subject_id FROM leased),
 books AS (SELECT n.id, u.id AS stored, u.granted_nano, u.used_nano, u.unlimited, u.request_count AS requests,
   COALESCE(g.delta, 0) + COALESCE(s.rise, 0) AS granted, COALESCE(s.cost, 0) AS used,
-  CASE WHEN f.reason = 'unlimited' THEN 1 ELSE 0 END AS lifted, COALESCE(s.requests, 0) AS counted
-  FROM known n LEFT JOIN users u ON u.id = n.id LEFT JOIN given g ON g.subject_id = n.id LEFT JOIN spent s ON s.user_id = n.id LEFT JOIN grants f ON f.id = g.flag)
+  CASE WHEN f.reason = 'unlimited' THEN 1 ELSE 0 END AS lifted, COALESCE(s.requests, 0) AS counted, CASE WHEN u.deleted_ms = 0 THEN COALESCE(l.amount, 0) ELSE 0 END AS leased
+  FROM known n LEFT JOIN users u ON u.id = n.id LEFT JOIN given g ON g.subject_id = n.id LEFT JOIN spent s ON s.user_id = n.id LEFT JOIN grants f ON f.id = g.flag LEFT JOIN leased l ON l.subject_id = n.id)
 ` + booksTail
 
-	booksTail = `SELECT id, CASE WHEN stored IS NULL THEN 0 ELSE 1 END, COALESCE(granted_nano, 0), CAST(granted AS BIGINT), COALESCE(used_nano, 0), CAST(used AS BIGINT), COALESCE(unlimited, 0), lifted, COALESCE(requests, 0), CAST(counted AS BIGINT)
-FROM books WHERE stored IS NULL OR granted_nano <> granted OR used_nano <> used OR unlimited <> lifted OR requests <> counted OR used_nano > granted_nano ORDER BY id`
+	booksTail = `SELECT id, CASE WHEN stored IS NULL THEN 0 ELSE 1 END, COALESCE(granted_nano, 0), CAST(granted AS BIGINT), COALESCE(used_nano, 0), CAST(used AS BIGINT), COALESCE(unlimited, 0), lifted, COALESCE(requests, 0), CAST(counted AS BIGINT), CAST(leased AS BIGINT)
+FROM books WHERE stored IS NULL OR granted_nano <> granted OR used_nano <> used OR unlimited <> lifted OR requests <> counted OR used_nano > granted_nano OR leased > 0 AND leased > granted_nano - used_nano ORDER BY id`
 
 	// The first instant from $1 on of which there is a rollup or a record.
 	sqlBooksNext = `SELECT MIN(at) FROM (SELECT MIN(hour_ms) AS at FROM usage_hours WHERE hour_ms >= $1 UNION ALL SELECT MIN(time_ms) AS at FROM usage_records WHERE time_ms >= $1) AS next`
@@ -62,6 +64,8 @@ UNION ALL SELECT -1, time_ms - time_ms % 3600000, user_id, key_id, model, channe
 GROUP BY hour_ms, user_id, key_id, model, channel_id
 HAVING SUM(side * requests) <> 0 OR SUM(side * errors) <> 0 OR SUM(side * tokens_in) <> 0 OR SUM(side * tokens_out) <> 0 OR SUM(side * cost_nano) <> 0 OR SUM(side * key_grant_nano) <> 0 OR SUM(side * parent_grant_nano) <> 0 OR SUM(side * user_grant_nano) <> 0
 ORDER BY hour_ms, user_id, key_id, model, channel_id`
+	// Leases of nodes that have none: nobody would ever give them back.
+	sqlBooksOrphans   = `SELECT node_id, COUNT(*) FROM leases l WHERE NOT EXISTS (SELECT 1 FROM lease_nodes n WHERE n.id = l.node_id) GROUP BY node_id ORDER BY node_id`
 	sqlBooksHourCount = `SELECT COUNT(*) FROM usage_hours WHERE hour_ms >= $1 AND hour_ms < $2`
 )
 
@@ -79,6 +83,7 @@ func (db *DB) Reconcile(ctx context.Context, most int) (reconcile.Report, error)
 		func(ctx context.Context) error { return b.balances(ctx, reconcile.Key, sqlBooksKeys) },
 		func(ctx context.Context) error { return b.balances(ctx, reconcile.User, sqlBooksUsers) },
 		b.hours,
+		b.leases,
 	} {
 		if err := check(ctx); err != nil {
 			return reconcile.Report{}, fmt.Errorf("check the books: %w", err)
@@ -114,9 +119,9 @@ func (b *books) balances(ctx context.Context, kind reconcile.Of, query string) e
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id, there int64
+		var id, there, leased int64
 		var granted, used, unlimited, requests pair
-		err := rows.Scan(&id, &there, &granted.stored, &granted.expected, &used.stored, &used.expected, &unlimited.stored, &unlimited.expected, &requests.stored, &requests.expected)
+		err := rows.Scan(&id, &there, &granted.stored, &granted.expected, &used.stored, &used.expected, &unlimited.stored, &unlimited.expected, &requests.stored, &requests.expected, &leased)
 		if err != nil {
 			return err
 		}
@@ -130,6 +135,9 @@ func (b *books) balances(ctx context.Context, kind reconcile.Of, query string) e
 		b.compare(kind, id, "request_count", requests)
 		if used.stored > granted.stored {
 			b.differ(kind, id, "overdrawn", used.stored, granted.stored)
+		}
+		if left := granted.stored - used.stored; leased > 0 && leased > left {
+			b.differ(kind, id, "leased", leased, left)
 		}
 	}
 	return rows.Err()
@@ -210,6 +218,23 @@ func (b *books) hoursOf(ctx context.Context, from, to int64) error {
 		for i, figure := range figures {
 			b.compare(reconcile.Hour, h.hour/1000, figure+whose, p[i])
 		}
+	}
+	return rows.Err()
+}
+
+// leases looks for those that no node will give back.
+func (b *books) leases(ctx context.Context) error {
+	rows, err := b.tx.QueryContext(ctx, sqlBooksOrphans)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var node, count int64
+		if err := rows.Scan(&node, &count); err != nil {
+			return err
+		}
+		b.differ(reconcile.Node, node, "leases", count, 0)
 	}
 	return rows.Err()
 }
