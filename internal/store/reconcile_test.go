@@ -12,7 +12,7 @@ import (
 
 func TestReconcile(t *testing.T) {
 	t.Parallel()
-	storetest.Engines(t, storetest.RunReconcile)
+	storetest.URLs(t, func(t *testing.T, url func(*testing.T) string) { storetest.RunReconcile(t, url) })
 }
 
 // BenchmarkReconcile checks the books of 100,000 keys of 10,000 accounts, a
