@@ -1,11 +1,21 @@
 package store_test
 
 import (
+	"database/sql"
+	"io/fs"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
+
+	"halley/internal/budget"
+	"halley/internal/money"
 	"halley/internal/reconcile"
 	"halley/internal/store"
+	"halley/internal/store/migrations"
 	"halley/internal/store/pgtest"
 	"halley/internal/store/storetest"
 )
@@ -13,6 +23,75 @@ import (
 func TestReconcile(t *testing.T) {
 	t.Parallel()
 	storetest.URLs(t, func(t *testing.T, url func(*testing.T) string) { storetest.RunReconcile(t, url) })
+}
+
+// A database from before there were rows of grants begins its books with what
+// stands there.
+func TestAnOlderDatabaseBeginsItsBooksBalanced(t *testing.T) {
+	t.Parallel()
+	storetest.URLs(t, func(t *testing.T, url func(*testing.T) string) {
+		where := url(t)
+		old := migratedTo(t, where, 5)
+		for _, text := range []string{
+			`INSERT INTO users (id, username, username_fold, search_fold, password_hash, role, status, grp, granted_nano, used_nano, unlimited, request_count, created_ms) VALUES (1, 'root', 'root', '', '', 'root', 1, 'default', 1600, 1600, 1, 2, 0), (2, 'ada', 'ada', '', '', 'user', 1, 'default', 9000, 0, 0, 0, 0)`,
+			`INSERT INTO keys (id, user_id, status, name, name_fold, created_ms, accessed_ms, ends_ms, granted_nano, used_nano, unlimited, model_limits_enabled, model_limits, allow_ips, grp, cross_group_retry, limits, parent_id, deleted_ms) VALUES
+				(1, 1, 1, 'p', 'p', 0, 0, -1, 2600, 1600, 1, 0, '', '', '', 0, '{}', 0, 0), (2, 1, 1, 'c', 'c', 0, 0, -1, 700, 600, 0, 0, '', '', '', 0, '{}', 1, 5)`,
+			`INSERT INTO usage_hours (hour_ms, user_id, key_id, model, channel_id, requests, errors, tokens_in, tokens_out, cost_nano, key_grant_nano, parent_grant_nano, user_grant_nano) VALUES (0, 1, 1, 'm', 1, 1, 0, 1, 1, 1000, 1000, 0, 1000), (0, 1, 2, 'm', 1, 1, 0, 1, 1, 600, 0, 600, 600)`,
+			`INSERT INTO meta (name, value) VALUES ('usage_records_from', '3600000')`,
+		} {
+			if _, err := old.ExecContext(t.Context(), text); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+		}
+		db := storetest.Open(t, where)
+		report, err := db.Reconcile(t.Context(), reconcile.Most)
+		if err != nil || report.Total != 0 || report.Keys != 2 || report.Users != 2 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		for subject, want := range map[budget.Subject]map[budget.Reason]money.Nano{
+			{Kind: budget.Key, ID: 1}:  {budget.Opening: 1000, budget.Lifted: 0},
+			{Kind: budget.Key, ID: 2}:  {budget.Opening: 700},
+			{Kind: budget.User, ID: 1}: {budget.Opening: 0, budget.Lifted: 0},
+			{Kind: budget.User, ID: 2}: {budget.Opening: 9000},
+		} {
+			rows, _, err := db.Grants(t.Context(), subject, 0, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[budget.Reason]money.Nano{}
+			for _, r := range rows {
+				got[r.Cause.Reason] = r.Delta
+				if age := time.Since(r.Cause.At); r.Cause.Actor != 0 || age < -time.Minute || age > time.Hour {
+					t.Errorf("%+v: %+v", subject, r)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" || len(rows) != len(want) {
+				t.Errorf("%+v (-want +got):\n%s", subject, diff)
+			}
+		}
+	})
+}
+
+// migratedTo makes the database at the url as it was at that version.
+func migratedTo(t *testing.T, url string, version int64) *sql.DB {
+	t.Helper()
+	db := storetest.Raw(t, url)
+	dialect, engine := goose.DialectPostgres, "postgres"
+	if strings.HasPrefix(url, "sqlite:") {
+		dialect, engine = goose.DialectSQLite3, "sqlite"
+	}
+	folder, err := fs.Sub(migrations.Files, engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := goose.NewProvider(dialect, db, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), version); err != nil {
+		t.Fatal(err)
+	}
+	return db
 }
 
 // BenchmarkReconcile checks the books of 100,000 keys of 10,000 accounts, a

@@ -46,6 +46,7 @@ type member struct {
 func newMember(t *testing.T, url string, id int64) *member {
 	t.Helper()
 	m := &member{db: Open(t, url), id: id}
+	t.Cleanup(func() { balanced(t, m.db) })
 	leases, term, err := m.db.Join(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)

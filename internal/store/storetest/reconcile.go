@@ -20,8 +20,6 @@ import (
 	"halley/internal/money"
 	"halley/internal/reconcile"
 	"halley/internal/store"
-	"halley/internal/store/postgres"
-	"halley/internal/store/sqlite"
 	"halley/internal/usage"
 )
 
@@ -302,7 +300,7 @@ type ledgerStory struct {
 func newLedgerStory(t *testing.T, url string) ledgerStory {
 	t.Helper()
 	c := newTeller(t, url, 1)
-	s := ledgerStory{db: c.db, raw: rawDB(t, url), hour: usageStart.Truncate(time.Hour).Unix()}
+	s := ledgerStory{db: c.db, raw: Raw(t, url), hour: usageStart.Truncate(time.Hour).Unix()}
 	s.ada = c.addUser(100_000, false)
 	s.parent = c.addKey(s.ada, 50_000, false, 0)
 	s.child = c.addKey(s.ada, 20_000, false, s.parent.ID)
@@ -317,26 +315,6 @@ func newLedgerStory(t *testing.T, url string) ledgerStory {
 	}
 	balanced(t, s.db)
 	return s
-}
-
-// rawDB is the same database without the store in between.
-func rawDB(t *testing.T, url string) *sql.DB {
-	t.Helper()
-	var db *sql.DB
-	var err error
-	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		var readers *sql.DB
-		if db, readers, err = sqlite.Open(t.Context(), path); err == nil {
-			err = readers.Close()
-		}
-	} else {
-		db, err = postgres.Open(t.Context(), url)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
 }
 
 func (s *ledgerStory) exec(t *testing.T, format string, args ...any) {
@@ -467,7 +445,7 @@ func booksPruned(t *testing.T, url string) {
 		c.spend(k)
 		c.now = c.now.Add(time.Hour)
 	}
-	raw := ledgerStory{raw: rawDB(t, url)}
+	raw := ledgerStory{raw: Raw(t, url)}
 	balanced(t, c.db)
 	// A day is dropped as one that will drop days has to.
 	from := usageStart.Truncate(time.Hour).Add(24 * time.Hour).UnixMilli()
@@ -497,7 +475,7 @@ func booksMany(t *testing.T, url string) {
 	for range 20 {
 		c.addKey(owner, 1000, false, 0)
 	}
-	raw := ledgerStory{raw: rawDB(t, url)}
+	raw := ledgerStory{raw: Raw(t, url)}
 	raw.exec(t, `UPDATE keys SET granted_nano = 999`)
 	for _, most := range []int{0, 3, 20, 100} {
 		report, err := c.db.Reconcile(t.Context(), most)
