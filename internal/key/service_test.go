@@ -378,7 +378,7 @@ func TestALateReadDoesNotReplaceANewerRecord(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = b.Authenticate(t.Context(), old) }) // reads version 2
 	<-hasRead
-	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1); !done || err != nil {
+	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1, budget.Cause{}); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if k, err := b.Authenticate(t.Context(), current); err != nil || k.Version != 3 {
