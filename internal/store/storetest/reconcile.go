@@ -551,7 +551,7 @@ func booksRows(t *testing.T, url string) {
 		return budget.Cause{Actor: actor, RequestID: fmt.Sprint("req-", minute)}.For(r, usageStart.Add(time.Duration(minute)*time.Minute))
 	}
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Granted: 500}
-	if err := db.InsertUser(t.Context(), ada, at(0, 0, budget.Registered), budget.Cause{}); err != nil {
+	if err := db.InsertUser(t.Context(), ada, at(0, 0, budget.Registered)); err != nil {
 		t.Fatal(err)
 	}
 	edit := func(change budget.Change, why budget.Cause) {
@@ -576,12 +576,12 @@ func booksRows(t *testing.T, url string) {
 
 	k := aKey(ada.ID, "k")
 	k.Granted, k.Unlimited = 0, true
-	id, err := db.InsertKey(t.Context(), k, 10, at(5, ada.ID, budget.Imported), budget.Cause{})
+	id, err := db.InsertKey(t.Context(), k, 10, at(5, ada.ID, budget.Imported))
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.ID = id
-	if done, err := db.GrantKey(t.Context(), id, 40, at(6, 7, budget.Quota), budget.Cause{}); !done || err != nil {
+	if done, err := db.GrantKey(t.Context(), id, 40, at(6, 7, budget.Quota)); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	next, err := db.KeyByID(t.Context(), id)
@@ -589,7 +589,7 @@ func booksRows(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	next.Unlimited = false
-	if done, err := db.UpdateKey(t.Context(), next, -15, at(7, ada.ID, budget.Edited), budget.Cause{}); !done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), next, -15, at(7, ada.ID, budget.Edited)); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if diff := gocmp.Diff([]reconcile.Grant{
