@@ -59,7 +59,7 @@ func (g *Gateway) upstreamContext(ctx context.Context, ch *channel.Channel) (con
 	}
 	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		timed, timeUp := context.WithTimeout(detached, g.DrainUpstream)
+		timed, timeUp := context.WithTimeout(detached, ch.Timeouts.Or(g.Timeouts).Drain)
 		context.AfterFunc(timed, func() { timeUp(); cancel() })
 	})
 	return detached, func() { stop(); cancel() }

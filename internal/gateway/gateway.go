@@ -85,9 +85,6 @@ type Config struct {
 	Roll func() float64
 	// Timeouts are those of channels that set none.
 	Timeouts channel.Timeouts
-	// DrainUpstream bounds how long an upstream is read on for its usage after
-	// the client has left, on channels that ask for it.
-	DrainUpstream time.Duration
 }
 
 // Gateway serves model requests.
