@@ -50,6 +50,7 @@ type house struct {
 	recorded chan struct{}
 	unknown  int
 	full     bool
+	away     bool // the store does not answer before the request gives up
 }
 
 const keyValue = "sk-test"
@@ -61,7 +62,11 @@ func (h *house) Authenticate(_ context.Context, value string) (*key.Key, error) 
 	return h.key, nil
 }
 func (h *house) Owner(context.Context, int64) (*account.User, error) { return h.owner, nil }
-func (h *house) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, error) {
+func (h *house) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
+	if h.away {
+		<-ctx.Done()
+		return budget.Balance{}, ctx.Err()
+	}
 	if s.Kind == budget.User {
 		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
 	}

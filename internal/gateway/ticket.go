@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,7 @@ type ticket struct {
 	hold   budget.Hold
 	lease  *limit.Lease
 	output outputHold
+	relay  *relay // the stream, once there is one
 	cap    int64  // lowered output cap, 0 when it was not
 	secret string // our credential at the upstream
 	tier   string // service tier to price by
@@ -81,14 +83,26 @@ func clip(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "")
 }
 
+// gone notes that the client has hung up.
+func (t *ticket) gone() {
+	if !t.settled {
+		t.record.Status, t.record.ErrorCode = statusClientGone, "client_closed_request"
+	}
+}
+
 // refuse notes what went wrong; the first fault stays.
 func (t *ticket) refuse(err error) {
 	if t.fault != nil || err == nil {
 		return
 	}
+	if errors.Is(err, ErrClientGone) {
+		t.gone()
+		return
+	}
 	t.fault = fault.From(err)
-	t.record.Status = t.fault.Kind.Status()
-	t.record.ErrorCode = t.fault.Code
+	if !t.settled {
+		t.record.Status, t.record.ErrorCode = t.fault.Kind.Status(), t.fault.Code
+	}
 	if t.record.Status >= 500 {
 		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "model request failed",
 			slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", t.record.ChannelID), slog.String("code", t.fault.Code), slog.String("error", string(t.masked([]byte(err.Error())))))
@@ -105,13 +119,13 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	if t.settled || t.who.key == nil {
 		return
 	}
-	t.settled = true
-	r := &t.record
-	r.Tokens, r.Source = tokens, source
 	var cost money.Nano
 	if t.plan != nil && source != usage.NoUsage {
 		cost = t.plan.spent(tokens, t.tier)
 	}
+	t.settled = true
+	r := &t.record
+	r.Tokens, r.Source = tokens, source
 	if r.Settled = t.hold.Open(); r.Settled {
 		t.lease.Done(t.gateway.Now(), tokens.Prompt+tokens.Completion)
 	} else {
@@ -135,7 +149,9 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 // begin starts the answer.
 func (t *ticket) begin(status int) {
 	t.started = true
-	t.record.Status = status
+	if !t.settled {
+		t.record.Status = status
+	}
 	t.record.FirstByte = t.gateway.Now().Sub(t.in.Start)
 	t.sink.Start(status)
 }
@@ -143,7 +159,16 @@ func (t *ticket) begin(status int) {
 // answer tells the client about the fault, if there is one and nothing has been
 // sent yet.
 func (t *ticket) answer() {
-	if t.fault == nil || t.started || t.record.Status == statusClientGone {
+	if t.started {
+		return
+	}
+	if t.record.Status == statusClientGone {
+		t.refund()
+		t.started = true
+		t.sink.Start(statusClientGone) // one that only stopped sending must not take this for a success
+		return
+	}
+	if t.fault == nil {
 		return
 	}
 	t.refund()
@@ -161,15 +186,20 @@ func (t *ticket) answer() {
 }
 
 // close is deferred: it settles what is still open and turns a panic into an
-// answer.
+// answer, or into the end of one that has begun.
 func (t *ticket) close() {
-	if reason := recover(); reason != nil {
-		t.gateway.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
-			slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
-		t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
-		t.answer()
+	defer t.refund() // whatever goes wrong here: no hold outlives its request
+	reason := recover()
+	if reason == nil {
+		return
 	}
-	t.refund()
+	t.gateway.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
+		slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+	t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
+	if t.started && t.relay != nil {
+		t.relay.breakOff(t.fault)
+	}
+	t.answer()
 }
 
 func shuttingDown() error {
