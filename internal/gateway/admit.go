@@ -35,7 +35,7 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if who.key.Unlimited && len(who.key.Limits.Budgets) == 0 {
 		return nil
 	}
-	b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
+	b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
 	if err != nil {
 		return err
 	}
