@@ -251,6 +251,8 @@ func leavesAfter(chunks int) func(*scene) {
 	}
 }
 
+var errLeft = errors.New("the client left")
+
 // drips sends the part again and again, faster than any idle limit.
 func drips(part string) func(*scene, http.ResponseWriter, *http.Request) {
 	return func(_ *scene, w http.ResponseWriter, r *http.Request) {
