@@ -173,3 +173,27 @@ func answer(t *testing.T, conn net.Conn) (status int, body string) {
 	}
 	return resp.StatusCode, string(text)
 }
+
+func TestAskingForNothingLeavesNoRecord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
+	address, _ := h.door(t)
+	for method, want := range map[string]int{http.MethodHead: 405, http.MethodGet: 405, http.MethodOptions: 204} {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+"/v1/chat/completions", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+keyValue)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", method, resp.StatusCode, want)
+		}
+	}
+	if len(h.records) != 0 {
+		t.Errorf("%d records", len(h.records))
+	}
+}

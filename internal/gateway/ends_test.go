@@ -229,7 +229,6 @@ func TestEveryEndLeavesOneRecordAndNothingHeld(t *testing.T) {
 		"stream: panic before the first event":                  {change: func(h *house) { h.channel.Kind = "panics" }, status: 500, code: "internal_error", client: 500, sees: []string{"internal_error"}},
 		"stream: panic in the middle":                           {upstream: all(says(chunk(words)), hangs), before: onFirstWrite(func(*scene) { panic("boom") }), status: 500, code: "internal_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, "internal_error"}, lacks: done},
 		"stream: panic at the end":                              {upstream: says(chunk(words) + lastChunk + usageChunk + done), before: onFirstWrite(func(*scene) { panic("boom") }), status: 200, source: usage.FromProvider, tokens: usage.Tokens{Prompt: 10, Completion: 3}, client: 200},
-		"stream: recorder fills up meanwhile":                   {upstream: all(says(chunk(words)), hangs), before: onFirstWrite(func(s *scene) { s.full = true; s.leave() }), status: 499, code: "client_closed_request", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -361,5 +360,70 @@ func (e *ending) checkClient(t *testing.T, c *client) {
 			t.Errorf("the client got %q, want %q in it", body, part)
 		}
 		rest = after
+	}
+}
+
+// slowStore takes records once it is back.
+type slowStore struct {
+	back    chan struct{}
+	applied map[string]usage.Record
+}
+
+func (s *slowStore) ApplyUsage(ctx context.Context, batch []usage.Record) error {
+	select {
+	case <-s.back:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for _, r := range batch {
+		s.applied[r.RequestID] = r
+	}
+	return nil
+}
+
+// While so many records wait that no request is taken on any more, those under
+// way still leave theirs.
+func TestWhatIsUnderWayIsRecordedWhenNothingMoreIsTaken(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), "stream") {
+			streams(w, chunk(words))
+			<-r.Context().Done()
+			return
+		}
+		answers(200, "application/json", plainAnswer)(w, r)
+	})
+	store := &slowStore{back: make(chan struct{}), applied: map[string]usage.Record{}}
+	recorder := usage.NewRecorder(store, h.Log, usage.RecorderOptions{Limit: 2})
+	recorder.Start()
+	h.Recorder = recorder
+	ask := func(ctx context.Context, id, body string, c *client) {
+		c.header = http.Header{}
+		h.Serve(ctx, &gateway.Inbound{RequestID: id, Start: time.Now(), Credentials: []string{keyValue}, Dialect: wire.OpenAI, Operation: provider.Chat,
+			ReadBody: func() ([]byte, error) { return []byte(body), nil }}, c)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	var stream, late client
+	stream.onWrite = func(string) {
+		stream.onWrite = nil
+		for _, id := range []string{"first", "second"} {
+			var c client
+			if ask(t.Context(), id, plainAsk, &c); c.status != 200 {
+				t.Errorf("%s: status %d", id, c.status)
+			}
+		}
+		if ask(t.Context(), "late", plainAsk, &late); late.status != 503 || !strings.Contains(late.body.String(), "store_unavailable") {
+			t.Errorf("a late request got %d %s", late.status, late.body.String())
+		}
+		leave()
+	}
+	ask(ctx, "stream", streamAsk, &stream)
+	close(store.back)
+	if err := recorder.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := store.applied["stream"]; len(store.applied) != 3 || r.Status != 499 || r.Source != usage.Metered || r.Cost == 0 {
+		t.Errorf("%d records; of the stream %+v", len(store.applied), r)
 	}
 }

@@ -42,6 +42,7 @@ type house struct {
 	owner    *account.User
 	channel  *channel.Channel
 	ledger   *budget.Ledger
+	leases   budget.Leases // nil on a store of its own
 	upstream *httptest.Server
 
 	mu       sync.Mutex
@@ -122,6 +123,11 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
+	if h.leases != nil {
+		h.ledger = budget.NewSharedLedger(h, h.leases, time.Now)
+		h.ledger.Lapsed(1)
+		h.ledger.Renewed(time.Now().Add(time.Hour))
+	}
 	h.Gateway = gateway.New(gateway.Config{
 		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
