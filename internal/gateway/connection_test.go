@@ -95,7 +95,7 @@ func TestAClientThatLeavesFreesTheUpstreamAtOnce(t *testing.T) {
 					<-begun
 				}
 				left := time.Now()
-				conn.Close()
+				_ = conn.Close() // as far as it comes, it is the client's leaving
 				took[i] = (<-freed).Sub(left)
 				if r := h.ended(t); r.Status != 499 || r.ErrorCode != "client_closed_request" {
 					t.Errorf("record %+v", r)
@@ -113,7 +113,9 @@ func TestAClientThatHangsUpInItsBodyLeavesARecord(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(http.ResponseWriter, *http.Request) { t.Error("the upstream was called") })
 	address, _ := h.door(t)
-	dial(t, address, 1000, plainAsk).Close()
+	if err := dial(t, address, 1000, plainAsk).Close(); err != nil {
+		t.Fatal(err)
+	}
 	if r := h.ended(t); r.Status != 499 || r.ErrorCode != "client_closed_request" || r.Cost != 0 {
 		t.Errorf("record %+v", r)
 	}
@@ -123,20 +125,41 @@ func TestAClientThatHangsUpInItsBodyLeavesARecord(t *testing.T) {
 // on: it must not take silence for an answer.
 func TestAClientThatClosesItsSideIsToldThatItGotNothing(t *testing.T) {
 	t.Parallel()
-	arrived := make(chan struct{})
-	h := newHouse(t, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.ReadAll(r.Body)
-		close(arrived)
-		<-r.Context().Done()
-	})
-	address, _ := h.door(t)
-	conn := dial(t, address, len(plainAsk), plainAsk)
-	<-arrived
-	if err := conn.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if status, _ := answer(t, conn); status != 499 {
-		t.Errorf("the client got %d", status)
+	for name, row := range map[string]struct {
+		ask    string
+		begin  string
+		status int
+	}{
+		"plain":  {plainAsk, "", 499},
+		"stream": {streamAsk, chunk(words), 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			arrived := make(chan struct{})
+			h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadAll(r.Body)
+				if row.begin != "" {
+					streams(w, row.begin)
+				}
+				close(arrived)
+				<-r.Context().Done()
+			})
+			address, _ := h.door(t)
+			conn := dial(t, address, len(row.ask), row.ask)
+			<-arrived
+			body := bufio.NewReader(conn)
+			if row.begin != "" {
+				if _, err := body.Peek(1); err != nil { // the answer has begun
+					t.Fatal(err)
+				}
+			}
+			if err := conn.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if status, text := answer(t, conn, body); status != row.status || (row.begin != "" && !strings.Contains(text, ourError)) {
+				t.Errorf("the client got %d %s", status, text)
+			}
+		})
 	}
 }
 
@@ -149,7 +172,7 @@ func TestAShutdownEndsARequestWhoseBodyDoesNotCome(t *testing.T) {
 	conn := dial(t, address, 1000, plainAsk)
 	<-authenticated
 	stop()
-	if status, body := answer(t, conn); status != 503 || !strings.Contains(body, "shutting_down") {
+	if status, body := answer(t, conn, bufio.NewReader(conn)); status != 503 || !strings.Contains(body, "shutting_down") {
 		t.Errorf("the client got %d %s", status, body)
 	}
 	if r := h.ended(t); r.Status != 503 || r.ErrorCode != "shutting_down" || r.Cost != 0 {
@@ -157,12 +180,12 @@ func TestAShutdownEndsARequestWhoseBodyDoesNotCome(t *testing.T) {
 	}
 }
 
-func answer(t *testing.T, conn net.Conn) (status int, body string) {
+func answer(t *testing.T, conn net.Conn, from *bufio.Reader) (status int, body string) {
 	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	resp, err := http.ReadResponse(from, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (m *meter) chunk(data []byte) (scan bool) {
 				i = min(end+1, len(data))
 			}
 		case "finish_reason":
-			if first == '"' {
+			if first == '"' && finishes(data[value:]) {
 				m.finished++
 			}
 		case "usage", "error":
@@ -71,6 +71,12 @@ func (m *meter) chunk(data []byte) (scan bool) {
 		m.chunks++
 	}
 	return scan
+}
+
+// finishes reports whether a finish_reason gives a reason; some servers have an
+// empty one in every chunk.
+func finishes(reason []byte) bool {
+	return !bytes.HasPrefix(reason, []byte(`""`)) && !bytes.HasPrefix(reason, []byte(`"null"`))
 }
 
 // stringEnd is the offset of the quote that ends the JSON string at b[from];

@@ -167,7 +167,7 @@ func (r *relay) leave() bool {
 		return true
 	}
 	r.t.gone()
-	r.tether.let() // a client that does not read is still connected
+	r.tether.startLimit() // a client that does not read is still connected
 	r.gone = r.tether.drains
 	return r.gone
 }
@@ -204,10 +204,14 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 	case r.clientGone() || left(ctx):
 		t.gone()
 		r.settle()
+		if t.started { // one that only stopped sending may read on
+			r.tell(fault.New(fault.Malformed, "client_closed_request", "The client has closed its side of the connection; the answer is not complete."))
+		}
 	case t.started:
 		f := interrupted(ctx, err)
 		t.refuse(f)
-		r.breakOff(f)
+		r.settle()
+		r.tell(f)
 	case errors.Is(err, io.EOF):
 		// Nothing has been sent: an honest error answer is still possible.
 		return badGateway(errors.New("the upstream ended the stream before its first event"))
@@ -220,13 +224,8 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 // clientGone reports whether it is known that the client has gone.
 func (r *relay) clientGone() bool { return r.t.record.Status == statusClientGone }
 
-// breakOff settles an answer that has begun and will not be complete, and tells
-// the client.
-func (r *relay) breakOff(f *fault.Error) {
-	r.settle()
-	if r.clientGone() {
-		return
-	}
+// tell ends an answer that has begun and will not be complete.
+func (r *relay) tell(f *fault.Error) {
 	event := []byte("data: ")
 	if r.unended {
 		event = []byte("\n\ndata: ")

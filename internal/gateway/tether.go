@@ -15,9 +15,9 @@ import (
 type tether struct {
 	ctx    context.Context // of the upstream call
 	drains bool
-	// let starts the limit. It may be called again; the first limit holds.
-	let     func()
-	release func() // must be called when the upstream call is over
+	// startLimit may be called again; the first limit holds.
+	startLimit func()
+	release    func() // must be called when the upstream call is over
 }
 
 // errDrained is the cause with which a call ends whose drain limit is over.
@@ -26,23 +26,23 @@ var errDrained = errors.New("the client has gone and the channel's drain limit i
 // tether makes the tether of a call to the channel for the client of ctx.
 func (g *Gateway) tether(ctx context.Context, ch *channel.Channel) tether {
 	if ch.OnDisconnect != channel.Drain {
-		return tether{ctx: ctx, let: func() {}, release: func() {}}
+		return tether{ctx: ctx, startLimit: func() {}, release: func() {}}
 	}
 	detached, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	limit := ch.Timeouts.Or(g.Timeouts).Drain
-	let := func() { g.endAfter(limit, detached, cancel) }
+	startLimit := func() { g.endAfter(detached, cancel, limit) }
 	stop := context.AfterFunc(ctx, func() {
 		if shutDown(ctx) {
 			cancel(ErrShutdown)
 			return
 		}
-		let()
+		startLimit()
 	})
-	return tether{ctx: detached, drains: true, let: let, release: func() { stop(); cancel(nil) }}
+	return tether{ctx: detached, drains: true, startLimit: startLimit, release: func() { stop(); cancel(nil) }}
 }
 
 // endAfter ends a call after the limit, or with the server.
-func (g *Gateway) endAfter(limit time.Duration, call context.Context, cancel context.CancelCauseFunc) {
+func (g *Gateway) endAfter(call context.Context, cancel context.CancelCauseFunc, limit time.Duration) {
 	timed, over := context.WithTimeout(call, limit)
 	forget := context.AfterFunc(g.ending, func() { cancel(ErrShutdown) })
 	context.AfterFunc(timed, func() {

@@ -198,7 +198,8 @@ func (t *ticket) close() {
 		slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
 	t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
 	if t.started && t.relay != nil {
-		t.relay.breakOff(t.fault)
+		t.relay.settle()
+		t.relay.tell(t.fault)
 	}
 	t.answer()
 }
