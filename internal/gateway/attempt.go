@@ -98,7 +98,7 @@ func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov pro
 		return failed(err)
 	}
 	if left(ctx) {
-		return ErrClientGone
+		return clientGone()
 	}
 	body = t.masked(body)
 	if prov.Classify(call.Status, body) == provider.OfCredential {
@@ -137,7 +137,7 @@ func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) 
 	if left(ctx) { // nobody gets the answer, but what it cost is known
 		t.gone()
 		t.settle(tokens, source)
-		return nil
+		return clientGone()
 	}
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)

@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/channel"
+	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/money"
 	"halley/internal/provider"
@@ -161,31 +162,33 @@ func TestEveryEndLeavesOneRecordAndNothingHeld(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"id":`)
 		}, status: 502, code: "upstream_error", client: 502},
-		"plain: no first byte":                           {change: impatient, upstream: hangs, status: 504, code: "upstream_error", client: 504},
-		"plain: stalls in mid-body":                      {change: impatient, upstream: all(says(`{"id":`), hangs), status: 504, code: "upstream_error", client: 504},
-		"plain: too long altogether":                     {change: func(h *house) { h.channel.Timeouts.Total = 80 * time.Millisecond }, upstream: drips(`{"id":"`), status: 504, code: "upstream_error", client: 504, sees: []string{"too long"}},
-		"plain: answered by a stream":                    {upstream: says(chunk(words), lastChunk, usageChunk, done), status: 502, code: "upstream_error", client: 502},
-		"plain: client leaves, cancel":                   {upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
-		"plain: client leaves, drain":                    {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, plainAnswer)), status: 499, code: "client_closed_request", source: usage.FromProvider, tokens: reported},
-		"plain: client leaves, drain, no usage":          {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, `{"choices":[{"message":{"content":"`+words+`"}}]}`)), status: 499, code: "client_closed_request", source: usage.Estimated, tokens: counted(plainAsk, 1)},
-		"plain: client leaves, drain, the limit passes":  {change: drains(40 * time.Millisecond), upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
-		"plain: client leaves, drain, upstream's error":  {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(500, `{"error":{}}`)), status: 499, code: "client_closed_request"},
-		"plain: client leaves, drain, not JSON":          {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, `<html>`)), status: 499, code: "client_closed_request"},
-		"plain: client leaves, drain, time-out":          {change: func(h *house) { drains(time.Hour)(h); h.channel.Timeouts.FirstByte = 40 * time.Millisecond }, upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
-		"plain: client leaves before anything is sent":   {body: func(s *scene) ([]byte, error) { s.leave(); return []byte(plainAsk), nil }, change: drains(time.Hour), status: 499, code: "client_closed_request"},
-		"plain: client leaves in its body":               {body: func(*scene) ([]byte, error) { return nil, fmt.Errorf("%w: unexpected EOF", gateway.ErrClientGone) }, status: 499, code: "client_closed_request"},
+		"plain: no first byte":                          {change: impatient, upstream: hangs, status: 504, code: "upstream_error", client: 504},
+		"plain: stalls in mid-body":                     {change: impatient, upstream: all(says(`{"id":`), hangs), status: 504, code: "upstream_error", client: 504},
+		"plain: too long altogether":                    {change: func(h *house) { h.channel.Timeouts.Total = 80 * time.Millisecond }, upstream: drips(`{"id":"`), status: 504, code: "upstream_error", client: 504, sees: []string{"too long"}},
+		"plain: answered by a stream":                   {upstream: says(chunk(words), lastChunk, usageChunk, done), status: 502, code: "upstream_error", client: 502},
+		"plain: client leaves, cancel":                  {upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
+		"plain: client leaves, drain":                   {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, plainAnswer)), status: 499, code: "client_closed_request", source: usage.FromProvider, tokens: reported},
+		"plain: client leaves, drain, no usage":         {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, `{"choices":[{"message":{"content":"`+words+`"}}]}`)), status: 499, code: "client_closed_request", source: usage.Estimated, tokens: counted(plainAsk, 1)},
+		"plain: client leaves, drain, the limit passes": {change: drains(40 * time.Millisecond), upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
+		"plain: client leaves, drain, upstream's error": {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(500, `{"error":{}}`)), status: 499, code: "client_closed_request"},
+		"plain: client leaves, drain, not JSON":         {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, gives(200, `<html>`)), status: 499, code: "client_closed_request"},
+		"plain: client leaves, drain, time-out":         {change: func(h *house) { drains(time.Hour)(h); h.channel.Timeouts.FirstByte = 40 * time.Millisecond }, upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
+		"plain: client leaves before anything is sent":  {body: func(s *scene) ([]byte, error) { s.leave(); return []byte(plainAsk), nil }, change: drains(time.Hour), status: 499, code: "client_closed_request"},
+		"plain: client leaves in its body": {body: func(*scene) ([]byte, error) {
+			return nil, fault.Wrap(gateway.ErrClientGone, fault.Malformed, "invalid_request", "No body.")
+		}, status: 499, code: "client_closed_request", client: 400, sees: []string{"invalid_request"}},
 		"plain: client leaves while the balance is read": {change: func(h *house) { h.away = true }, before: (*scene).leave, status: 499, code: "client_closed_request"},
-		"plain: shutdown":                                {upstream: all(serverStops, hangs), status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
-		"plain: shutdown, drain":                         {change: drains(time.Hour), upstream: all(serverStops, hangs), status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
-		"plain: shutdown while it is drained":            {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, serverStops, hangs), status: 499, code: "client_closed_request"},
-		"plain: shutdown in the body":                    {body: func(s *scene) ([]byte, error) { s.shutDown(); return nil, errors.New("deadline") }, status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
-		"plain: panic in the body":                       {body: func(*scene) ([]byte, error) { panic("boom") }, status: 500, code: "internal_error", client: 500, sees: []string{"internal_error"}},
-		"plain: panic before the upstream":               {change: func(h *house) { h.channel.Kind = "panics" }, status: 500, code: "internal_error", client: 500, sees: []string{"internal_error"}},
-		"plain: panic after the answer":                  {upstream: gives(200, plainAnswer), before: onFirstWrite(func(*scene) { panic("boom") }), status: 200, source: usage.FromProvider, tokens: reported, client: 200},
-		"plain: a kind that nobody speaks":               {change: func(h *house) { h.channel.Kind = "unheard-of" }, status: 503, code: "no_channel_available", client: 503},
-		"embeddings: success":                            {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: gives(200, `{"data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}`), status: 200, source: usage.FromProvider, tokens: usage.Tokens{Prompt: 5}, client: 200},
-		"embeddings: no usage":                           {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: gives(200, `{"data":[]}`), status: 200, source: usage.Estimated, tokens: counted(`{"model":"m","input":"hi"}`, 0), client: 200},
-		"embeddings: client leaves, cancel":              {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
+		"plain: shutdown":                     {upstream: all(serverStops, hangs), status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
+		"plain: shutdown, drain":              {change: drains(time.Hour), upstream: all(serverStops, hangs), status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
+		"plain: shutdown while it is drained": {change: drains(time.Hour), upstream: all(clientLeaves, untilGone, serverStops, hangs), status: 499, code: "client_closed_request"},
+		"plain: shutdown in the body":         {body: func(s *scene) ([]byte, error) { s.shutDown(); return nil, errors.New("deadline") }, status: 503, code: "shutting_down", client: 503, sees: []string{"shutting_down"}},
+		"plain: panic in the body":            {body: func(*scene) ([]byte, error) { panic("boom") }, status: 500, code: "internal_error", client: 500, sees: []string{"internal_error"}},
+		"plain: panic before the upstream":    {change: func(h *house) { h.channel.Kind = "panics" }, status: 500, code: "internal_error", client: 500, sees: []string{"internal_error"}},
+		"plain: panic after the answer":       {upstream: gives(200, plainAnswer), before: onFirstWrite(func(*scene) { panic("boom") }), status: 200, source: usage.FromProvider, tokens: reported, client: 200},
+		"plain: a kind that nobody speaks":    {change: func(h *house) { h.channel.Kind = "unheard-of" }, status: 503, code: "no_channel_available", client: 503},
+		"embeddings: success":                 {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: gives(200, `{"data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}`), status: 200, source: usage.FromProvider, tokens: usage.Tokens{Prompt: 5}, client: 200},
+		"embeddings: no usage":                {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: gives(200, `{"data":[]}`), status: 200, source: usage.Estimated, tokens: counted(`{"model":"m","input":"hi"}`, 0), client: 200},
+		"embeddings: client leaves, cancel":   {op: provider.Embeddings, ask: `{"model":"m","input":"hi"}`, upstream: all(clientLeaves, hangs), status: 499, code: "client_closed_request"},
 
 		// Streams.
 		"stream: success":                                       {upstream: says(chunk(words), lastChunk, usageChunk, done), status: 200, source: usage.FromProvider, tokens: usage.Tokens{Prompt: 10, Completion: 3}, client: 200, sees: []string{done}},
@@ -199,9 +202,9 @@ func TestEveryEndLeavesOneRecordAndNothingHeld(t *testing.T) {
 		"stream: connection breaks before":                      {upstream: breaks, status: 502, code: "upstream_error", client: 502},
 		"stream: connection breaks in the middle":               {upstream: all(says(chunk(words)), breaks), status: 502, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, ourError}, lacks: done},
 		"stream: ends without a finish":                         {upstream: says(chunk(words)), status: 502, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, ourError}, lacks: done},
-		"stream: their error in the middle":                     {upstream: says(chunk(words), theirError), status: 502, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, theirError}, lacks: "request id"},
-		"stream: their error, then DONE":                        {upstream: says(chunk(words), theirError, done), status: 502, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, theirError, done}, lacks: "request id"},
-		"stream: their error first":                             {upstream: says(theirError), status: 502, code: "upstream_error", client: 200, sees: []string{theirError}, lacks: "request id"},
+		"stream: their error in the middle":                     {upstream: says(chunk(words), theirError), status: 200, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, theirError}, lacks: "request id"},
+		"stream: their error, then DONE":                        {upstream: says(chunk(words), theirError, done), status: 200, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, theirError, done}, lacks: "request id"},
+		"stream: their error first":                             {upstream: says(theirError), status: 200, code: "upstream_error", client: 200, sees: []string{theirError}, lacks: "request id"},
 		"stream: stalls before its first event":                 {change: impatient, upstream: all(says(""), hangs), status: 504, code: "upstream_error", client: 504},
 		"stream: stalls in the middle":                          {change: impatient, upstream: all(says(chunk(words)), hangs), status: 504, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, ourError}, lacks: done},
 		"stream: too long altogether":                           {change: func(h *house) { h.channel.Timeouts.Total = 80 * time.Millisecond }, upstream: all(says(chunk(words)), drips(": keep-alive\n\n")), status: 504, code: "upstream_error", source: usage.Metered, tokens: counted(streamAsk, 1), client: 200, sees: []string{words, "too long"}, lacks: done},

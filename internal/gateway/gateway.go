@@ -111,8 +111,8 @@ var (
 	// ErrShutdown is the cause with which a server ends the contexts of requests
 	// that outlive its drain time.
 	ErrShutdown = errors.New("the server is shutting down")
-	// ErrClientGone is what reading the body of a client fails with that has
-	// hung up.
+	// ErrClientGone is the cause of the fault with which reading the body of a
+	// client fails that has hung up.
 	ErrClientGone = errors.New("the client has gone")
 )
 
@@ -126,7 +126,7 @@ type Inbound struct {
 	Dialect     wire.Dialect
 	Operation   provider.Operation
 	Header      http.Header // the client's, not changed
-	// ReadBody reads the body, capped; its errors are faults or ErrClientGone.
+	// ReadBody reads the body, capped; its errors are faults.
 	ReadBody func() ([]byte, error)
 }
 
@@ -165,8 +165,8 @@ func reason(ctx context.Context, err error) error {
 	switch {
 	case shutDown(ctx):
 		return shuttingDown()
-	case ctx.Err() != nil:
-		return ErrClientGone
+	case ctx.Err() != nil && !errors.Is(err, ErrClientGone):
+		return clientGone()
 	}
 	return err
 }

@@ -176,7 +176,7 @@ func (r *relay) leave() bool {
 // and a proper end, the upstream is let go, and what was metered is charged.
 func (r *relay) cut(call *upstream.Call, out []byte) error {
 	call.Close() // it works no more for money that is not there
-	if !r.clientGone() {
+	if r.t.record.Status != statusClientGone {
 		r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
 	}
 	r.settle()
@@ -198,15 +198,16 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 	switch whole := r.done || (errors.Is(err, io.EOF) && (r.meter.finished > 0 || r.meter.failed)); {
 	case whole:
 		r.settle()
-		if !t.started && !r.clientGone() {
+		if !t.started && t.record.Status != statusClientGone {
 			_ = r.send(call, nil) // the client may be gone; everything is settled
 		}
-	case r.clientGone() || left(ctx):
+	case t.record.Status == statusClientGone || left(ctx):
 		t.gone()
 		r.settle()
-		if t.started { // one that only stopped sending may read on
-			r.tell(fault.New(fault.Malformed, "client_closed_request", "The client has closed its side of the connection; the answer is not complete."))
+		if !t.started {
+			return clientGone()
 		}
+		r.tell(clientGone())
 	case t.started:
 		f := interrupted(ctx, err)
 		t.refuse(f)
@@ -220,9 +221,6 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 	}
 	return nil
 }
-
-// clientGone reports whether it is known that the client has gone.
-func (r *relay) clientGone() bool { return r.t.record.Status == statusClientGone }
 
 // tell ends an answer that has begun and will not be complete.
 func (r *relay) tell(f *fault.Error) {
@@ -255,12 +253,11 @@ func (r *relay) settle() {
 	if t.settled {
 		return
 	}
-	switch {
-	case r.clientGone() || t.fault != nil || t.record.ErrorCode != "":
-	case m.failed:
-		t.record.Status, t.record.ErrorCode = http.StatusBadGateway, "upstream_error"
-	default:
+	if t.record.ErrorCode == "" {
 		t.record.Status = http.StatusOK
+		if m.failed { // in the upstream's own words
+			t.record.ErrorCode = "upstream_error"
+		}
 	}
 	tokens, source, ok := m.total(r.done || m.finished > 0, func() int64 { return promptEstimate(r.a) })
 	if !ok {

@@ -19,9 +19,12 @@ import (
 	"halley/internal/wire/openai"
 )
 
-// statusClientGone is the status of a request whose client left; no client ever
-// sees it.
-const statusClientGone = 499
+// The status and code of a request whose client left; seen only by one that has
+// stopped sending and still reads.
+const (
+	statusClientGone = 499
+	codeClientGone   = "client_closed_request"
+)
 
 // ticket is one request's way to its one record: it collects the facts as the
 // stages learn them, keeps the hold, and makes sure that answer, settlement and
@@ -86,7 +89,7 @@ func clip(s string, most int) string {
 // gone notes that the client has hung up.
 func (t *ticket) gone() {
 	if !t.settled {
-		t.record.Status, t.record.ErrorCode = statusClientGone, "client_closed_request"
+		t.record.Status, t.record.ErrorCode = statusClientGone, codeClientGone
 	}
 }
 
@@ -95,12 +98,11 @@ func (t *ticket) refuse(err error) {
 	if t.fault != nil || err == nil {
 		return
 	}
-	if errors.Is(err, ErrClientGone) {
-		t.gone()
-		return
-	}
 	t.fault = fault.From(err)
-	if !t.settled {
+	switch {
+	case errors.Is(err, ErrClientGone):
+		t.gone()
+	case !t.settled:
 		t.record.Status, t.record.ErrorCode = t.fault.Kind.Status(), t.fault.Code
 	}
 	if t.record.Status >= 500 {
@@ -160,16 +162,7 @@ func (t *ticket) begin(status int) {
 // answer tells the client about the fault, if there is one and nothing has been
 // sent yet.
 func (t *ticket) answer() {
-	if t.started {
-		return
-	}
-	if t.record.Status == statusClientGone {
-		t.refund()
-		t.started = true
-		t.sink.Start(statusClientGone) // one that only stopped sending must not take this for a success
-		return
-	}
-	if t.fault == nil {
+	if t.fault == nil || t.started {
 		return
 	}
 	t.refund()
@@ -182,7 +175,11 @@ func (t *ticket) answer() {
 	body := openai.Error(t.fault, t.in.RequestID)
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	t.sink.Start(t.fault.Kind.Status())
+	status := t.fault.Kind.Status()
+	if t.fault.Code == codeClientGone {
+		status = statusClientGone
+	}
+	t.sink.Start(status)
 	_, _ = t.sink.Write(body) // the client may be gone
 }
 
@@ -202,6 +199,12 @@ func (t *ticket) close() {
 		t.relay.tell(t.fault)
 	}
 	t.answer()
+}
+
+// clientGone is for a client that has hung up. One that has only stopped sending
+// may still read it, and must not take silence for an answer.
+func clientGone() *fault.Error {
+	return fault.Wrap(ErrClientGone, fault.Malformed, codeClientGone, "The client has closed its side of the connection; there is no more of the answer.")
 }
 
 func shuttingDown() error {

@@ -70,7 +70,7 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 			return body, nil
 		}
 		if hungUp(err) {
-			return nil, fmt.Errorf("%w: %w", gateway.ErrClientGone, err)
+			err = fmt.Errorf("%w: %w", gateway.ErrClientGone, err)
 		}
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Malformed, "invalid_request", "The body could not be read to its end.")
