@@ -85,6 +85,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.services.recorder.Start()
+	a.services.changes.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
@@ -171,6 +172,7 @@ func (a *App) Close(ctx context.Context) error {
 			a.log.Error("requests hang; their usage is not recorded")
 		}
 	}
+	a.services.changes.stop()
 	close(a.sweep)
 	a.workers.Wait()
 	errs = append(errs, a.services.close(ctx))

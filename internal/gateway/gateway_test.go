@@ -132,7 +132,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
-		Timeouts:  channel.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second, Drain: 5 * time.Second},
+		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
 		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(key.MatchModel), Roll: rand.Float64,
 	})
 	return h
