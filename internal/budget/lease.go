@@ -250,6 +250,7 @@ func (l *Ledger) recall(ctx context.Context, s Subject) (bool, error) {
 	if asked == 0 {
 		return false, nil
 	}
+	l.recalls.Add(1)
 	enough, again := time.NewTimer(recallWait), time.NewTicker(recallPoll)
 	defer enough.Stop()
 	defer again.Stop()
@@ -333,6 +334,7 @@ func (l *Ledger) take(ctx context.Context, p *pocket, want money.Nano) (bool, er
 		p.lease.stale = true
 		return true, nil
 	}
+	l.taken.Add(1)
 	for i, ask := range asked {
 		p.give(ask, gives[i], amounts[i]-spent[i])
 	}
