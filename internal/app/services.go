@@ -23,6 +23,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/openai"
+	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/telemetry"
@@ -42,6 +43,7 @@ type services struct {
 	accounts *account.Service
 	keys     *key.Service
 	audit    *audit.Service
+	books    *reconcile.Service
 	recorder *usage.Recorder
 	journal  *journal.Journal // nil when nothing is written
 	sharing  *sharing         // nil where nobody shares the database
@@ -92,6 +94,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.audit = audit.NewService(s.db, now)
+	s.books = reconcile.NewService(s.db)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
 	s.channels = channel.NewService(channel.Deps{
@@ -306,7 +309,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
 		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},

@@ -106,7 +106,7 @@ func balanceSpent(t *testing.T, db *store.DB) {
 
 func balanceRestart(t *testing.T, db *store.DB) {
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Unlimited: true}
-	if err := db.InsertUser(t.Context(), ada); err != nil {
+	if err := db.InsertUser(t.Context(), ada, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	owner := ada.ID

@@ -29,7 +29,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 			Username: "Ada", DisplayName: "Ada 😀 \"Lovelace\"", Email: "ada@example.com", PasswordHash: "$argon2id$x", Role: account.RoleAdmin,
 			Status: account.Enabled, Group: "vip", Granted: money.Max, Unlimited: true, TimeZone: "Europe/London", Language: "en", MustChange: true, Created: noon,
 		}
-		if err := db.InsertUser(t.Context(), want); err != nil {
+		if err := db.InsertUser(t.Context(), want, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 		if want.ID <= 0 || want.Version != 1 {
@@ -68,13 +68,13 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Parallel()
 		db := open(t)
 		id := insertUser(t, db, "José")
-		if err := db.InsertUser(t.Context(), draft("JOSÉ")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("JOSÉ"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("another case: %v", err)
 		}
 		if err := db.DeleteUser(t.Context(), id, noon); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.InsertUser(t.Context(), draft("josé")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("josé"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("after the deletion: %v", err)
 		}
 	})
@@ -89,7 +89,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)))
+				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)), budget.Cause{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -113,7 +113,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		if err := db.DeleteUser(t.Context(), insertUser(t, db, "root"), noon); err != nil {
 			t.Fatal(err)
 		}
-		if created, err := db.InsertFirstUser(t.Context(), draft("other")); created || err != nil {
+		if created, err := db.InsertFirstUser(t.Context(), draft("other"), budget.Cause{}); created || err != nil {
 			t.Errorf("another first user: %v, %v", created, err)
 		}
 	})
@@ -215,7 +215,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		for i := range 6 {
 			u := draft(fmt.Sprint("root", i))
 			u.Role = account.RoleRoot
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, u.ID)
@@ -252,7 +252,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		disabled, deleted := draft("disabled"), draft("deleted")
 		disabled.Role, disabled.Status, deleted.Role = account.RoleRoot, account.Disabled, account.RoleRoot
 		for _, u := range []*account.User{disabled, deleted} {
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -285,7 +285,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		} {
 			d := draft(u.name)
 			d.DisplayName, d.Email = u.display, u.email
-			if err := db.InsertUser(t.Context(), d); err != nil {
+			if err := db.InsertUser(t.Context(), d, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			if u.name == "gone" {
@@ -406,7 +406,7 @@ func draft(name string) *account.User {
 func insertUser(t *testing.T, db *store.DB, name string) int64 {
 	t.Helper()
 	u := draft(name)
-	if err := db.InsertUser(t.Context(), u); err != nil {
+	if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
