@@ -40,6 +40,15 @@ func (w *window) within(now time.Time, span time.Duration) int64 {
 	return w.sum
 }
 
+// since is how much happened after t.
+func (w *window) since(t time.Time) int64 {
+	sum := w.sum
+	for i := 0; i < len(w.entries) && w.entries[i].at <= t.UnixNano(); i++ {
+		sum -= w.entries[i].amount
+	}
+	return sum
+}
+
 // add notes that the amount happened now and gives the entry's number.
 func (w *window) add(now time.Time, span time.Duration, amount int64) uint64 {
 	at, last := now.UnixNano(), len(w.entries)-1
