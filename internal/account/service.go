@@ -109,6 +109,8 @@ type Ledger interface {
 	Peek(s budget.Subject) (budget.Balance, bool)
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(s budget.Subject)
+	// Allowances are the renewing budgets as they are now.
+	Allowances(ctx context.Context, s budget.Subject) ([]budget.AllowanceState, error)
 }
 
 // Config is what a Service is made of.

@@ -9,25 +9,28 @@ import (
 	"halley/internal/account"
 )
 
+// noGroupLimits is the limits object of a group without any.
+const noGroupLimits = `{"rpm":null,"rpd":null,"tpm":null,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null}`
+
 func TestAGroupIsMadeReadChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)
-	if got := d.must(t, "GET", "/api/group/", "").Data; string(got) != `{"page":1,"page_size":20,"total":1,"items":[{"name":"default","ratio":"1","desc":"","usable_by":"all","version":1}]}` {
+	if got := d.must(t, "GET", "/api/group/", "").Data; string(got) != `{"page":1,"page_size":20,"total":1,"items":[{"name":"default","ratio":"1","desc":"","usable_by":"all","version":1,"limits":`+noGroupLimits+`}]}` {
 		t.Errorf("a new server has %s", got)
 	}
 	for body, want := range map[string]string{
-		`{"name":"vip","ratio":"1.250","desc":" fast ","usable_by":["gold","gold"]}`: `{"name":"vip","ratio":"1.25","desc":"fast","usable_by":["gold"],"version":1}`,
-		`{"name":"free","ratio":"0","usable_by":"all"}`:                              `{"name":"free","ratio":"0","desc":"","usable_by":"all","version":1}`,
-		`{"name":"own","usable_by":[]}`:                                              `{"name":"own","ratio":"1","desc":"","usable_by":[],"version":1}`,
+		`{"name":"vip","ratio":"1.250","desc":" fast ","usable_by":["gold","gold"]}`: `{"name":"vip","ratio":"1.25","desc":"fast","usable_by":["gold"],"version":1,"limits":` + noGroupLimits + `}`,
+		`{"name":"free","ratio":"0","usable_by":"all"}`:                              `{"name":"free","ratio":"0","desc":"","usable_by":"all","version":1,"limits":` + noGroupLimits + `}`,
+		`{"name":"own","usable_by":[]}`:                                              `{"name":"own","ratio":"1","desc":"","usable_by":[],"version":1,"limits":` + noGroupLimits + `}`,
 	} {
 		if got := d.must(t, "POST", "/api/group/", body); string(got.Data) != want || got.header.Get("ETag") != `"1"` {
 			t.Errorf("%s became %s", body, got.Data)
 		}
 	}
-	if got := d.must(t, "PATCH", "/api/group/vip", `{"name":"vip","ratio":"2"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":["gold"],"version":2}` {
+	if got := d.must(t, "PATCH", "/api/group/vip", `{"name":"vip","ratio":"2"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":["gold"],"version":2,"limits":`+noGroupLimits+`}` {
 		t.Errorf("after the change: %s", got)
 	}
-	if got := d.must(t, "PATCH", "/api/group/vip", `{"usable_by":"all"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":"all","version":3}` {
+	if got := d.must(t, "PATCH", "/api/group/vip", `{"usable_by":"all"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":"all","version":3,"limits":`+noGroupLimits+`}` {
 		t.Errorf("after opening: %s", got)
 	}
 	if a := d.do(t, admin, "PATCH", "/api/group/vip", `{}`, `If-Match: "2"`); a.status != 412 {

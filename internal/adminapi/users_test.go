@@ -189,11 +189,14 @@ func (p *people) trailOf(t *testing.T) audit.Entry {
 	return records[0].Entry
 }
 
+// noUserLimits is the limits object of a user without any.
+const noUserLimits = `{"rpm":null,"rpd":null,"tpm":null,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null,"budgets":null}`
+
 func TestAUserIsMadeFoundChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t)
 	made := p.asRoot(t, "POST", "/api/user/", `{"username":"ada","password":"correct horse","display_name":"Ada","email":"a@example.com","role":"user","group":"vip","quota":1000,"unknown":1}`)
-	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":true}}`, p.now().Unix())
+	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":true,"limits":%s}}`, p.now().Unix(), noUserLimits)
 	if made.text != want {
 		t.Errorf("made\n%s, want\n%s", made.text, want)
 	}

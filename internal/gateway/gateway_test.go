@@ -71,7 +71,7 @@ func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Al
 	if s.Kind == budget.User {
 		return nil, nil
 	}
-	return h.key.Limits.Allowances(), nil
+	return budget.Allowances(h.key.Limits.Budgets), nil
 }
 func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
 	return make([]money.Nano, len(since)), nil
@@ -119,7 +119,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
 		Timeouts:  channel.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(key.MatchModel), Roll: rand.Float64, DrainUpstream: 5 * time.Second,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: rand.Float64, DrainUpstream: 5 * time.Second,
 	})
 	return h
 }
@@ -626,7 +626,7 @@ func TestRefusalsComeBeforeTheUpstreamAndLeaveARecord(t *testing.T) {
 func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
-		h.key.Limits = key.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}
+		h.key.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}}
 	})
 	for i, want := range []struct {
 		status           int
@@ -652,7 +652,7 @@ func TestRateLimitsAreHeldAndTold(t *testing.T) {
 
 func TestZeroMeansNoneAllowed(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Concurrency: new(int64(0))} })
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Limits: limit.Limits{Concurrency: new(int64(0))}} })
 	var c client
 	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 429 {
 		t.Errorf("status %d", c.status)
@@ -727,7 +727,7 @@ func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
 				h.key.Unlimited, h.owner.Unlimited = unlimited, unlimited
-				h.key.Limits.Budgets = []key.RenewingBudget{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
+				h.key.Limits.Budgets = []budget.Renewing{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
 			})
 			var c client
 			h.do(t.Context(), `{"model":"m"}`, &c)

@@ -112,11 +112,9 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	if t.plan != nil && source != usage.NoUsage {
 		cost = t.plan.spent(tokens, t.tier)
 	}
-	if r.Settled = t.hold.Open(); r.Settled {
-		t.lease.Done(t.gateway.Now(), tokens.Prompt+tokens.Completion)
-	} else {
-		t.lease.Cancel() // refused after all
-	}
+	r.Settled = t.hold.Open()
+	// Last, as it may have to wait for others to be told.
+	defer t.endLimits(r.Settled, tokens)
 	charge := t.hold.Settle(cost)
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
 	r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = charge.KeyGrant, charge.ParentGrant, charge.UserGrant

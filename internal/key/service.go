@@ -448,7 +448,7 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 			change.Unlimited = &next.Unlimited
 		}
 		if rebudgeted {
-			change.Allowances = new(next.Limits.Allowances())
+			change.Allowances = new(budget.Allowances(next.Limits.Budgets))
 		}
 		return change, nil
 	}, write)

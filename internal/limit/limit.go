@@ -52,17 +52,17 @@ func (s *Scope) subject() subject {
 
 // Request is what is known of a request when it asks to be let in.
 type Request struct {
-	Scopes []Scope
-	Model  string
+	Model string
 	// Input is how many input tokens it will use at the least.
 	Input int64
 	// OutputCap is how many output tokens it may use at the most.
 	OutputCap int64
 }
 
-func (r *Request) limited() bool {
-	for i := range r.Scopes {
-		if !r.Scopes[i].Limits.none() {
+// Limited reports whether any of the scopes has a limit.
+func Limited(scopes []Scope) bool {
+	for i := range scopes {
+		if !scopes[i].Limits.none() {
 			return true
 		}
 	}
@@ -158,40 +158,40 @@ func (l *Limiter) unlock(set shardSet) {
 	}
 }
 
-// Take lets a request in, by all of its limits together, or says why not. Its
+// Take lets a request in, by all limits of all scopes together, or says why not. Its
 // tokens count as estimated until Done brings the real figures. A refused
 // request counts nowhere.
-func (l *Limiter) Take(now time.Time, r *Request) (*Lease, *Denied) {
-	if !r.limited() {
+func (l *Limiter) Take(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	if !Limited(scopes) {
 		return nil, nil
 	}
 	if l.shared != nil {
-		return l.takeShared(now, r)
+		return l.takeShared(now, scopes, r)
 	}
-	return l.takeLocal(now, r)
+	return l.takeLocal(now, scopes, r)
 }
 
 // takeLocal judges by this node's share.
-func (l *Limiter) takeLocal(now time.Time, r *Request) (*Lease, *Denied) {
-	set := shardsOf(r.Scopes)
+func (l *Limiter) takeLocal(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	set := shardsOf(scopes)
 	l.lock(set)
 	defer l.unlock(set)
 	var space [12]rule
-	rules := l.rules(space[:0], now, r)
+	rules := l.rules(space[:0], now, scopes, r)
 	l.shares.apply(now, rules)
-	if denied := deny(now, rules); denied != nil {
+	if denied := deny(now, scopes, rules); denied != nil {
 		denied.Facts = facts(now, rules)
 		return nil, denied
 	}
-	return l.admit(now, r, set, rules), nil
+	return l.admit(now, scopes, set, rules), nil
 }
 
 // admit counts a request in; the shards are locked.
-func (l *Limiter) admit(now time.Time, r *Request, set shardSet, rules []rule) *Lease {
+func (l *Limiter) admit(now time.Time, scopes []Scope, set shardSet, rules []rule) *Lease {
 	lease := &Lease{limiter: l, set: set}
 	lease.takes, lease.states = lease.takeRoom[:0], lease.stateRoom[:0]
-	for i := range r.Scopes {
-		if s := &r.Scopes[i]; !s.Limits.none() {
+	for i := range scopes {
+		if s := &scopes[i]; !s.Limits.none() {
 			st := l.state(now, s.subject())
 			st.inFlight++
 			lease.states = append(lease.states, st)
@@ -207,22 +207,22 @@ func (l *Limiter) admit(now time.Time, r *Request, set shardSet, rules []rule) *
 }
 
 // Peek gives the facts without taking anything.
-func (l *Limiter) Peek(now time.Time, r *Request) Facts {
-	if !r.limited() {
+func (l *Limiter) Peek(now time.Time, scopes []Scope, r Request) Facts {
+	if !Limited(scopes) {
 		return Facts{}
 	}
 	if l.shared != nil {
-		return l.peekShared(now, r)
+		return l.peekShared(now, scopes, r)
 	}
-	return l.peekLocal(now, r)
+	return l.peekLocal(now, scopes, r)
 }
 
-func (l *Limiter) peekLocal(now time.Time, r *Request) Facts {
-	set := shardsOf(r.Scopes)
+func (l *Limiter) peekLocal(now time.Time, scopes []Scope, r Request) Facts {
+	set := shardsOf(scopes)
 	l.lock(set)
 	defer l.unlock(set)
 	var space [12]rule
-	rules := l.rules(space[:0], now, r)
+	rules := l.rules(space[:0], now, scopes, r)
 	l.shares.apply(now, rules)
 	return facts(now, rules)
 }

@@ -29,9 +29,13 @@ func at(d time.Duration) time.Time { return start.Add(d) }
 // alone is a limiter of one node without a Shared.
 func alone() *Limiter { return New(Options{Match: byPrefix}) }
 
-// ofKey is a request that counts against one key.
-func ofKey(id int64, model string, limits *Limits, input int64) *Request {
-	return &Request{Scopes: []Scope{{Whose: ThisKey, ID: id, Limits: limits}}, Model: model, Input: input}
+// take lets in a request that counts against one key.
+func (l *Limiter) take(now time.Time, id int64, model string, limits *Limits, input int64) (*Lease, *Denied) {
+	return l.Take(now, []Scope{{Whose: ThisKey, ID: id, Limits: limits}}, Request{Model: model, Input: input})
+}
+
+func (l *Limiter) peek(now time.Time, id int64, model string, limits *Limits) Facts {
+	return l.Peek(now, []Scope{{Whose: ThisKey, ID: id, Limits: limits}}, Request{Model: model})
 }
 
 // remembered is the history of a key, nil when there is none.
@@ -44,7 +48,7 @@ func TestAKeyWithoutLimitsIsNotCounted(t *testing.T) {
 	t.Parallel()
 	l := alone()
 	for _, limits := range []*Limits{nil, {}, {PerModel: map[string]Rate{}}} {
-		lease, denied := l.Take(start, ofKey(1, "m", limits, 10))
+		lease, denied := l.take(start, 1, "m", limits, 10)
 		if lease != nil || denied != nil {
 			t.Fatal("counted")
 		}
@@ -62,7 +66,7 @@ func TestAKeyWithoutLimitsIsNotCounted(t *testing.T) {
 func TestRequestsPerMinuteSlide(t *testing.T) {
 	t.Parallel()
 	l, limits := alone(), &Limits{RPM: new(int64(2))}
-	take := func(when time.Duration) (*Lease, *Denied) { return l.Take(at(when), ofKey(1, "m", limits, 0)) }
+	take := func(when time.Duration) (*Lease, *Denied) { return l.take(at(when), 1, "m", limits, 0) }
 	first, _ := take(0)
 	second, _ := take(40 * time.Second)
 	if first == nil || second == nil {
@@ -93,7 +97,7 @@ func TestZeroAllowsNothingAndSaysSo(t *testing.T) {
 		RequestsPerMinute: {RPM: new(int64(0))}, RequestsPerDay: {RPD: new(int64(0))}, TokensPerMinute: {TPM: new(int64(0))},
 		InputPerMinute: {TPMInput: new(int64(0))}, OutputPerMinute: {TPMOutput: new(int64(0))}, Concurrency: {Concurrency: new(int64(0))},
 	} {
-		lease, denied := alone().Take(start, ofKey(1, "m", limits, 0))
+		lease, denied := alone().take(start, 1, "m", limits, 0)
 		if lease != nil || denied == nil || denied.Which != which || denied.RetryAfter <= 0 || denied.Limit != 0 {
 			t.Errorf("%s: %+v", which, denied)
 		}
@@ -105,7 +109,7 @@ func TestEachKeyAndEachPatternHasItsOwnCount(t *testing.T) {
 	l := alone()
 	limits := &Limits{RPM: new(int64(3)), PerModel: map[string]Rate{"gpt-5*": {RPM: new(int64(1))}, "other": {TPM: new(int64(1))}}}
 	let := func(key int64, model string) *Denied {
-		_, denied := l.Take(start, ofKey(key, model, limits, 0))
+		_, denied := l.take(start, key, model, limits, 0)
 		return denied
 	}
 	if let(1, "gpt-5-mini") != nil {
@@ -138,9 +142,9 @@ func TestTokensAreReservedAndPutRight(t *testing.T) {
 	t.Parallel()
 	l, limits := alone(), &Limits{TPM: new(int64(100))}
 	take := func(when time.Duration, estimate int64) (*Lease, *Denied) {
-		return l.Take(at(when), ofKey(1, "m", limits, estimate))
+		return l.take(at(when), 1, "m", limits, estimate)
 	}
-	remaining := func(when time.Duration) int64 { return l.Peek(at(when), ofKey(1, "m", limits, 0)).Tokens.Remaining }
+	remaining := func(when time.Duration) int64 { return l.peek(at(when), 1, "m", limits).Tokens.Remaining }
 	a, _ := take(0, 60)
 	if _, denied := take(time.Second, 50); denied == nil || denied.RetryAfter != 59*time.Second || denied.Need != 50 {
 		t.Fatalf("more than is left: %+v", denied)
@@ -172,14 +176,14 @@ func TestACancelledRequestCountsNowhere(t *testing.T) {
 	l := alone()
 	limits := &Limits{RPM: new(int64(1)), RPD: new(int64(1)), TPM: new(int64(10)), Concurrency: new(int64(1)), PerModel: map[string]Rate{"*": {RPM: new(int64(1)), TPM: new(int64(10))}}}
 	for range 5 {
-		lease, denied := l.Take(start, ofKey(1, "m", limits, 10))
+		lease, denied := l.take(start, 1, "m", limits, 10)
 		if denied != nil {
 			t.Fatalf("%+v", denied)
 		}
 		lease.Cancel(start)
 		lease.Done(start, Tokens{Input: 10})
 	}
-	if f := l.Peek(start, ofKey(1, "m", limits, 0)); f.Requests.Remaining != 1 || f.Tokens.Remaining != 10 || f.Requests.Reset != 0 {
+	if f := l.peek(start, 1, "m", limits); f.Requests.Remaining != 1 || f.Tokens.Remaining != 10 || f.Requests.Reset != 0 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -188,10 +192,10 @@ func TestOfSeveralLimitsTheLongestWaitIsTold(t *testing.T) {
 	t.Parallel()
 	l := alone()
 	limits := &Limits{RPM: new(int64(1)), RPD: new(int64(1)), Concurrency: new(int64(1))}
-	if _, denied := l.Take(start, ofKey(1, "m", limits, 0)); denied != nil {
+	if _, denied := l.take(start, 1, "m", limits, 0); denied != nil {
 		t.Fatal(denied)
 	}
-	_, denied := l.Take(at(time.Second), ofKey(1, "m", limits, 0))
+	_, denied := l.take(at(time.Second), 1, "m", limits, 0)
 	if denied == nil || denied.Which != RequestsPerDay || denied.RetryAfter != 24*time.Hour-time.Second {
 		t.Fatalf("%+v", denied)
 	}
@@ -206,7 +210,7 @@ func TestHeadersTellTheTightestLimit(t *testing.T) {
 	t.Parallel()
 	l := alone()
 	limits := &Limits{RPM: new(int64(60)), RPD: new(int64(10)), TPM: new(int64(1000)), PerModel: map[string]Rate{"m*": {TPM: new(int64(500))}}}
-	lease, _ := l.Take(start, ofKey(1, "m1", limits, 100))
+	lease, _ := l.take(start, 1, "m1", limits, 100)
 	got := map[string]string{}
 	lease.Facts().Headers(func(name, value string) { got[name] = value })
 	want := map[string]string{
@@ -237,7 +241,7 @@ func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
 				oldest++
 			}
 			count := int64(len(in) - oldest)
-			lease, denied := l.Take(now, ofKey(7, "m", limits, 0))
+			lease, denied := l.take(now, 7, "m", limits, 0)
 			if denied == nil {
 				if count >= limit {
 					t.Fatalf("the %d. in a minute was let in, the limit is %d", count+1, limit)
@@ -254,7 +258,7 @@ func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
 			// Asked again when it said, it is let in.
 			if limit > 0 {
 				now = now.Add(denied.RetryAfter)
-				if _, again := l.Take(now, ofKey(7, "m", limits, 0)); again != nil {
+				if _, again := l.take(now, 7, "m", limits, 0); again != nil {
 					t.Fatalf("refused again after the wait: %+v", again)
 				}
 				in = append(in, now)
@@ -282,7 +286,7 @@ func TestNoWindowEverHoldsMoreTokensThanTheLimit(t *testing.T) {
 		for range 500 {
 			now = now.Add(time.Duration(random.Int64N(int64(3 * time.Second))))
 			estimate := random.Int64N(limit/3 + 1)
-			lease, denied := l.Take(now, ofKey(7, "m", limits, estimate))
+			lease, denied := l.take(now, 7, "m", limits, estimate)
 			if denied == nil {
 				sum := estimate
 				for _, s := range in {
@@ -312,7 +316,7 @@ func TestNeverMoreAtOnceThanAllowed(t *testing.T) {
 	for range 16 {
 		all.Go(func() {
 			for range 500 {
-				lease, denied := l.Take(time.Now(), ofKey(1, "m", limits, 0))
+				lease, denied := l.take(time.Now(), 1, "m", limits, 0)
 				if denied != nil {
 					if denied.Which != Concurrency {
 						t.Errorf("%+v", denied)
@@ -346,7 +350,7 @@ func TestManyAtOnceGetExactlyTheLimit(t *testing.T) {
 			var all sync.WaitGroup
 			for range 1000 {
 				all.Go(func() {
-					if _, denied := l.Take(time.Now(), ofKey(1, "m", limits, 10)); denied == nil {
+					if _, denied := l.take(time.Now(), 1, "m", limits, 10); denied == nil {
 						count.Add(1)
 					}
 				})
@@ -372,7 +376,7 @@ func TestIdleKeysAreForgotten(t *testing.T) {
 	t.Parallel()
 	l, limits := alone(), &Limits{RPM: new(int64(5)), PerModel: map[string]Rate{"a*": {TPM: new(int64(5))}}}
 	for i := range 50_000 {
-		lease, _ := l.Take(at(time.Duration(i)*100*time.Millisecond), ofKey(int64(i), "a1", limits, 1))
+		lease, _ := l.take(at(time.Duration(i)*100*time.Millisecond), int64(i), "a1", limits, 1)
 		lease.Done(at(time.Duration(i)*100*time.Millisecond), Tokens{Input: 1})
 	}
 	kept := 0
@@ -389,7 +393,7 @@ func TestPatternsThatAreGoneAreForgotten(t *testing.T) {
 	l := alone()
 	for i := range 100 {
 		name := fmt.Sprint("m", i)
-		lease, denied := l.Take(at(time.Duration(i)*time.Minute), ofKey(1, name, &Limits{PerModel: map[string]Rate{name: {RPM: new(int64(1))}}}, 0))
+		lease, denied := l.take(at(time.Duration(i)*time.Minute), 1, name, &Limits{PerModel: map[string]Rate{name: {RPM: new(int64(1))}}}, 0)
 		if denied != nil {
 			t.Fatal(denied)
 		}
@@ -402,37 +406,29 @@ func TestPatternsThatAreGoneAreForgotten(t *testing.T) {
 
 // What every model request pays whose caller has no limits.
 func BenchmarkTakeWithoutLimits(b *testing.B) {
-	l, none := alone(), &Limits{}
-	r := &Request{Model: "gpt-4o", Input: 100, Scopes: []Scope{{Whose: ThisKey, ID: 1, Limits: none}, {Whose: Account, ID: 1, Limits: none}, {Whose: Group, Name: "default", Limits: none}}}
-	b.ReportAllocs()
-	for b.Loop() {
-		lease, _ := l.Take(start, r)
-		lease.Done(start, Tokens{Input: 90, Output: 10})
-	}
+	benchmark(b, &Limits{}, ThisKey, Account, Group)
 }
 
 func BenchmarkTake(b *testing.B) {
-	l := alone()
 	many := int64(1 << 40)
-	limits := &Limits{RPM: &many, TPM: &many, Concurrency: &many, PerModel: map[string]Rate{"gpt*": {RPM: &many}}}
-	r := ofKey(1, "gpt-4o", limits, 100)
-	b.ReportAllocs()
-	for b.Loop() {
-		now := time.Now()
-		lease, _ := l.Take(now, r)
-		lease.Done(now, Tokens{Input: 90})
-	}
+	benchmark(b, &Limits{RPM: &many, TPM: &many, Concurrency: &many, PerModel: map[string]Rate{"gpt*": {RPM: &many}}}, ThisKey)
 }
 
 func BenchmarkTakeOfKeyAccountAndGroup(b *testing.B) {
-	l := alone()
 	many := int64(1 << 40)
-	limits := &Limits{RPM: &many, TPM: &many, Concurrency: &many}
-	r := &Request{Model: "gpt-4o", Input: 100, Scopes: []Scope{{Whose: ThisKey, ID: 1, Limits: limits}, {Whose: Account, ID: 1, Limits: limits}, {Whose: Group, Name: "default", Limits: limits}}}
+	benchmark(b, &Limits{RPM: &many, TPM: &many, Concurrency: &many}, ThisKey, Account, Group)
+}
+
+func benchmark(b *testing.B, limits *Limits, whose ...Whose) {
+	l := alone()
+	var scopes []Scope
+	for _, w := range whose {
+		scopes = append(scopes, Scope{Whose: w, ID: 1, Limits: limits})
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		now := time.Now()
-		lease, _ := l.Take(now, r)
+		lease, _ := l.Take(now, scopes, Request{Model: "gpt-4o", Input: 100, OutputCap: 1000})
 		lease.Done(now, Tokens{Input: 90, Output: 10})
 	}
 }

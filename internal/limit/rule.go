@@ -28,7 +28,7 @@ func (c counts) of(t Tokens) int64 {
 
 // rule is one limit that applies to a request.
 type rule struct {
-	scope   *Scope
+	scope   int    // its number
 	pattern string // of models, "" for all
 	counts  counts
 	span    time.Duration // 0 for atOnce
@@ -41,21 +41,21 @@ type rule struct {
 }
 
 // rules are the limits that the request has to pass; the shards are locked.
-func (l *Limiter) rules(rules []rule, now time.Time, r *Request) []rule {
-	for i := range r.Scopes {
-		s := &r.Scopes[i]
+func (l *Limiter) rules(rules []rule, now time.Time, scopes []Scope, r Request) []rule {
+	for i := range scopes {
+		s := &scopes[i]
 		if s.Limits.none() {
 			continue
 		}
 		st := l.state(now, s.subject())
 		if s.Limits.Concurrency != nil {
-			rules = append(rules, rule{scope: s, counts: atOnce, limit: *s.Limits.Concurrency, under: st.inFlight, amount: 1})
+			rules = append(rules, rule{scope: i, counts: atOnce, limit: *s.Limits.Concurrency, under: st.inFlight, amount: 1})
 		}
 		expected := Tokens{max(r.Input, 0), min(st.outputs, max(r.OutputCap, 0))}
-		rules = st.whole.rules(rules, rule{scope: s}, s.Limits.RPD, Rate{s.Limits.RPM, s.Limits.TPM, s.Limits.TPMInput, s.Limits.TPMOutput}, expected)
+		rules = st.whole.rules(rules, rule{scope: i}, s.Limits.RPD, Rate{s.Limits.RPM, s.Limits.TPM, s.Limits.TPMInput, s.Limits.TPMOutput}, expected)
 		for pattern, rate := range s.Limits.PerModel {
 			if rate != (Rate{}) && l.match(pattern, r.Model) {
-				rules = st.pattern(now, pattern, s.Limits).rules(rules, rule{scope: s, pattern: pattern}, nil, rate, expected)
+				rules = st.pattern(now, pattern, s.Limits).rules(rules, rule{scope: i, pattern: pattern}, nil, rate, expected)
 			}
 		}
 	}
@@ -157,20 +157,21 @@ func (r *rule) wait(now time.Time) (time.Duration, bool) {
 
 // deny finds what speaks against the request, if anything does: of several
 // limits the one that takes longest to pass.
-func deny(now time.Time, rules []rule) *Denied {
+func deny(now time.Time, scopes []Scope, rules []rule) *Denied {
 	var worst *Denied
 	for i := range rules {
 		wait, ok := rules[i].wait(now)
 		if !ok && (worst == nil || worst.RetryAfter < wait) {
-			worst = rules[i].denied(wait)
+			worst = rules[i].denied(scopes, wait)
 		}
 	}
 	return worst
 }
 
-func (r *rule) denied(wait time.Duration) *Denied {
+func (r *rule) denied(scopes []Scope, wait time.Duration) *Denied {
+	scope := &scopes[r.scope]
 	return &Denied{
-		Which: r.which(), Limit: r.limit, Whose: r.scope.Whose, Group: r.scope.Name, Pattern: r.pattern, RetryAfter: wait, Need: r.need(),
+		Which: r.which(), Limit: r.limit, Whose: scope.Whose, Group: scope.Name, Pattern: r.pattern, RetryAfter: wait, Need: r.need(),
 		Share: r.share, Nodes: r.nodes,
 	}
 }

@@ -76,11 +76,11 @@ func nodeName() string { return rand.Text()[:12] + "." }
 
 // sharedRules are the request's rules with the names that all nodes know them
 // by: whose, of which models, which limit.
-func sharedRules(rules []rule) []SharedRule {
+func sharedRules(scopes []Scope, rules []rule) []SharedRule {
 	list := make([]SharedRule, len(rules))
 	for i := range rules {
 		r := &rules[i]
-		s := r.scope.subject()
+		s := scopes[r.scope].subject()
 		name := string(s.kind) + ":" + s.name
 		if s.name == "" {
 			name += strconv.FormatInt(s.id, 10)
@@ -95,36 +95,36 @@ func sharedRules(rules []rule) []SharedRule {
 
 // takeShared judges by the counts of all nodes. While they are not to be relied
 // on it judges by this node's share, as it has counted all along.
-func (l *Limiter) takeShared(now time.Time, r *Request) (*Lease, *Denied) {
+func (l *Limiter) takeShared(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
 	if l.shared.State() == Exact {
-		if lease, denied, ok := l.takeExact(now, r); ok {
+		if lease, denied, ok := l.takeExact(now, scopes, r); ok {
 			return lease, denied
 		}
 	}
-	lease, denied := l.takeLocal(now, r)
+	lease, denied := l.takeLocal(now, scopes, r)
 	if denied == nil {
-		l.tell(now, r, lease)
+		l.tell(now, scopes, r, lease)
 	}
 	return lease, denied
 }
 
 // takeExact asks the Shared; ok is false when it has no answer.
-func (l *Limiter) takeExact(now time.Time, r *Request) (*Lease, *Denied, bool) {
-	rules := l.copyRules(now, r)
-	asked := sharedRules(rules)
+func (l *Limiter) takeExact(now time.Time, scopes []Scope, r Request) (*Lease, *Denied, bool) {
+	rules := l.copyRules(now, scopes, r)
+	asked := sharedRules(scopes, rules)
 	name := l.leaseName()
 	counts, err := l.shared.Take(name, asked, false)
 	if err != nil {
 		return nil, nil, false
 	}
-	denied, facts := judge(rules, counts)
+	denied, facts := judge(scopes, rules, counts)
 	if denied != nil {
 		denied.Facts = facts
 		return nil, denied, true
 	}
 	l.track(name, asked)
 	shared := newSharedLease(name, rules, asked, counts)
-	lease, denied := l.takeWhole(now, r)
+	lease, denied := l.takeWhole(now, scopes, r)
 	if denied != nil {
 		denied.Facts = facts
 		shared.end(l.shared, correction{cancel: true})
@@ -135,40 +135,40 @@ func (l *Limiter) takeExact(now time.Time, r *Request) (*Lease, *Denied, bool) {
 }
 
 // copyRules are the request's rules as they are now.
-func (l *Limiter) copyRules(now time.Time, r *Request) []rule {
-	set := shardsOf(r.Scopes)
+func (l *Limiter) copyRules(now time.Time, scopes []Scope, r Request) []rule {
+	set := shardsOf(scopes)
 	l.lock(set)
 	defer l.unlock(set)
-	return l.rules(nil, now, r)
+	return l.rules(nil, now, scopes, r)
 }
 
 // takeWhole counts a request in on this node, too. A Shared that has lost its
 // counts judges again when they reach back a minute; that this node let a day's
 // limit in already is remembered here.
-func (l *Limiter) takeWhole(now time.Time, r *Request) (*Lease, *Denied) {
-	set := shardsOf(r.Scopes)
+func (l *Limiter) takeWhole(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	set := shardsOf(scopes)
 	l.lock(set)
 	defer l.unlock(set)
-	rules := l.rules(nil, now, r)
+	rules := l.rules(nil, now, scopes, r)
 	for i := range rules {
 		// The two clocks need not agree on when the last of a day leaves it.
 		if rl := &rules[i]; rl.span == day && rl.window.since(now.Add(time.Second-day)) >= rl.limit {
 			wait, _ := rl.wait(now)
-			return nil, rl.denied(wait)
+			return nil, rl.denied(scopes, wait)
 		}
 	}
-	return l.admit(now, r, set, rules), nil
+	return l.admit(now, scopes, set, rules), nil
 }
 
 // judge is deny and facts for a Shared's counts.
-func judge(rules []rule, counts []Count) (*Denied, Facts) {
+func judge(scopes []Scope, rules []rule, counts []Count) (*Denied, Facts) {
 	var worst *Denied
 	var f Facts
 	for i := range rules {
 		r, c := &rules[i], &counts[i]
 		f.add(r, r.limit-c.Used, c.Clear)
 		if c.Wait > 0 && (worst == nil || worst.RetryAfter < c.Wait) {
-			worst = r.denied(c.Wait)
+			worst = r.denied(scopes, c.Wait)
 		}
 	}
 	return worst, f
@@ -183,9 +183,9 @@ func newSharedLease(name string, rules []rule, asked []SharedRule, counts []Coun
 }
 
 // tell has the Shared count a request that was let in without it.
-func (l *Limiter) tell(now time.Time, r *Request, lease *Lease) {
-	rules := l.copyRules(now, r)
-	asked := sharedRules(rules)
+func (l *Limiter) tell(now time.Time, scopes []Scope, r Request, lease *Lease) {
+	rules := l.copyRules(now, scopes, r)
+	asked := sharedRules(scopes, rules)
 	name := l.leaseName()
 	l.track(name, asked)
 	lease.shared = &sharedLease{name: name}
@@ -221,16 +221,16 @@ func (s *sharedLease) end(to Shared, c correction) {
 	to.Done(s.name, changes)
 }
 
-func (l *Limiter) peekShared(now time.Time, r *Request) Facts {
+func (l *Limiter) peekShared(now time.Time, scopes []Scope, r Request) Facts {
 	if l.shared.State() != Exact {
-		return l.peekLocal(now, r)
+		return l.peekLocal(now, scopes, r)
 	}
-	rules := l.copyRules(now, r)
-	counts, err := l.shared.Peek(sharedRules(rules))
+	rules := l.copyRules(now, scopes, r)
+	counts, err := l.shared.Peek(sharedRules(scopes, rules))
 	if err != nil {
-		return l.peekLocal(now, r)
+		return l.peekLocal(now, scopes, r)
 	}
-	_, f := judge(rules, counts)
+	_, f := judge(scopes, rules, counts)
 	return f
 }
 

@@ -31,12 +31,12 @@ const patience = 20 * time.Second
 func aged(t testing.TB) *redistest.Server {
 	t.Helper()
 	server := redistest.Start(t)
-	ask(t, server, "SET", "halley:{limits}:since", "1")
+	command(t, server, "SET", "halley:{limits}:since", "1")
 	return server
 }
 
-// ask runs a command of its own.
-func ask(t testing.TB, server *redistest.Server, words ...string) rueidis.RedisResult {
+// command runs a command at the server.
+func command(t testing.TB, server *redistest.Server, words ...string) rueidis.RedisResult {
 	t.Helper()
 	option, err := rueidis.ParseURL(server.URL())
 	if err != nil {
@@ -80,9 +80,13 @@ func node(b *redis.Backend, index, nodes int) *limit.Limiter {
 	})
 }
 
-func ofKey(limits *limit.Limits) *limit.Request {
-	return &limit.Request{Model: "m", Scopes: []limit.Scope{{Whose: limit.ThisKey, ID: 7, Limits: limits}}}
+// ofKey are the scopes of a request that counts against one key.
+func ofKey(limits *limit.Limits) []limit.Scope {
+	return []limit.Scope{{Whose: limit.ThisKey, ID: 7, Limits: limits}}
 }
+
+// ask is a request of which nothing matters but that it is one.
+func ask() limit.Request { return limit.Request{Model: "m"} }
 
 // become waits until the backend is in the state.
 func become(t testing.TB, b *redis.Backend, want limit.State) {
@@ -107,7 +111,7 @@ func TestNodesCountTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 300 {
 		all.Go(func() {
-			lease, denied := nodes[i%3/2].Take(time.Now(), r) // unevenly
+			lease, denied := nodes[i%3/2].Take(time.Now(), r, ask()) // unevenly
 			if denied == nil {
 				let.Add(1)
 				lease.Done(time.Now(), limit.Tokens{})
@@ -118,11 +122,11 @@ func TestNodesCountTogether(t *testing.T) {
 	if got := let.Load(); got != 100 {
 		t.Errorf("%d were let in, want 100", got)
 	}
-	_, denied := nodes[0].Take(time.Now(), r)
+	_, denied := nodes[0].Take(time.Now(), r, ask())
 	if denied == nil || denied.RetryAfter <= 30*time.Second || denied.RetryAfter > time.Minute || denied.Facts.Requests.Remaining != 0 || denied.Nodes != 1 {
 		t.Errorf("the next is told %+v", denied)
 	}
-	if f := nodes[1].Peek(time.Now(), r).Requests; f.Limit != 100 || f.Remaining != 0 || f.Reset <= 30*time.Second {
+	if f := nodes[1].Peek(time.Now(), r, ask()).Requests; f.Limit != 100 || f.Remaining != 0 || f.Reset <= 30*time.Second {
 		t.Errorf("facts: %+v", f)
 	}
 	if got := nodes[0].Backend(time.Now()); got != "redis" {
@@ -134,32 +138,30 @@ func TestAllLimitsOfARequestTogetherOrNone(t *testing.T) {
 	t.Parallel()
 	l := node(backend(t, aged(t)), 0, 1)
 	one, many := &limit.Limits{RPM: new(int64(1)), Concurrency: new(int64(5)), TPMInput: new(int64(1000))}, &limit.Limits{RPM: new(int64(10)), TPM: new(int64(1000)), Concurrency: new(int64(9))}
-	r := &limit.Request{Model: "m", Input: 100, OutputCap: 50, Scopes: []limit.Scope{
-		{Whose: limit.ThisKey, ID: 1, Limits: one}, {Whose: limit.Account, ID: 1, Limits: many}, {Whose: limit.Group, Name: "vip", Limits: many},
-	}}
-	lease, denied := l.Take(time.Now(), r)
+	all := []limit.Scope{{Whose: limit.ThisKey, ID: 1, Limits: one}, {Whose: limit.Account, ID: 1, Limits: many}, {Whose: limit.Group, Name: "vip", Limits: many}}
+	lease, denied := l.Take(time.Now(), all, limit.Request{Model: "m", Input: 100, OutputCap: 50})
 	if denied != nil {
 		t.Fatalf("%+v", denied)
 	}
 	for range 20 {
-		if _, again := l.Take(time.Now(), r); again == nil || again.Whose != limit.ThisKey || again.Which != limit.RequestsPerMinute {
+		if _, again := l.Take(time.Now(), all, ask()); again == nil || again.Whose != limit.ThisKey || again.Which != limit.RequestsPerMinute {
 			t.Fatalf("the second of one: %+v", again)
 		}
 	}
-	others := &limit.Request{Scopes: r.Scopes[1:], Model: "m"}
-	if f := l.Peek(time.Now(), others); f.Requests.Remaining != 9 || f.Tokens.Remaining != 850 {
+	others := all[1:]
+	if f := l.Peek(time.Now(), others, ask()); f.Requests.Remaining != 9 || f.Tokens.Remaining != 850 {
 		t.Errorf("refused requests counted against account or group: %+v", f)
 	}
 	lease.Done(time.Now(), limit.Tokens{Input: 300, Output: 400})
-	if f := l.Peek(time.Now(), others); f.Tokens.Remaining != 300 {
+	if f := l.Peek(time.Now(), others, ask()); f.Tokens.Remaining != 300 {
 		t.Errorf("after the real figures: %+v", f)
 	}
-	lease, denied = l.Take(time.Now(), &limit.Request{Scopes: r.Scopes[1:], Model: "m", Input: 200})
+	lease, denied = l.Take(time.Now(), others, limit.Request{Model: "m", Input: 200})
 	if denied != nil {
 		t.Fatalf("%+v", denied)
 	}
 	lease.Cancel(time.Now())
-	if f := l.Peek(time.Now(), others); f.Requests.Remaining != 9 || f.Tokens.Remaining != 300 {
+	if f := l.Peek(time.Now(), others, ask()); f.Requests.Remaining != 9 || f.Tokens.Remaining != 300 {
 		t.Errorf("after a request that counts nowhere: %+v", f)
 	}
 }
@@ -255,11 +257,11 @@ func TestALimitIsBoundedInMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fields, err := ask(t, server, "HLEN", "halley:{limits}:test").AsInt64()
+	fields, err := command(t, server, "HLEN", "halley:{limits}:test").AsInt64()
 	if err != nil || fields > 2*128+4 {
 		t.Errorf("%d fields are kept, %v", fields, err)
 	}
-	if ttl, err := ask(t, server, "PTTL", "halley:{limits}:test").AsInt64(); err != nil || ttl <= 0 || ttl > 2000 {
+	if ttl, err := command(t, server, "PTTL", "halley:{limits}:test").AsInt64(); err != nil || ttl <= 0 || ttl > 2000 {
 		t.Errorf("it is kept for %d ms, %v", ttl, err)
 	}
 }
@@ -273,7 +275,7 @@ func TestWhatALogHadLongAgoIsNotGivenBackToItsSuccessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask(t, server, "DEL", "halley:{limits}:test") // as it does when it expires
+	command(t, server, "DEL", "halley:{limits}:test") // as it does when it expires
 	if _, err := b.Take("second", []limit.SharedRule{rule}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -287,23 +289,25 @@ func TestWhatALogHadLongAgoIsNotGivenBackToItsSuccessor(t *testing.T) {
 func TestRequestsAtTheSameTimeAreCountedOverAllNodes(t *testing.T) {
 	t.Parallel()
 	server := aged(t)
-	hasten := func(b *redis.Backend) { b.Hasten(time.Minute, 500*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond) }
+	hasten := func(b *redis.Backend) {
+		b.Hasten(time.Minute, 500*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond)
+	}
 	other := backend(t, server, hasten)
 	here, there := node(backend(t, server, hasten), 0, 2), node(other, 1, 2)
 	r := ofKey(&limit.Limits{Concurrency: new(int64(2))})
-	first, d1 := here.Take(time.Now(), r)
-	second, d2 := there.Take(time.Now(), r)
-	_, d3 := here.Take(time.Now(), r)
+	first, d1 := here.Take(time.Now(), r, ask())
+	second, d2 := there.Take(time.Now(), r, ask())
+	_, d3 := here.Take(time.Now(), r, ask())
 	if d1 != nil || d2 != nil || d3 == nil || d3.Which != limit.Concurrency || d3.RetryAfter != time.Second {
 		t.Fatalf("%+v, %+v, %+v", d1, d2, d3)
 	}
 	// A long request counts as long as it runs, longer than its lease.
 	<-time.After(time.Second)
-	if _, denied := there.Take(time.Now(), r); denied == nil {
+	if _, denied := there.Take(time.Now(), r, ask()); denied == nil {
 		t.Error("a request that runs for long was forgotten")
 	}
 	first.Done(time.Now(), limit.Tokens{})
-	third, denied := there.Take(time.Now(), r)
+	third, denied := there.Take(time.Now(), r, ask())
 	if denied != nil {
 		t.Fatalf("when one has ended: %+v", denied)
 	}
@@ -314,8 +318,8 @@ func TestRequestsAtTheSameTimeAreCountedOverAllNodes(t *testing.T) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for late := time.After(patience); ; {
-		a, d1 := here.Take(time.Now(), r)
-		b, d2 := here.Take(time.Now(), r)
+		a, d1 := here.Take(time.Now(), r, ask())
+		b, d2 := here.Take(time.Now(), r, ask())
 		a.Done(time.Now(), limit.Tokens{})
 		b.Done(time.Now(), limit.Tokens{})
 		if d1 == nil && d2 == nil {
@@ -339,7 +343,7 @@ func TestCountsThatWereLostGrantNothingAnew(t *testing.T) {
 	r := ofKey(&limit.Limits{RPM: new(int64(10)), RPD: new(int64(1000))})
 	take := func(n int) (let int) {
 		for range n {
-			if _, denied := l.Take(time.Now(), r); denied == nil {
+			if _, denied := l.Take(time.Now(), r, ask()); denied == nil {
 				let++
 			}
 		}
@@ -348,14 +352,14 @@ func TestCountsThatWereLostGrantNothingAnew(t *testing.T) {
 	if got := take(8); got != 8 {
 		t.Fatalf("%d of 8 let in", got)
 	}
-	ask(t, server, "FLUSHALL")
+	command(t, server, "FLUSHALL")
 	if got := take(10); got != 0 {
 		t.Errorf("%d let in when the counts were lost, beyond this node's share", got)
 	}
 	if b.State() != limit.Warming || l.Backend(time.Now()) != "shares" {
 		t.Errorf("state %d, counted by %q", b.State(), l.Backend(time.Now()))
 	}
-	_, denied := l.Take(time.Now(), r)
+	_, denied := l.Take(time.Now(), r, ask())
 	if denied == nil || denied.Share != 5 || denied.Nodes != 2 || !strings.Contains(denied.Fault().Error(), "10 requests per minute (5 at this one of 2 servers)") {
 		t.Errorf("%+v", denied)
 	}
@@ -367,17 +371,17 @@ func TestADaysLimitOutlivesTheCounts(t *testing.T) {
 	l := node(backend(t, server), 0, 2)
 	r := ofKey(&limit.Limits{RPD: new(int64(3))})
 	for range 3 {
-		if _, denied := l.Take(time.Now(), r); denied != nil {
+		if _, denied := l.Take(time.Now(), r, ask()); denied != nil {
 			t.Fatalf("%+v", denied)
 		}
 	}
-	ask(t, server, "FLUSHALL")
-	ask(t, server, "SET", "halley:{limits}:since", "1")
-	_, denied := l.Take(time.Now(), r)
+	command(t, server, "FLUSHALL")
+	command(t, server, "SET", "halley:{limits}:since", "1")
+	_, denied := l.Take(time.Now(), r, ask())
 	if denied == nil || denied.Which != limit.RequestsPerDay || denied.RetryAfter < 23*time.Hour {
 		t.Errorf("the fourth: %+v", denied)
 	}
-	if n, err := ask(t, server, "HGET", "halley:{limits}:k:7:rpd", "sum").AsInt64(); err != nil || n != 0 {
+	if n, err := command(t, server, "HGET", "halley:{limits}:k:7:rpd", "sum").AsInt64(); err != nil || n != 0 {
 		t.Errorf("the refused request counts %d, %v", n, err)
 	}
 }
@@ -414,7 +418,7 @@ func TestWithoutTheServerEachNodeTakesItsShare(t *testing.T) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				began := time.Now()
-				lease, denied := nodes[i%3].Take(began, ofKey(limits))
+				lease, denied := nodes[i%3].Take(began, ofKey(limits), ask())
 				if time.Since(began) > time.Second {
 					slow.Add(1)
 				}
@@ -479,13 +483,15 @@ func TestWithoutTheServerEachNodeTakesItsShare(t *testing.T) {
 func TestRequestsUnderWayAreNotForgotten(t *testing.T) {
 	t.Parallel()
 	server := aged(t)
-	hasten := func(b *redis.Backend) { b.Hasten(time.Millisecond, time.Minute, 20*time.Millisecond, 20*time.Millisecond) }
+	hasten := func(b *redis.Backend) {
+		b.Hasten(time.Millisecond, time.Minute, 20*time.Millisecond, 20*time.Millisecond)
+	}
 	b := backend(t, server, hasten)
 	l := node(b, 0, 1)
 	r := ofKey(&limit.Limits{Concurrency: new(int64(3))})
-	first, _ := l.Take(time.Now(), r)
+	first, _ := l.Take(time.Now(), r, ask())
 	server.Kill()
-	second, _ := l.Take(time.Now(), r)
+	second, _ := l.Take(time.Now(), r, ask())
 	become(t, b, limit.Away)
 	if first == nil || second == nil {
 		t.Fatal("two of three were refused")
@@ -493,7 +499,7 @@ func TestRequestsUnderWayAreNotForgotten(t *testing.T) {
 	server.Restart()
 	become(t, b, limit.Exact)
 	counted := func() int64 {
-		n, err := ask(t, server, "ZCARD", "halley:{limits}:k:7:concurrency").AsInt64()
+		n, err := command(t, server, "ZCARD", "halley:{limits}:k:7:concurrency").AsInt64()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -513,13 +519,15 @@ func TestAServerThatIsNotThereIsNoReasonNotToStart(t *testing.T) {
 	t.Parallel()
 	server := aged(t)
 	server.Kill()
-	b := backend(t, server, func(b *redis.Backend) { b.Hasten(time.Millisecond, time.Minute, 20*time.Millisecond, 20*time.Millisecond) })
+	b := backend(t, server, func(b *redis.Backend) {
+		b.Hasten(time.Millisecond, time.Minute, 20*time.Millisecond, 20*time.Millisecond)
+	})
 	l := node(b, 1, 2)
 	r := ofKey(&limit.Limits{RPM: new(int64(3))})
-	if _, denied := l.Take(time.Now(), r); denied != nil {
+	if _, denied := l.Take(time.Now(), r, ask()); denied != nil {
 		t.Errorf("the first of the share: %+v", denied)
 	}
-	if _, denied := l.Take(time.Now(), r); denied == nil || denied.Share != 1 {
+	if _, denied := l.Take(time.Now(), r, ask()); denied == nil || denied.Share != 1 {
 		t.Errorf("beyond the share: %+v", denied)
 	}
 	server.Restart()
@@ -564,7 +572,7 @@ func BenchmarkTake(b *testing.B) {
 	r := ofKey(&limit.Limits{RPM: &many, TPM: &many, Concurrency: &many})
 	b.ReportAllocs()
 	for b.Loop() {
-		lease, _ := l.Take(time.Now(), r)
+		lease, _ := l.Take(time.Now(), r, ask())
 		lease.Done(time.Now(), limit.Tokens{Input: 90})
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -34,13 +33,13 @@ func RunBalances(t *testing.T, open func(t *testing.T) *store.DB) {
 func balanceAllowances(t *testing.T, db *store.DB) {
 	owner := keyOwner(t, db, "ada")
 	k := aKey(owner, "budgeted")
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
 	insertKey(t, db, k)
 	got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := k.Limits.Allowances(); len(got) != 2 || got[0].Amount != want[0].Amount || got[1].Amount != want[1].Amount || !sameWindows(got[0], want[0]) || !sameWindows(got[1], want[1]) {
+	if want := budget.Allowances(k.Limits.Budgets); len(got) != 2 || got[0].Amount != want[0].Amount || got[1].Amount != want[1].Amount || !sameWindows(got[0], want[0]) || !sameWindows(got[1], want[1]) {
 		t.Errorf("read %+v, stored %+v", got, want)
 	}
 	if got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.User, ID: owner}); err != nil || len(got) != 0 {
@@ -112,7 +111,7 @@ func balanceRestart(t *testing.T, db *store.DB) {
 	owner := ada.ID
 	k := aKey(owner, "budgeted")
 	k.Unlimited = true
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 50, Period: "hours:1", TimeZone: "UTC", Anchor: usageStart.Unix() + 1234}, {Amount: 400, Period: "day", TimeZone: "Asia/Kathmandu"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 50, Period: "hours:1", TimeZone: "UTC", Anchor: usageStart.Unix() + 1234}, {Amount: 400, Period: "day", TimeZone: "Asia/Kathmandu"}}
 	insertKey(t, db, k)
 	now := usageStart
 	ledger := budget.NewLedger(db, func() time.Time { return now })
@@ -140,7 +139,7 @@ func balanceRestart(t *testing.T, db *store.DB) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		for i, a := range k.Limits.Allowances() {
+		for i, a := range budget.Allowances(k.Limits.Budgets) {
 			start, _ := a.Schedule.Window(r.Time)
 			at := start.Unix()
 			if charged[i][at] += r.Cost; charged[i][at] > a.Amount {
