@@ -43,27 +43,18 @@ func (p *LimitsPatch) apply(l Limits, budgets []budget.Renewing) (Limits, error)
 	return l, err
 }
 
-// live is a user with the balance and budgets as they are now.
-func (s *Service) live(ctx context.Context, u *User) (*Account, error) {
-	balance, ok := s.ledger.Peek(subject(u.ID))
-	if !ok {
-		balance = u.Balance()
-	}
-	return s.withBudgets(ctx, &Account{User: u, Balance: balance})
-}
-
-// withBudgets adds what is spent of the budgets, which are loaded if need be.
-func (s *Service) withBudgets(ctx context.Context, a *Account) (*Account, error) {
+// addBudgets adds what is spent of the budgets, which are loaded if need be.
+func (s *Service) addBudgets(ctx context.Context, a *Account) error {
 	if len(a.Limits.Budgets) == 0 {
-		return a, nil
+		return nil
 	}
 	states, err := s.ledger.Allowances(ctx, subject(a.ID))
 	switch {
 	case fault.Is(err, fault.NotFound): // deleted meanwhile
 	case err != nil:
-		return nil, unavailable(err)
+		return unavailable(err)
 	case len(states) == len(a.Limits.Budgets):
 		a.Budgets = states
 	}
-	return a, nil
+	return nil
 }

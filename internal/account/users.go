@@ -58,22 +58,24 @@ func (s *Service) Get(ctx context.Context, id int64) (*Account, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return s.withBudgets(ctx, &Account{User: u, Balance: b})
+	a := &Account{User: u, Balance: b}
+	return a, s.addBudgets(ctx, a)
 }
 
 // List is one page of users, newest first, and how many match.
 func (s *Service) List(ctx context.Context, f Filter) ([]*Account, int64, error) {
-	users, total, err := s.store.ListUsers(ctx, f)
+	var total int64
+	accounts, err := s.live(ctx, func() (users []*User, err error) {
+		users, total, err = s.store.ListUsers(ctx, f)
+		return users, err
+	})
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
-	accounts := make([]*Account, 0, len(users))
-	for _, u := range users {
-		a, err := s.live(ctx, u)
-		if err != nil {
+	for _, a := range accounts {
+		if err := s.addBudgets(ctx, a); err != nil {
 			return nil, 0, err
 		}
-		accounts = append(accounts, a)
 	}
 	return accounts, total, nil
 }
@@ -91,7 +93,8 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 	if err := s.insert(ctx, u, n.Password); err != nil {
 		return nil, err
 	}
-	return s.live(ctx, u)
+	a := &Account{User: u, Balance: u.Balance()}
+	return a, s.addBudgets(ctx, a)
 }
 
 // insert keeps a new user with the password's hash.
@@ -318,7 +321,17 @@ func (s *Service) edit(ctx context.Context, id int64, change func(*Edit) error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.live(ctx, u)
+	a := &Account{User: u, Balance: u.Balance()}
+	// It is done, whether or not the live figures can be had. Who edited money
+	// knows better.
+	if accounts, err := s.live(ctx, func() ([]*User, error) {
+		u, err := s.store.UserByID(ctx, id)
+		return []*User{u}, err
+	}); err == nil {
+		a = accounts[0]
+	}
+	_ = s.addBudgets(ctx, a) // see above
+	return a, nil
 }
 
 func (s *Service) write(ctx context.Context, id int64, change func(*Edit) error) (*User, error) {
@@ -345,7 +358,30 @@ func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Ba
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return s.withBudgets(ctx, &Account{User: u, Balance: balance})
+	a := &Account{User: u, Balance: balance}
+	return a, s.addBudgets(ctx, a)
+}
+
+// live reads users together with their live balances.
+func (s *Service) live(ctx context.Context, read func() ([]*User, error)) ([]*Account, error) {
+	var users []*User
+	balances, err := s.ledger.Live(ctx, budget.User, func() (stored []budget.Stored, err error) {
+		if users, err = read(); err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			stored = append(stored, budget.Stored{ID: u.ID, Balance: u.Balance()})
+		}
+		return stored, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	accounts := make([]*Account, len(users))
+	for i, u := range users {
+		accounts[i] = &Account{User: u, Balance: balances[i]}
+	}
+	return accounts, nil
 }
 
 func (s *Service) checkGroup(name string) error {

@@ -26,6 +26,7 @@ type Hold struct {
 	n      int
 	amount money.Nano
 	at     int64 // Unix milliseconds
+	term   int64 // of the node's leases, 0 where nobody shares the store
 	open   bool
 }
 
@@ -74,6 +75,14 @@ func (l *Ledger) Hold(ctx context.Context, h *Hold, who Payers, want money.Nano,
 // there, but only first is taken, and Extend takes more while the request runs.
 func (l *Ledger) HoldSlice(ctx context.Context, h *Hold, who Payers, want, first money.Nano, fit Fit) error {
 	*h = Hold{ledger: l}
+	if l.leases != nil {
+		return l.holdLeased(ctx, h, who, want, first, fit)
+	}
+	return l.tryHold(ctx, h, who, want, first, fit)
+}
+
+// tryHold reserves from what is here.
+func (l *Ledger) tryHold(ctx context.Context, h *Hold, who Payers, want, first money.Nano, fit Fit) error {
 	for {
 		if err := l.find(ctx, h, who); err != nil {
 			return err
@@ -113,7 +122,8 @@ func (l *Ledger) find(ctx context.Context, h *Hold, who Payers) error {
 
 func (h *Hold) evicted() bool {
 	for i := range h.n {
-		if h.parts[i].pocket.evicted {
+		// Of two terms of a node, one is over.
+		if p := h.parts[i].pocket; p.evicted || p.lease.term != h.parts[0].pocket.lease.term {
 			return true
 		}
 	}
@@ -133,6 +143,9 @@ func (h *Hold) tightest() *pocket {
 }
 
 func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
+	if l.leases != nil && l.overdue() && h.needsLease() {
+		return errOverdue()
+	}
 	now := l.now()
 	at := now.UnixMilli()
 	for i := range h.n {
@@ -156,11 +169,12 @@ func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 	default:
 		return least.tooLittle()
 	}
-	h.amount, h.at, h.open = amount, at, true
+	h.amount, h.at, h.open, h.term = amount, at, true, least.lease.term
 	for i := range h.n {
 		p := h.parts[i].pocket
 		h.parts[i].lifted = p.lifted
 		p.reserve(h, now)
+		l.note(p)
 	}
 	l.inFlight.Add(1)
 	l.heldNano.Add(int64(amount))
@@ -210,6 +224,9 @@ func (h *Hold) Extend(more money.Nano) bool {
 	if !h.open || more <= 0 {
 		return h.open
 	}
+	if h.ledger.leases != nil {
+		h.reach(more)
+	}
 	h.lock()
 	defer h.unlock()
 	if more > h.left() {
@@ -250,6 +267,10 @@ func (h *Hold) Amount() money.Nano { return h.amount }
 // in the window of that instant.
 func (h *Hold) At() time.Time { return time.UnixMilli(h.at) }
 
+// Term is the term of the node's leases in which the hold was taken, 0 where
+// nobody shares the store. Its request's record must carry it.
+func (h *Hold) Term() int64 { return h.term }
+
 // Open reports whether the hold is taken and not yet settled.
 func (h *Hold) Open() bool { return h.open }
 
@@ -275,6 +296,9 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	h.open = false
 	cost = max(cost, 0)
 	now := h.ledger.now()
+	if h.ledger.leases != nil && cost > h.amount {
+		h.reach(cost - h.amount)
+	}
 	h.lock()
 	charged := cost
 	if over := cost - h.amount; over > 0 {
@@ -282,6 +306,7 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	}
 	for i := range h.n {
 		h.parts[i].pocket.settle(h, charged, now)
+		h.ledger.note(h.parts[i].pocket)
 	}
 	h.unlock()
 	h.ledger.inFlight.Add(-1)

@@ -26,6 +26,8 @@ var helpTexts = map[string]string{
 	"upstream.total_timeout":      "How long a whole answer may take.",
 	"usage.flush_interval":        "How long usage rows and counters may wait to be written together, at most 200ms.",
 	"usage.fsync_interval":        "How much of the usage journal a machine that loses power may lose: usage is in the journal before the client has its whole answer, and on the disk after this interval.",
+	"cluster.lease_term":          "How long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it.",
+	"redis.url":                   "A Redis or Valkey server at which rate limits are counted for all servers on the database together, exactly: redis://user:password@host:6379/0, rediss:// for TLS, unix:///path; further nodes of a cluster or Sentinels as ?addr=HOST:PORT.",
 	"max_body_bytes":              "How large the body of a model request may be; above it the answer is 413.",
 	"drain_timeout":               "How long a stopping server lets requests in flight finish; new ones get 503 meanwhile.",
 }

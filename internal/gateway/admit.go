@@ -33,7 +33,7 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
 	}
 	if !who.key.Unlimited || len(who.key.Limits.Budgets) > 0 {
-		b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
+		b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if len(who.owner.Limits.Budgets) == 0 {
 		return nil
 	}
-	b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.User, ID: who.owner.ID})
+	b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.User, ID: who.owner.ID})
 	if err == nil && !b.SpentUntil.IsZero() {
 		err = budget.Exhausted(b.SpentUntil, g.Now())
 	}

@@ -631,7 +631,7 @@ func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	for i, want := range []struct {
 		status           int
 		requests, tokens string
-	}{{200, "1", "998"}, {200, "0", "848"}, {429, "0", ""}} {
+	}{{200, "1", "742"}, {200, "0", "618"}, {429, "0", ""}} {
 		var c client
 		h.do(t.Context(), `{"model":"m"}`, &c)
 		if c.status != want.status || c.header.Get("X-Ratelimit-Remaining-Requests") != want.requests || c.header.Get("X-Ratelimit-Limit-Requests") != "2" {

@@ -116,6 +116,7 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	// Last, as it may have to wait for others to be told.
 	defer t.endLimits(r.Settled, tokens)
 	charge := t.hold.Settle(cost)
+	r.Term = t.hold.Term()
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
 	r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = charge.KeyGrant, charge.ParentGrant, charge.UserGrant
 	r.Latency = t.gateway.Now().Sub(t.in.Start)

@@ -74,8 +74,8 @@ type Query struct {
 
 // Ledger is what keys need of the budget ledger.
 type Ledger interface {
-	// Peek is the live balance if it is in memory.
-	Peek(budget.Subject) (budget.Balance, bool)
+	// Live makes the balances that read finds in the store live ones.
+	Live(ctx context.Context, kind budget.Kind, read func() ([]budget.Stored, error)) ([]budget.Balance, error)
 	// Edit changes the balance together with what commit writes.
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(budget.Subject)
@@ -146,12 +146,38 @@ func (v View) Accessed() time.Time {
 	return v.Key.Accessed
 }
 
-func (s *Service) view(k *Key) View {
-	balance, ok := s.Ledger.Peek(subject(k.ID))
-	if !ok {
-		balance = budget.Balance{Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}
+// look reads a key together with its live balance.
+func (s *Service) look(ctx context.Context, find func() (*Key, error)) (View, error) {
+	views, err := s.views(ctx, func() ([]*Key, error) {
+		k, err := find()
+		return []*Key{k}, err
+	})
+	if err != nil {
+		return View{}, err
 	}
-	return s.viewOf(k, balance)
+	return views[0], nil
+}
+
+// views reads keys together with their live balances.
+func (s *Service) views(ctx context.Context, find func() ([]*Key, error)) ([]View, error) {
+	var keys []*Key
+	balances, err := s.Ledger.Live(ctx, budget.Key, func() (stored []budget.Stored, err error) {
+		if keys, err = find(); err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			stored = append(stored, budget.Stored{ID: k.ID, Balance: budget.Balance{Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}})
+		}
+		return stored, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]View, len(keys))
+	for i, k := range keys {
+		views[i] = s.viewOf(k, balances[i])
+	}
+	return views, nil
 }
 
 func (s *Service) viewOf(k *Key, balance budget.Balance) View {
@@ -162,11 +188,11 @@ func subject(id int64) budget.Subject { return budget.Subject{Kind: budget.Key, 
 
 // Get gives one of the owner's keys.
 func (s *Service) Get(ctx context.Context, userID, id int64) (View, error) {
-	k, err := s.find(ctx, userID, id)
+	v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
 	if err != nil {
 		return View{}, err
 	}
-	return s.withBudgets(ctx, s.view(k))
+	return s.withBudgets(ctx, v)
 }
 
 // withBudgets adds what is spent of the budgets, which are loaded if need be.
@@ -218,13 +244,16 @@ func (s *Service) List(ctx context.Context, q Query) ([]View, int64, error) {
 		return nil, 0, nil
 	}
 	q.Keyword, q.Now = Fold(strings.TrimSpace(q.Keyword)), s.Now()
-	keys, total, err := s.Store.Keys(ctx, q)
+	var total int64
+	views, err := s.views(ctx, func() (keys []*Key, err error) {
+		keys, total, err = s.Store.Keys(ctx, q)
+		return keys, err
+	})
 	if err != nil {
 		return nil, 0, failed(err, "list the keys")
 	}
-	views := make([]View, len(keys))
-	for i, k := range keys {
-		if views[i], err = s.withBudgets(ctx, s.view(k)); err != nil {
+	for i, v := range views {
+		if views[i], err = s.withBudgets(ctx, v); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -348,7 +377,7 @@ func (s *Service) create(ctx context.Context, userID int64, p Patch, value strin
 	case err != nil:
 		return View{}, failed(err, "add the key")
 	}
-	return s.withBudgets(ctx, s.view(&k))
+	return s.withBudgets(ctx, s.viewOf(&k, budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}))
 }
 
 func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge, error) {
@@ -368,9 +397,9 @@ func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge
 // PreconditionFailed fault. A status that is what the key reads already is no
 // change, so that a record can be sent back as it was read; SetStatus means it.
 func (s *Service) Update(ctx context.Context, userID, id int64, p Patch, ifVersion *int64) (View, error) {
-	return s.update(ctx, userID, id, ifVersion, func(k *Key) Patch {
+	return s.update(ctx, userID, id, ifVersion, func(v View) Patch {
 		p := p
-		if p.Status != nil && *p.Status == s.view(k).Status {
+		if p.Status != nil && *p.Status == v.Status {
 			p.Status = nil
 		}
 		return p
@@ -379,24 +408,25 @@ func (s *Service) Update(ctx context.Context, userID, id int64, p Patch, ifVersi
 
 // SetStatus changes the stored status alone.
 func (s *Service) SetStatus(ctx context.Context, userID, id int64, status Status, ifVersion *int64) (View, error) {
-	return s.update(ctx, userID, id, ifVersion, func(*Key) Patch { return Patch{Status: &status} })
+	return s.update(ctx, userID, id, ifVersion, func(View) Patch { return Patch{Status: &status} })
 }
 
 // errMoved means that the record changed between reading and writing.
 var errMoved = errors.New("the record moved on")
 
-func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64, patch func(*Key) Patch) (View, error) {
+func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64, patch func(View) Patch) (View, error) {
 	// Even a write that failed may have been done.
 	defer s.cache.forget(id)
 	for {
-		k, err := s.find(ctx, userID, id)
+		v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
 		if err != nil {
 			return View{}, err
 		}
+		k := v.Key
 		if ifVersion != nil && *ifVersion != k.Version {
 			return View{}, fault.New(fault.PreconditionFailed, "version_conflict", "The key is at version %d by now.", k.Version)
 		}
-		v, err := s.updateFrom(ctx, k, patch(k))
+		v, err = s.updateFrom(ctx, v, patch(v))
 		if !errors.Is(err, errMoved) {
 			return v, err
 		}
@@ -404,7 +434,8 @@ func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64
 	}
 }
 
-func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error) {
+func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error) {
+	k := v.Key
 	j, err := s.judge(ctx, k.UserID, false)
 	if err != nil {
 		return View{}, err
@@ -432,7 +463,7 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 		if err := write(ctx, budget.Change{}); err != nil {
 			return View{}, moved(err)
 		}
-		return s.withBudgets(ctx, s.view(&next))
+		return s.withBudgets(ctx, s.viewOf(&next, v.Balance))
 	}
 	balance, err := s.Ledger.Edit(ctx, subject(k.ID), func(b budget.Balance) (budget.Change, error) {
 		var change budget.Change
