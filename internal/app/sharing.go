@@ -19,6 +19,7 @@ import (
 	"halley/internal/budget"
 	"halley/internal/config"
 	"halley/internal/store"
+	"halley/internal/telemetry"
 )
 
 // sharing is this server's part among those that share a PostgreSQL: it shows
@@ -34,6 +35,7 @@ type sharing struct {
 	joined time.Time
 	peers  peers
 	seat   atomic.Pointer[seat]
+	lapses atomic.Uint64
 	nudge  chan struct{} // there may be a recall
 	quit   chan struct{}
 	done   sync.WaitGroup
@@ -163,6 +165,7 @@ func (s *sharing) beat(ctx context.Context) error {
 	if term != s.term {
 		s.log.Error("the other servers took this one for dead, as it had shown no sign of life for too long; it begins anew", "for", s.length)
 		s.term = term
+		s.lapses.Add(1)
 		s.ledger.Lapsed(term)
 	}
 	s.ledger.Renewed(begun.Add(s.length))
@@ -197,6 +200,12 @@ func (s *sharing) share() (index, nodes int) {
 		return at.index, at.nodes
 	}
 	return 0, 1
+}
+
+// figures are the metrics'.
+func (s *sharing) figures() telemetry.Leases {
+	taken, recalls := s.ledger.LeaseCounts()
+	return telemetry.Leases{Servers: s.leases.Nodes(), Taken: taken, Recalls: recalls, Lapsed: s.lapses.Load()}
 }
 
 // end stops looking after the leases and, when all usage is in the store, gives

@@ -82,7 +82,8 @@ func run(t *testing.T, dir string, url func(testing.TB, *testscript.Env) string)
 	})
 }
 
-// commands are what scripts have beyond testscript's own.
+// commands are what scripts have beyond testscript's own, which win: one that
+// were called stop would end the script there, as a success.
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	on := func(f func(*session, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 		return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -96,7 +97,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"start":    on((*session).cmdStart),
 		"signal":   on((*session).cmdSignal),
 		"exited":   on((*session).cmdExited),
-		"stop":     on((*session).cmdStop),
+		"shutdown": on((*session).cmdShutdown),
 		"http":     on((*session).cmdHTTP),
 		"login":    on((*session).cmdLogin),
 		"json":     on((*session).cmdJSON),

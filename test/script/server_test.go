@@ -103,8 +103,8 @@ func (s *session) cmdExited(ts *testscript.TestScript, args []string) {
 	s.server = nil
 }
 
-// cmdStop is signal TERM and exited 0.
-func (s *session) cmdStop(ts *testscript.TestScript, _ []string) {
+// cmdShutdown is signal TERM and exited 0.
+func (s *session) cmdShutdown(ts *testscript.TestScript, _ []string) {
 	s.cmdSignal(ts, []string{"TERM"})
 	s.cmdExited(ts, nil)
 }
