@@ -11,7 +11,6 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/store"
 	"halley/internal/usage"
