@@ -18,8 +18,6 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/key"
-	"halley/internal/limit"
-	"halley/internal/limit/redis"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/provider/demo"
@@ -48,8 +46,7 @@ type services struct {
 	sharing  *sharing         // nil where nobody shares the database
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
-	limiter  *limit.Limiter
-	redis    *redis.Backend // nil without one
+	limits   *limits
 	gateway  *gateway.Gateway
 	live     *live
 	started  time.Time
@@ -161,7 +158,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limiter, Roll: mathrand.Float64, DrainUpstream: time.Minute,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, DrainUpstream: time.Minute,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout,
@@ -327,8 +324,7 @@ func (s *services) tidyKeys(ctx context.Context) error {
 
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
-	s.closeLimits()
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
-	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
+	return errors.Join(stopped, shared, s.limits.close(), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

@@ -22,7 +22,7 @@ type Config struct {
 
 	Database Database `yaml:"database"`
 
-	// DataDir is the folder of the usage journal, the generated `master.key` and the socket that `halley` commands reach a running server through. It is made with mode 0700 when it is missing. One server per folder.
+	// DataDir is the folder of the usage journal, the generated `master.key`, what counts for rate limits over a restart, and the socket that `halley` commands reach a running server through. It is made with mode 0700 when it is missing. One server per folder.
 	DataDir string `yaml:"data_dir" default:"./data" example:"/var/lib/halley"`
 
 	// MasterKey seals API keys and upstream credentials at rest: 32 random bytes in base64. When it is not set, the file `master.key` in the data folder is used, and made with mode 0600 on first start. Keep a copy: without it, sealed values cannot be read again. Nodes that share a database must share it.

@@ -6,7 +6,7 @@ package config
 var helpTexts = map[string]string{
 	"listen":                      "The address of the main listener, HOST:PORT.",
 	"database.url":                "sqlite:PATH or postgres://user:password@host/database.",
-	"data_dir":                    "The folder of the usage journal, the generated master.key and the socket that halley commands reach a running server through.",
+	"data_dir":                    "The folder of the usage journal, the generated master.key, what counts for rate limits over a restart, and the socket that halley commands reach a running server through.",
 	"master_key":                  "Seals API keys and upstream credentials at rest: 32 random bytes in base64.",
 	"root_password":               "What the account root gets when the database is empty.",
 	"trusted_proxies":             "The networks whose X-Forwarded-For is believed.",
