@@ -167,7 +167,7 @@ func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 	case renewing < spendable:
 		return Exhausted(h.renewal(want, fit), now)
 	default:
-		return least.tooLittle()
+		return h.tooLittle(least)
 	}
 	h.amount, h.at, h.open, h.term = amount, at, true, least.lease.term
 	for i := range h.n {
@@ -182,9 +182,12 @@ func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 }
 
 // tooLittle is the refusal of a request that the pocket's quota does not cover.
-func (p *pocket) tooLittle() error {
-	if p.subject.Kind == User {
+func (h *Hold) tooLittle(p *pocket) error {
+	switch {
+	case p.subject.Kind == User:
 		return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
+	case p != h.parts[h.n-1].pocket:
+		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "The quota of this API key's parent does not cover the request.")
 	}
 	return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
 }
@@ -229,15 +232,27 @@ func (h *Hold) Extend(more money.Nano) bool {
 	}
 	h.lock()
 	defer h.unlock()
+	h.lift()
 	if more > h.left() {
 		return false
 	}
 	h.amount += more
 	for i := range h.n {
 		h.parts[i].pocket.extend(h, more)
+		h.ledger.note(h.parts[i].pocket)
 	}
 	h.ledger.heldNano.Add(int64(more))
 	return true
+}
+
+// lift lets the grants of payers that have become unlimited rise with the hold.
+func (h *Hold) lift() {
+	for i := range h.n {
+		if s := &h.parts[i]; s.pocket.lifted && !s.lifted {
+			s.lifted = true
+			s.pocket.granted += h.amount
+		}
+	}
 }
 
 // left is what the hold could take beyond what it has.
@@ -271,6 +286,16 @@ func (h *Hold) At() time.Time { return time.UnixMilli(h.at) }
 // nobody shares the store. Its request's record must carry it.
 func (h *Hold) Term() int64 { return h.term }
 
+// Lifts reports whether the hold raised the subject's grant, which was unlimited.
+func (h *Hold) Lifts(s Subject) bool {
+	for i := range h.n {
+		if h.parts[i].pocket.subject == s {
+			return h.parts[i].lifted
+		}
+	}
+	return false
+}
+
 // Open reports whether the hold is taken and not yet settled.
 func (h *Hold) Open() bool { return h.open }
 
@@ -302,6 +327,7 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	h.lock()
 	charged := cost
 	if over := cost - h.amount; over > 0 {
+		h.lift()
 		charged = h.amount + max(0, min(over, h.left()))
 	}
 	for i := range h.n {
