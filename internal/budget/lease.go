@@ -161,13 +161,13 @@ func newLeaseState(term int64) leaseState {
 	return leaseState{term: term, io: make(chan struct{}, 1), recall: make(chan struct{}, 1)}
 }
 
-// enter takes one of the pocket's turns.
+// enter takes one of the pocket's turns. Those who have theirs wait for the store.
 func enter(ctx context.Context, turn chan struct{}) error {
 	select {
 	case turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return storeAway(ctx.Err())
 	}
 }
 
@@ -265,7 +265,7 @@ func (l *Ledger) recall(ctx context.Context, s Subject) (bool, error) {
 		case <-enough.C: // what they have stays theirs
 			return true, nil
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return true, storeAway(ctx.Err())
 		}
 	}
 }
