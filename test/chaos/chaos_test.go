@@ -43,7 +43,7 @@ func (w *world) run(t *testing.T, length time.Duration) {
 }
 
 // judge waits until all is quiet, stops the nodes and does the sums.
-func (w *world) judge(t *testing.T) {
+func (w *world) judge(t *testing.T) *verdict {
 	t.Helper()
 	w.quiet(t)
 	w.agree(t)
@@ -82,23 +82,27 @@ func (w *world) judge(t *testing.T) {
 	if t.Failed() && os.Getenv("CHAOS_KEEP") != "" {
 		w.keep(t, os.Getenv("CHAOS_KEEP"))
 	}
+	return v
 }
 
-// agree asks each node for each key: all must say the same, nothing may be held,
-// and the parts must add up.
+// agree asks each node for each key: all must say the same, and nothing may be
+// held. What others hold a node hears a moment late.
 func (w *world) agree(t *testing.T) {
 	t.Helper()
 	for _, p := range w.keys {
-		var first harness.Key
-		for i, n := range w.nodes {
-			k := harness.NewClient(n.BaseURL, p.owner.Authorization).GetKey(t, p.id)
-			if i == 0 {
-				first = k
+		await(t, 5*time.Second, func() error {
+			var first harness.Key
+			for i, n := range w.nodes {
+				k := harness.NewClient(n.BaseURL, p.owner.Authorization).GetKey(t, p.id)
+				if i == 0 {
+					first = k
+				}
+				if k.HeldQuota != 0 || k.RemainQuota != first.RemainQuota || k.UsedQuota != first.UsedQuota {
+					return fmt.Errorf("%s: node %d says %d units remain, %d used and %d held; node 0 says %d, %d and %d", p.Name, i, k.RemainQuota, k.UsedQuota, k.HeldQuota, first.RemainQuota, first.UsedQuota, first.HeldQuota)
+				}
 			}
-			if k.HeldQuota != 0 || k.RemainQuota != first.RemainQuota || k.UsedQuota != first.UsedQuota {
-				t.Errorf("%s: node %d says %d remain, %d used and %d held; node 0 says %d, %d and %d", p.Name, i, k.RemainQuota, k.UsedQuota, k.HeldQuota, first.RemainQuota, first.UsedQuota, first.HeldQuota)
-			}
-		}
+			return nil
+		})
 	}
 }
 

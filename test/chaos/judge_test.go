@@ -89,6 +89,7 @@ type record struct {
 // verdict is what a record shows: findings, each of which is a promise broken,
 // and the sums for the table.
 type verdict struct {
+	books    *books
 	findings []string
 	total    tally
 	byFault  map[string]*tally
@@ -113,7 +114,7 @@ func (v *verdict) find(format string, args ...any) {
 
 // judge holds what was charged against what was served.
 func judge(r record) *verdict {
-	v := &verdict{byFault: map[string]*tally{}}
+	v := &verdict{books: r.Books, byFault: map[string]*tally{}}
 	rows := map[string][]row{}
 	for _, w := range r.Books.Rows {
 		rows[w.RequestID] = append(rows[w.RequestID], w)
@@ -236,8 +237,8 @@ func (v *verdict) row(about func(string, ...any), r record, s *seen, end outcome
 		about("usage source %q", w.Source)
 	}
 	switch {
-	case w.KeyID != s.Key.ID:
-		about("charged to the key %d instead of %d", w.KeyID, s.Key.ID)
+	case w.KeyID != s.Key.id:
+		about("charged to the key %d instead of %d", w.KeyID, s.Key.id)
 	case w.Cost < 0 || w.Absorbed < 0 || w.Cost+w.Absorbed != cost:
 		about("%d nano-USD charged and %d absorbed instead of %d in all", w.Cost, w.Absorbed, cost)
 	case end == refused && w.Cost != 0:

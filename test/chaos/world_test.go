@@ -66,7 +66,6 @@ type subject struct {
 type purse struct {
 	subject
 	Name       string
-	ID         int64
 	Value      string // of a key
 	Initial    int64  // units
 	Unlimited  bool
@@ -225,7 +224,7 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 	const plenty = 1_000_000_000
 	account := func(name string, units int64, unlimited bool) (*purse, *harness.Client) {
 		u, as := w.nodes[0].NewUser(t, harness.Fields{"username": name, "quota": units, "unlimited_quota": unlimited})
-		p := &purse{subject: subject{user, u.ID}, Name: name, ID: u.ID, Initial: units, Unlimited: unlimited, owner: w.nodes[0].Root}
+		p := &purse{subject: subject{user, u.ID}, Name: name, Initial: units, Unlimited: unlimited, owner: w.nodes[0].Root}
 		w.purses = append(w.purses, p)
 		return p, as
 	}
@@ -239,7 +238,7 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 			fields["limits"] = harness.Fields{"budgets": budgets}
 		}
 		k := as.CreateKey(t, fields)
-		p := &purse{subject: subject{key, k.ID}, Name: name, ID: k.ID, Value: k.Key, Initial: units, Unlimited: unlimited, Allowances: allowances, owner: as}
+		p := &purse{subject: subject{key, k.ID}, Name: name, Value: k.Key, Initial: units, Unlimited: unlimited, Allowances: allowances, owner: as}
 		w.purses = append(w.purses, p)
 		w.keys = append(w.keys, p)
 	}
