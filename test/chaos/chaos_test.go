@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +40,47 @@ func (w *world) run(t *testing.T, length time.Duration) {
 	both.Go(func() { w.load(ctx, load) })
 	both.Go(func() { w.breakThings(ctx, t, faults) })
 	both.Wait()
+	if w.database != nil {
+		w.orphan(t)
+	}
 	w.judge(t)
+}
+
+// orphan kills a node and sees to it that its leases outlive it for as long as its
+// term, and no longer. It comes back as if nothing had been.
+func (w *world) orphan(t *testing.T) {
+	t.Helper()
+	w.quiet(t)
+	n := w.nodes[len(w.nodes)-1]
+	db, err := openBooks(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	leases := func() (count int) {
+		const query = `SELECT COUNT(*) FROM leases WHERE node_id = $1`
+		if err := db.QueryRowContext(t.Context(), query, n.id(t)).Scan(&count); err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	begin := time.Now()
+	n.Kill()
+	if leases() == 0 {
+		t.Error("the node that is killed has no leases")
+	}
+	await(t, 2*leaseTerm+10*time.Second, func() error {
+		if left := leases(); left > 0 {
+			return fmt.Errorf("%d leases of a dead node are left", left)
+		}
+		return nil
+	})
+	if gone := time.Since(begin); gone < leaseTerm-3*time.Second { // its last sign of life may be 2 s old
+		t.Errorf("its leases went after %v, and its term is %v", gone, leaseTerm)
+	}
+	if err := errors.Join(n.Restart(), n.AwaitReady(patience)); err != nil {
+		t.Error(err)
+	}
 }
 
 // judge waits until all is quiet, stops the nodes and does the sums.
@@ -78,6 +119,9 @@ func (w *world) judge(t *testing.T) *verdict {
 	}
 	if v.total.outcomes[answered] == 0 || v.total.outcomes[refused] == 0 {
 		t.Errorf("too little happened: %v", v.total.outcomes)
+	}
+	if met := v.byFault[clockMoved]; met != nil && met.outcomes[answered] > 10 && v.total.shifted == 0 {
+		t.Error("clocks were moved, and no record shows it")
 	}
 	if t.Failed() && os.Getenv("CHAOS_KEEP") != "" {
 		w.keep(t, os.Getenv("CHAOS_KEEP"))

@@ -64,8 +64,9 @@ func (w *world) draw(r *rand.Rand, id string) order {
 		Stream: r.IntN(10) < 7, LeaveAfter: -1,
 	}
 	o.Cap = max(1, o.Tokens+int64(r.IntN(100))-10)
-	if strings.HasPrefix(o.Key.Name, longWinded) && r.IntN(2) == 0 { // long enough to extend its hold, and to be cut
-		o.Tokens, o.Chunk, o.Cap = 2500, 50, 4000
+	if strings.HasPrefix(o.Key.Name, longWinded) && r.IntN(4) > 0 { // long enough to extend its hold, and to be cut
+		o.Tokens, o.Chunk, o.Cap, o.Stream = 2500, 50, 4000, true
+		o.Pace = time.Duration(10+r.IntN(20)) * time.Millisecond
 	}
 	if r.IntN(10) == 0 {
 		o.LeaveAfter = r.Int64N(o.Tokens)

@@ -43,7 +43,7 @@ type lengths struct{ sqlite, postgres, away time.Duration }
 
 func planned() lengths {
 	if *duration <= 0 {
-		return lengths{sqlite: 25 * time.Second, postgres: 60 * time.Second, away: 15 * time.Second}
+		return lengths{sqlite: 25 * time.Second, postgres: 50 * time.Second, away: 15 * time.Second}
 	}
 	d := min(*duration, time.Hour)
 	return lengths{sqlite: d / 2, postgres: d, away: time.Minute}

@@ -184,6 +184,20 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
+// id is the node's as its leases have it.
+func (n *node) id(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(n.DataDir, "node.id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // moveClock sets how far the node's clock is off, in seconds.
 func (n *node) moveClock(t *testing.T, seconds int64) {
 	t.Helper()
@@ -256,7 +270,7 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 	}
 	// Long streams start on this one side by side, until there is not enough.
 	_, as = account(longWinded, 400_000, false)
-	for i := range 2 {
+	for i := range 3 {
 		add(as, fmt.Sprintf("%s-%d", longWinded, i), 0, true)
 	}
 	_, as = account("renewing", 0, true)
@@ -269,6 +283,9 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 // fill adds to a purse through one of the nodes.
 func (w *world) fill(ctx context.Context, r *rand.Rand, p *purse) {
 	units := int64(r.IntN(6)+1) * 10_000
+	if p.Name == longWinded {
+		units *= 10
+	}
 	n := w.nodes[r.IntN(len(w.nodes))]
 	path := "/api/token/"
 	if p.kind == user {
