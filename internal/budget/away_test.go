@@ -40,3 +40,73 @@ func TestRequestsThatWaitForTheStoreInVainAreToldThatItIsAway(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// failing is a node whose store fails when it is written to.
+type failing struct {
+	node
+	now *bool
+}
+
+func (f failing) TakeLease(ctx context.Context, s budget.Subject, term int64, asked []budget.Lease, decide func(budget.Position) []budget.Lease) error {
+	if *f.now {
+		return errCut
+	}
+	return f.node.TakeLease(ctx, s, term, asked, decide)
+}
+
+func (f failing) KeepLeases(ctx context.Context, s budget.Subject, leases []budget.Lease) error {
+	if *f.now {
+		return errCut
+	}
+	return f.node.KeepLeases(ctx, s, leases)
+}
+
+func TestWhatIsHeldIsToldAgainAfterTheStoreFailed(t *testing.T) {
+	t.Parallel()
+	f := newFleet(1)
+	var ids []int64
+	for id := int64(1); id <= 20; id++ {
+		f.subjects[budget.Subject{Kind: budget.Key, ID: id}] = &account{granted: 1000}
+		ids = append(ids, id)
+	}
+	f.subjects[user] = &account{granted: 1_000_000}
+	broken := false
+	store := failing{node{f.pool, 0}, &broken}
+	l := budget.NewSharedLedger(store, store, f.clock)
+	l.Lapsed(f.join(0))
+	l.Renewed(time.Now().Add(time.Hour))
+	holds := make([]budget.Hold, len(ids))
+	for i, id := range ids {
+		if err := l.Hold(t.Context(), &holds[i], budget.Payers{Key: id, User: user.ID}, 100, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Tend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	broken = true
+	for i, id := range ids { // what the store did is not known
+		var more budget.Hold
+		if err := l.Hold(t.Context(), &more, budget.Payers{Key: id, User: user.ID}, 950, nil); !fault.Is(err, fault.Unavailable) {
+			t.Fatal(err)
+		}
+		holds[i].Settle(0)
+	}
+	if err := l.Tend(t.Context()); err == nil {
+		t.Fatal("nothing was to be written")
+	}
+	broken = false
+	if err := l.Tend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// As the other nodes see it.
+	held, err := node{f.pool, 1}.HeldElsewhere(t.Context(), budget.Key, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if held[id] != 0 {
+			t.Errorf("%d are held of key %d, and nothing is in flight", held[id], id)
+		}
+	}
+}

@@ -576,6 +576,7 @@ func (l *Ledger) Tend(ctx context.Context) error {
 	l.changed = nil
 	l.changedMu.Unlock()
 	var held []HeldLease
+	var doubts error
 	for _, p := range changed {
 		p.mu.Lock()
 		p.lease.listed = false
@@ -589,15 +590,15 @@ func (l *Ledger) Tend(ctx context.Context) error {
 			held = append(held, HeldLease{p.subject, p.windows[i].lease()})
 		}
 		p.mu.Unlock()
-		if doubtful {
-			if err := l.giveBack(ctx, p); err != nil {
-				l.list(p)
-				return err
-			}
+		if doubtful && doubts == nil {
+			doubts = l.giveBack(ctx, p)
+		}
+		if doubtful && doubts != nil { // again next time, with all that come behind it
+			l.list(p)
 		}
 	}
 	if len(held) == 0 {
-		return nil
+		return doubts
 	}
 	if err := l.leases.ReportHeld(ctx, held); err != nil {
 		for _, p := range changed {
@@ -608,7 +609,7 @@ func (l *Ledger) Tend(ctx context.Context) error {
 		}
 		return err
 	}
-	return nil
+	return doubts
 }
 
 // list notes that what is held of the pocket has changed. Its lock is not held.

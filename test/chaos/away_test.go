@@ -16,7 +16,6 @@ func TestWhileTheDatabaseIsAwayKnownKeysAreServedAndUnknownOnesAreNotDenied(t *t
 	// Nodes may spend what they have leased for as long as the database is away.
 	w := newWorld(t, options{nodes: 3, term: 5 * time.Minute, renews: time.Now().Add(time.Hour)}, pgtest.Own(t))
 	r := random(t, "load")
-	w.meetEveryKey(t)
 	w.strangers(t, 401)
 
 	ctx, enough := context.WithCancel(t.Context())
@@ -66,23 +65,6 @@ func TestWhileTheDatabaseIsAwayKnownKeysAreServedAndUnknownOnesAreNotDenied(t *t
 		t.Errorf("answers while the database was away: %v", served)
 	}
 	w.judge(t)
-}
-
-// meetEveryKey makes every node know every key.
-func (w *world) meetEveryKey(t *testing.T) {
-	t.Helper()
-	for node := range w.nodes {
-		for i, p := range w.keys {
-			s := w.client.send(t.Context(), order{
-				script: script{ID: fmt.Sprintf("hello-%d-%d", node, i), Manner: honest, Tokens: 1, Chunk: 1},
-				Key:    p, Node: node, Model: models[0].name, Cap: 16, LeaveAfter: -1,
-			})
-			w.note(s)
-			if s.Status != 200 {
-				t.Errorf("%s at node %d: %d %s %v", p.Name, node, s.Status, s.Code, s.Err)
-			}
-		}
-	}
 }
 
 // strangers sends each node a key that nobody has: denied only by a database that

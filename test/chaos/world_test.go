@@ -3,7 +3,6 @@ package chaos_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -118,14 +117,7 @@ func newWorld(t *testing.T, o options, database *pgtest.Server) *world {
 		})
 	}
 	w.settle(t, o.renews)
-	// Channels and prices are known to the node that they were made on; the
-	// others read them when they start.
-	for _, n := range w.nodes[1:] {
-		n.Stop(t)
-		if err := errors.Join(n.Restart(), n.AwaitReady(patience)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.meetEveryKey(t)
 	return w
 }
 
@@ -278,6 +270,29 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 		add(as, fmt.Sprintf("renewing-%d", i), 0, true, allowance{Units: 200_000, Anchor: renews.Unix()})
 	}
 	add(as, "renewing-and-nearly-out", 60_000, false, allowance{Units: 150_000, Anchor: renews.Unix()})
+}
+
+// meetEveryKey makes every node know every key, and sees to it that it has heard of
+// the channels, which were made on the first one.
+func (w *world) meetEveryKey(t *testing.T) {
+	t.Helper()
+	for node := range w.nodes {
+		for i, p := range w.keys {
+			n := 0
+			await(t, patience, func() error {
+				n++
+				s := w.client.send(t.Context(), order{
+					script: script{ID: fmt.Sprintf("hello-%d-%d-%d", node, i, n), Manner: honest, Tokens: 1, Chunk: 1},
+					Key:    p, Node: node, Model: models[i%len(models)].name, Cap: 16, LeaveAfter: -1,
+				})
+				w.note(s)
+				if s.Status != http.StatusOK {
+					return fmt.Errorf("%s at node %d: %d %s: %w", p.Name, node, s.Status, s.Code, s.Err)
+				}
+				return nil
+			})
+		}
+	}
 }
 
 // fill adds to a purse through one of the nodes.
