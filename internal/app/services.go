@@ -84,7 +84,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := seal.Check(ctx, master, s.db); err != nil {
 		return err
 	}
-	now := time.Now
+	now := clock()
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	addresses := channel.AddressPolicy{AllowAll: cfg.AllowPrivateUpstreams.All, Allow: cfg.AllowPrivateUpstreams.Nets}
 	if err := s.openJournal(ctx, cfg, o); err != nil {
