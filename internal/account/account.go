@@ -46,6 +46,7 @@ type User struct {
 	TimeZone     string // IANA name, "" for UTC
 	Language     string
 	MustChange   bool // the password was set by somebody else
+	Limits       Limits
 	Created      time.Time
 	Version      int64
 }
@@ -60,6 +61,9 @@ func (u *User) Balance() budget.Balance {
 type Account struct {
 	*User
 	Balance budget.Balance
+	// Budgets are the live states of User.Limits.Budgets, in their order; nil
+	// when they could not be told.
+	Budgets []budget.AllowanceState
 }
 
 // Scope is what a personal access token may do.

@@ -111,6 +111,8 @@ type Ledger interface {
 	Live(ctx context.Context, kind budget.Kind, read func() ([]budget.Stored, error)) ([]budget.Balance, error)
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(s budget.Subject)
+	// Allowances are the renewing budgets as they are now.
+	Allowances(ctx context.Context, s budget.Subject) ([]budget.AllowanceState, error)
 }
 
 // Config is what a Service is made of.

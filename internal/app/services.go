@@ -18,7 +18,6 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/key"
-	"halley/internal/limit"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/provider/demo"
@@ -49,6 +48,7 @@ type services struct {
 	sharing  *sharing         // nil where nobody shares the database
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
+	limits   *limits
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -84,7 +84,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := seal.Check(ctx, master, s.db); err != nil {
 		return err
 	}
-	now := time.Now
+	now := clock()
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	addresses := channel.AddressPolicy{AllowAll: cfg.AllowPrivateUpstreams.All, Allow: cfg.AllowPrivateUpstreams.Nets}
 	if err := s.openJournal(ctx, cfg, o); err != nil {
@@ -153,6 +153,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	s.changes = s.followChanges(o.Log)
+	if err := s.openLimits(cfg, o); err != nil {
+		return err
+	}
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
@@ -160,7 +163,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: limit.New(key.MatchModel), Roll: mathrand.Float64,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
@@ -328,5 +331,5 @@ func (s *services) tidyKeys(ctx context.Context) error {
 func (s *services) close(ctx context.Context) error {
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
-	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
+	return errors.Join(stopped, shared, s.limits.close(), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

@@ -481,7 +481,7 @@ func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error)
 			change.Unlimited = &next.Unlimited
 		}
 		if rebudgeted {
-			change.Allowances = new(next.Limits.Allowances())
+			change.Allowances = new(budget.Allowances(next.Limits.Budgets))
 		}
 		return change, nil
 	}, write)

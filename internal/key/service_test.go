@@ -22,6 +22,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/seal"
 	"halley/internal/store"
@@ -541,7 +542,7 @@ func TestWhatWasReadCanBeSentBackAndChangesNothing(t *testing.T) {
 		same := key.Patch{
 			Name: &v.Key.Name, Status: &v.Status, ExpiresAt: &v.Key.ExpiresAt, RemainQuota: &remaining, Unlimited: &v.Key.Unlimited,
 			ModelLimitsEnabled: &v.Key.ModelLimitsEnabled, ModelLimits: new(strings.Join(v.Key.Models, ",")), AllowIPs: new(key.FormatAddresses(v.Key.AllowIPs)),
-			Group: &v.Key.Group, CrossGroupRetry: &v.Key.CrossGroupRetry, Limits: &key.LimitsPatch{RPM: jsonx.Opt[int64]{Set: true, Null: true}},
+			Group: &v.Key.Group, CrossGroupRetry: &v.Key.CrossGroupRetry, Limits: &key.LimitsPatch{Patch: limit.Patch{RPM: jsonx.Opt[int64]{Set: true, Null: true}}},
 		}
 		after, err := b.Update(t.Context(), b.ada, v.Key.ID, same, &v.Key.Version)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -48,6 +49,7 @@ func groupReadBack(t *testing.T, db *store.DB) {
 		{Name: "everybody", Ratio: 0, Version: 1},
 		{Name: "members", Ratio: money.MaxRatio, Desc: "fast 😀 \"quoted\"\nsecond line", UsableBy: []string{}, Version: 1},
 		{Name: "some", Ratio: 1_000_001, UsableBy: []string{"a", "b"}, Version: 1},
+		{Name: "bound", Ratio: 1, Version: 1, Limits: limit.Limits{RPM: new(int64(0)), TPMInput: new(int64(5)), PerModel: map[string]limit.Rate{"a*": {RPM: new(int64(1))}}}},
 	} {
 		insertGroup(t, db, want)
 		got, err := db.Group(t.Context(), want.Name)
@@ -59,8 +61,8 @@ func groupReadBack(t *testing.T, db *store.DB) {
 		}
 	}
 	all, err := db.Groups(t.Context())
-	if err != nil || len(all) != 4 {
-		t.Errorf("%d groups, %v; want the default and three", len(all), err)
+	if err != nil || len(all) != 5 {
+		t.Errorf("%d groups, %v; want the default and four", len(all), err)
 	}
 	if _, err := db.Group(t.Context(), "none"); fault.Code(err) != "group_not_found" {
 		t.Errorf("a missing group: %v", err)
@@ -81,7 +83,7 @@ func groupNameOnce(t *testing.T, db *store.DB) {
 
 func groupUpdate(t *testing.T, db *store.DB) {
 	insertGroup(t, db, &group.Group{Name: "vip", Ratio: money.One})
-	want := &group.Group{Name: "vip", Ratio: 2 * money.One, Desc: "d", UsableBy: []string{"gold"}, Version: 2}
+	want := &group.Group{Name: "vip", Ratio: 2 * money.One, Desc: "d", UsableBy: []string{"gold"}, Version: 2, Limits: limit.Limits{RPD: new(int64(9))}}
 	updated, err := db.UpdateGroup(t.Context(), want, 1)
 	if err != nil || !updated {
 		t.Fatal(updated, err)

@@ -18,6 +18,7 @@ import (
 	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -86,9 +87,11 @@ func keyReadBack(t *testing.T, db *store.DB) {
 	full.Models = []string{"gpt-5*", "o3"}
 	full.AllowIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::1/128")}
 	full.Limits = key.Limits{
-		RPM: new(int64(0)), RPD: new(int64(5)), TPM: new(int64(6)), Concurrency: new(int64(7)),
-		PerModel:  map[string]key.RateLimit{"a*": {RPM: new(int64(1))}, "b": {}},
-		Budgets:   []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin"}},
+		Limits: limit.Limits{
+			RPM: new(int64(0)), RPD: new(int64(5)), TPM: new(int64(6)), TPMInput: new(int64(8)), TPMOutput: new(int64(0)), Concurrency: new(int64(7)),
+			PerModel: map[string]limit.Rate{"a*": {RPM: new(int64(1)), TPMOutput: new(int64(2))}, "b": {}},
+		},
+		Budgets:   []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin"}},
 		Endpoints: []string{}, AutoGroups: []string{"vip"}, ParentID: &plain.ID, Metadata: map[string]string{"team": "söarch\n"},
 	}
 	insertKey(t, db, full)
@@ -194,7 +197,7 @@ func keyUpdate(t *testing.T, db *store.DB) {
 	next := *k
 	next.Name, next.Status, next.ExpiresAt, next.Unlimited, next.ModelLimitsEnabled = "After", key.Expired, 1_800_000_000, true, true
 	next.Models, next.AllowIPs, next.Group, next.CrossGroupRetry = []string{"m"}, []netip.Prefix{netip.MustParsePrefix("::/0")}, "vip", true
-	next.Limits = key.Limits{RPM: new(int64(1))}
+	next.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(1))}}
 	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit, budget.Cause{}); !done || err != nil {
 		t.Fatalf("update: %v, %v", done, err)
 	}

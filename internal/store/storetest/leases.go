@@ -11,7 +11,6 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -199,7 +198,7 @@ func leaseWindows(t *testing.T, url string) {
 	owner := richOwner(t, members[0].db)
 	k := aKey(owner, "budgeted")
 	k.Unlimited = true
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 500, Period: "hours:8784", TimeZone: "UTC"}, {Amount: 400, Period: "month", TimeZone: "Asia/Kathmandu"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 500, Period: "hours:8784", TimeZone: "UTC"}, {Amount: 400, Period: "month", TimeZone: "Asia/Kathmandu"}}
 	insertKey(t, members[0].db, k)
 	who := budget.Payers{Key: k.ID, User: owner}
 	bound, cost := money.FromUnits(20), money.FromUnits(7)

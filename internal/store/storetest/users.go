@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/account"
 	"halley/internal/budget"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -28,6 +29,10 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		want := &account.User{
 			Username: "Ada", DisplayName: "Ada 😀 \"Lovelace\"", Email: "ada@example.com", PasswordHash: "$argon2id$x", Role: account.RoleAdmin,
 			Status: account.Enabled, Group: "vip", Granted: money.Max, Unlimited: true, TimeZone: "Europe/London", Language: "en", MustChange: true, Created: noon,
+			Limits: account.Limits{
+				Limits:  limit.Limits{RPM: new(int64(0)), TPMOutput: new(int64(5)), PerModel: map[string]limit.Rate{"gpt*": {TPMInput: new(int64(1))}}},
+				Budgets: []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin", Anchor: 1_800_000_000}},
+			},
 		}
 		if err := db.InsertUser(t.Context(), want, budget.Cause{}); err != nil {
 			t.Fatal(err)
@@ -130,6 +135,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 			u := &e.User
 			u.DisplayName, u.Email, u.PasswordHash, u.Role, u.Status, u.Group = "A", "a@example.com", "new", account.RoleRoot, account.Disabled, "vip"
 			u.TimeZone, u.Language, u.MustChange = "UTC", "de", true
+			u.Limits.RPD, u.Limits.Budgets = new(int64(7)), []budget.Renewing{}
 			u.Granted, u.Used, u.Unlimited, u.RequestCount = 1, 1, false, 1 // the ledger's and the usage batch's
 			e.Change = budget.Change{Delta: -3 * money.Unit, Unlimited: new(true)}
 			return nil
@@ -140,6 +146,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		want := *before
 		want.DisplayName, want.Email, want.PasswordHash, want.Role, want.Status, want.Group = "A", "a@example.com", "new", account.RoleRoot, account.Disabled, "vip"
 		want.TimeZone, want.Language, want.MustChange = "UTC", "de", true
+		want.Limits.RPD, want.Limits.Budgets = new(int64(7)), []budget.Renewing{}
 		want.Granted, want.Unlimited, want.Version = before.Granted-3*money.Unit, true, before.Version+1
 		if diff := cmp.Diff(&want, got); diff != "" {
 			t.Errorf("the edit's answer (-want +got):\n%s", diff)
