@@ -39,7 +39,7 @@ func (h *house) limit(t *testing.T, id int64, text string) *account.Account {
 func (h *house) keyOf(t *testing.T, id int64) int64 {
 	t.Helper()
 	k := &key.Key{UserID: id, Status: key.Enabled, Name: "k", ExpiresAt: key.Never, Unlimited: true, Hash: []byte(key.NewValue()), Sealed: []byte("sealed")}
-	keyID, err := h.store.InsertKey(t.Context(), k, 1000)
+	keyID, err := h.store.InsertKey(t.Context(), k, 1000, budget.Cause{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,10 @@ var (
 // which stays taken.
 type UserStore interface {
 	// InsertUser sets u's ID and Version, or gives ErrNameTaken.
-	InsertUser(ctx context.Context, u *User) error
+	InsertUser(ctx context.Context, u *User, why budget.Cause) error
 	// InsertFirstUser is InsertUser if there has never been a user, else
 	// false; of two nodes that try, one does it.
-	InsertFirstUser(ctx context.Context, u *User) (bool, error)
+	InsertFirstUser(ctx context.Context, u *User, why budget.Cause) (bool, error)
 	// HasUsers reports whether there has ever been a user.
 	HasUsers(ctx context.Context) (bool, error)
 	// UserByID gives ErrNotFound when there is none.
@@ -97,6 +97,8 @@ type Edit struct {
 	User User
 	// Change is what happens to the money: the grant moves by Delta.
 	Change budget.Change
+	// Cause is why, when Change says anything.
+	Cause budget.Cause
 	// EndSessions ends all of the user's sessions.
 	EndSessions bool
 	// OtherRoots is how many enabled roots there are besides this user.
@@ -193,6 +195,13 @@ func (s *Service) Invalidate(userID int64) {
 	s.users.drop(userID)
 	s.sessions.dropIf(func(l *liveSession) bool { return l.session.UserID == userID })
 	s.tokens.dropIf(func(l *liveToken) bool { return l.token.UserID == userID })
+}
+
+// ForgetAll drops everything remembered, for when changes may have been missed.
+func (s *Service) ForgetAll() {
+	s.users.clear()
+	s.sessions.clear()
+	s.tokens.clear()
 }
 
 func subject(userID int64) budget.Subject { return budget.Subject{Kind: budget.User, ID: userID} }

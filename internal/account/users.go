@@ -90,7 +90,7 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 	if u.Role != RoleUser && !by.Root() {
 		return nil, fault.New(fault.Forbidden, "root_required", "Only root may make administrators.").Field("role")
 	}
-	if err := s.insert(ctx, u, n.Password); err != nil {
+	if err := s.insert(ctx, u, n.Password, by.Cause().For(budget.Created, s.now())); err != nil {
 		return nil, err
 	}
 	a := &Account{User: u, Balance: u.Balance()}
@@ -98,12 +98,12 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 }
 
 // insert keeps a new user with the password's hash.
-func (s *Service) insert(ctx context.Context, u *User, password string) error {
+func (s *Service) insert(ctx context.Context, u *User, password string, why budget.Cause) error {
 	var err error
 	if u.PasswordHash, err = s.hasher.hash(ctx, password); err != nil {
 		return unavailable(err)
 	}
-	err = s.store.InsertUser(ctx, u)
+	err = s.store.InsertUser(ctx, u, why)
 	if errors.Is(err, ErrNameTaken) {
 		return fault.New(fault.Conflict, "username_taken", "The username %s is taken; a deleted user's name stays reserved, so that records of the past keep one meaning.", u.Username).Field("username")
 	}
@@ -191,6 +191,7 @@ func (s *Service) Update(ctx context.Context, by *Identity, id int64, p Patch) (
 			return err
 		}
 		before := e.User
+		e.Cause = by.Cause().For(budget.Edited, s.now())
 		p.apply(&e.User, hash)
 		if limits != nil {
 			var err error
@@ -273,7 +274,10 @@ func (s *Service) ChangeBalance(ctx context.Context, by *Identity, id int64, dec
 	if _, err := s.Owner(ctx, id); err != nil {
 		return nil, err
 	}
-	return s.editMoney(ctx, id, decide, func(e *Edit) error { return mayManage(by, &e.User) })
+	return s.editMoney(ctx, id, decide, func(e *Edit) error {
+		e.Cause = by.Cause().For(budget.Quota, s.now())
+		return mayManage(by, &e.User)
+	})
 }
 
 // Delete removes a user for good. The row stays, so that records of the past

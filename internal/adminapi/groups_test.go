@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 )
 
 // noGroupLimits is the limits object of a group without any.
@@ -107,7 +108,7 @@ func TestAGroupInUseStays(t *testing.T) {
 	d.must(t, "POST", "/api/channel/", `{"name":"c","kind":"demo","models":["*"],"groups":["vip"]}`)
 	for i := range 2 {
 		u := &account.User{Username: fmt.Sprint("u", i), Role: account.RoleUser, Status: account.Enabled, Group: "vip"}
-		if err := d.db.InsertUser(t.Context(), u); err != nil {
+		if err := d.db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -175,7 +175,7 @@ func (b selfPatchBody) changes() map[string]any {
 
 // origin is where the call came from.
 func (c *call) origin() account.Origin {
-	return account.Origin{IP: c.ip, UserAgent: c.request.UserAgent()}
+	return account.Origin{IP: c.ip, UserAgent: c.request.UserAgent(), RequestID: requestID(c.request)}
 }
 
 // setSession puts the session cookie on the answer.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/key"
@@ -164,13 +165,13 @@ type keyQuotaBody struct {
 	Set jsonx.Opt[int64] `json:"set" doc:"What can be spent from now on. Either add or set."`
 }
 
-// patch is the body as the domain takes it. Only allow_ips may be null: no
-// restriction.
-func (b *keyBody) patch() (key.Patch, error) {
+// patch is the body as the domain takes it, asked for by somebody. Only
+// allow_ips may be null: no restriction.
+func (b *keyBody) patch(by budget.Cause) (key.Patch, error) {
 	p := key.Patch{
 		Name: b.Name.Ptr(), ExpiresAt: b.ExpiredTime.Ptr(), RemainQuota: b.RemainQuota.Ptr(), Unlimited: b.UnlimitedQuota.Ptr(),
 		ModelLimitsEnabled: b.ModelLimitsEnabled.Ptr(), ModelLimits: b.ModelLimits.Ptr(), AllowIPs: b.AllowIPs.Ptr(),
-		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(),
+		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(), Cause: by,
 	}
 	if b.Status.Set {
 		p.Status = new(key.Status(b.Status.Value))
@@ -329,7 +330,7 @@ func (s *Server) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	patch, err := body.patch()
+	patch, err := body.patch(c.who.Cause())
 	if err != nil {
 		return nil, err
 	}
@@ -364,7 +365,7 @@ func (s *Server) updateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	patch, err := body.patch()
+	patch, err := body.patch(c.who.Cause())
 	if err != nil {
 		return nil, err
 	}
@@ -487,9 +488,9 @@ func (s *Server) changeKeyQuota(c *call) (any, error) {
 	case body.Add.Set == body.Set.Set:
 		return nil, fault.New(fault.Invalid, "invalid_quota_change", "Give either add or set, in quota units.")
 	case body.Add.Set:
-		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value)
+		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value, c.who.Cause())
 	default:
-		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value)
+		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value, c.who.Cause())
 	}
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/option"
+	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -103,7 +104,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 		adminapi.Base{Log: log, Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil)},
 		adminapi.Services{
 			Accounts: accounts, Audit: audit.NewService(db, d.now), Options: option.NewService(db, exists), Groups: groups,
-			Keys: d.keys, Balances: d.ledger, DailyUsage: usage.NewQueries(db),
+			Keys: d.keys, Balances: d.ledger, Books: reconcile.NewService(db), DailyUsage: usage.NewQueries(db),
 			KeyHolders: gateway.New(gateway.Config{Keys: d.keys, Owners: accounts, Observer: uncounted{}}),
 		})
 	if err != nil {

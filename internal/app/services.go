@@ -22,6 +22,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/openai"
+	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/telemetry"
@@ -41,6 +42,7 @@ type services struct {
 	accounts *account.Service
 	keys     *key.Service
 	audit    *audit.Service
+	books    *reconcile.Service
 	recorder *usage.Recorder
 	journal  *journal.Journal // nil when nothing is written
 	sharing  *sharing         // nil where nobody shares the database
@@ -49,6 +51,7 @@ type services struct {
 	limits   *limits
 	gateway  *gateway.Gateway
 	live     *live
+	changes  *changes // nil on SQLite
 	started  time.Time
 }
 
@@ -91,6 +94,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.audit = audit.NewService(s.db, now)
+	s.books = reconcile.NewService(s.db)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
 	s.channels = channel.NewService(channel.Deps{
@@ -151,6 +155,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := s.openLimits(cfg, o); err != nil {
 		return err
 	}
+	s.changes = s.followChanges(o.Log)
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
@@ -158,10 +163,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, DrainUpstream: time.Minute,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
-			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout,
+			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
 		},
 	})
 	return nil
@@ -307,7 +312,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
 		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},

@@ -118,6 +118,8 @@ func (c *cache) fly(ctx context.Context, hash seal.Hash, f *flight, epoch uint64
 		f.current = c.epoch == epoch
 		switch {
 		case !f.current:
+		case f.err == nil && c.newer(f.record):
+			f.current = false // read before a change that is not heard of yet
 		case f.err == nil:
 			c.records.Set(f.record.ID, f.record)
 			c.ids.Set(hash, f.record.ID)
@@ -130,6 +132,13 @@ func (c *cache) fly(ctx context.Context, hash seal.Hash, f *flight, epoch uint64
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), findTimeout)
 	defer cancel()
 	f.record, f.err = find(ctx)
+}
+
+// newer reports whether a newer record of the key is here: another of its
+// values was looked up at the same time.
+func (c *cache) newer(k *Key) bool {
+	here, ok := c.records.GetIfPresent(k.ID)
+	return ok && here.Version > k.Version
 }
 
 // findTimeout bounds a look-up, as callers wait for it.

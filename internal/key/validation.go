@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/limit"
 	"halley/internal/money"
@@ -36,6 +37,9 @@ type Patch struct {
 	Group              *string
 	CrossGroupRetry    *bool
 	Limits             *LimitsPatch
+
+	// Cause is who asks for it, for the rows of what it grants.
+	Cause budget.Cause
 }
 
 // judge is what the rules need to know beside the fields.

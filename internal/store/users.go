@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/jsonx"
 	"halley/internal/money"
 )
@@ -38,12 +39,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) O
 )
 
 // InsertUser implements account.UserStore.
-func (db *DB) InsertUser(ctx context.Context, u *account.User) error {
-	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u) })
+func (db *DB) InsertUser(ctx context.Context, u *account.User, why budget.Cause) error {
+	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u, why) })
 }
 
 // InsertFirstUser implements account.UserStore.
-func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error) {
+func (db *DB) InsertFirstUser(ctx context.Context, u *account.User, why budget.Cause) (bool, error) {
 	created := false
 	err := db.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, sqlUserGuard); err != nil {
@@ -58,12 +59,12 @@ func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error
 			return fmt.Errorf("look for users: %w", err)
 		}
 		created = true
-		return insertUser(ctx, tx, u)
+		return insertUser(ctx, tx, u, why)
 	})
 	return created && err == nil, err
 }
 
-func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
+func insertUser(ctx context.Context, tx *sql.Tx, u *account.User, why budget.Cause) error {
 	limits, err := jsonx.Marshal(u.Limits)
 	if err != nil {
 		return fmt.Errorf("write the limits: %w", err)
@@ -78,7 +79,7 @@ func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
 	if err != nil {
 		return fmt.Errorf("insert user: %w", err)
 	}
-	return nil
+	return noteNew(ctx, tx, budget.Subject{Kind: budget.User, ID: u.ID}, u.Granted, u.Unlimited, why)
 }
 
 // HasUsers implements account.UserStore.
@@ -169,7 +170,7 @@ func (db *DB) EditUser(ctx context.Context, id int64, change func(*account.Edit)
 		if err := change(&edit); err != nil {
 			return err
 		}
-		if err := updateUser(ctx, tx, id, &edit); err != nil {
+		if err := updateUser(ctx, tx, id, before.Unlimited, &edit); err != nil {
 			return err
 		}
 		after, err = scanUser(tx.QueryRowContext(ctx, sqlUserByID, id))
@@ -181,9 +182,9 @@ func (db *DB) EditUser(ctx context.Context, id int64, change func(*account.Edit)
 	return after, nil
 }
 
-func updateUser(ctx context.Context, tx *sql.Tx, id int64, edit *account.Edit) error {
+func updateUser(ctx context.Context, tx *sql.Tx, id int64, was bool, edit *account.Edit) error {
 	u := &edit.User
-	unlimited := u.Unlimited
+	unlimited := was
 	if edit.Change.Unlimited != nil {
 		unlimited = *edit.Change.Unlimited
 	}
@@ -196,6 +197,9 @@ func updateUser(ctx context.Context, tx *sql.Tx, id int64, edit *account.Edit) e
 		u.TimeZone, u.Language, flag(u.MustChange), string(limits), id)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
+	}
+	if err := noteChange(ctx, tx, budget.Subject{Kind: budget.User, ID: id}, edit.Change.Delta, was, unlimited, edit.Cause); err != nil {
+		return err
 	}
 	if !edit.EndSessions {
 		return nil

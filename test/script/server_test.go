@@ -100,7 +100,22 @@ func (s *session) cmdExited(ts *testscript.TestScript, args []string) {
 	if got != want {
 		ts.Fatalf("the server ended with %d, want %d:\n%s", got, want, &s.server.stderr)
 	}
+	ended := s.server
 	s.server = nil
+	ended.checkBooks(ts)
+}
+
+// checkBooks works every balance out again that the server has left, however it
+// ended.
+func (srv *server) checkBooks(ts *testscript.TestScript) {
+	if srv.cmd.Args[1] != "serve" || ts.Getenv("HALLEY_DATABASE_URL") == "" {
+		return // where its database is, the environment does not tell
+	}
+	doctor := exec.Command(srv.cmd.Path, "doctor", "--ledger")
+	doctor.Dir, doctor.Env = srv.cmd.Dir, srv.cmd.Env
+	if out, err := doctor.CombinedOutput(); err != nil {
+		ts.Fatalf("the books are not right: %v\n%s", err, out)
+	}
 }
 
 // cmdShutdown is signal TERM and exited 0.

@@ -33,7 +33,7 @@ func RunBalances(t *testing.T, open func(t *testing.T) *store.DB) {
 func balanceAllowances(t *testing.T, db *store.DB) {
 	budgets := []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
 	owner := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Limits: account.Limits{Budgets: budgets}}
-	if err := db.InsertUser(t.Context(), owner); err != nil {
+	if err := db.InsertUser(t.Context(), owner, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	k, plain := aKey(owner.ID, "budgeted"), aKey(owner.ID, "plain")
@@ -115,7 +115,7 @@ func balanceSpent(t *testing.T, db *store.DB) {
 func balanceRestart(t *testing.T, db *store.DB) {
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Unlimited: true}
 	ada.Limits.Budgets = []budget.Renewing{{Amount: 90, Period: "hours:3", TimeZone: "Europe/Berlin"}}
-	if err := db.InsertUser(t.Context(), ada); err != nil {
+	if err := db.InsertUser(t.Context(), ada, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	owner := ada.ID

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/group"
@@ -132,7 +133,7 @@ func groupInUse(t *testing.T, db *store.DB) {
 		{Group: "default", Limits: key.Limits{Metadata: map[string]string{"vip": "vip"}}},
 	} {
 		k.UserID, k.Name, k.ExpiresAt, k.Hash, k.Sealed = owner, "k", key.Never, []byte{byte(i)}, []byte("s")
-		id, err := db.InsertKey(ctx, k, 100)
+		id, err := db.InsertKey(ctx, k, 100, budget.Cause{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +153,7 @@ func groupInUse(t *testing.T, db *store.DB) {
 			t.Fatal(err)
 		}
 	}
-	if err := db.InsertUser(ctx, &account.User{Username: "bob", PasswordHash: "x", Role: account.RoleUser, Status: account.Disabled, Group: "vip", Created: noon}); err != nil {
+	if err := db.InsertUser(ctx, &account.User{Username: "bob", PasswordHash: "x", Role: account.RoleUser, Status: account.Disabled, Group: "vip", Created: noon}, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(group.Uses{Users: 1}, uses()); diff != "" {
@@ -166,7 +167,7 @@ func groupLookalikes(t *testing.T, db *store.DB) {
 	}
 	owner := keyOwner(t, db, "ada")
 	k := &key.Key{UserID: owner, Name: "k", ExpiresAt: key.Never, Hash: []byte("h"), Sealed: []byte("s"), Limits: key.Limits{AutoGroups: []string{"a_b"}}}
-	if _, err := db.InsertKey(t.Context(), k, 100); err != nil {
+	if _, err := db.InsertKey(t.Context(), k, 100, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]group.Uses{"A_B": {}, "axb": {}, "a_b": {Keys: 1}} {

@@ -51,7 +51,7 @@ var ignoreRules = cmp.Options{cmpopts.IgnoreUnexported(key.Key{}), cmp.Comparer(
 func keyOwner(t *testing.T, db *store.DB, name string) int64 {
 	t.Helper()
 	u := &account.User{Username: name, PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: time.UnixMilli(1)}
-	if err := db.InsertUser(t.Context(), u); err != nil {
+	if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
@@ -70,7 +70,7 @@ func aKey(owner int64, name string) *key.Key {
 
 func insertKey(t *testing.T, db *store.DB, k *key.Key) *key.Key {
 	t.Helper()
-	id, err := db.InsertKey(t.Context(), k, 1000)
+	id, err := db.InsertKey(t.Context(), k, 1000, budget.Cause{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,10 +120,10 @@ func keyMissing(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByHash(t.Context(), bytes.Repeat([]byte{9}, 32), time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("by hash: %v", err)
 	}
-	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0, budget.Cause{}); done || err != nil {
 		t.Errorf("update: %v, %v", done, err)
 	}
-	if done, err := db.GrantKey(t.Context(), 99, 1); done || err != nil {
+	if done, err := db.GrantKey(t.Context(), 99, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("grant: %v, %v", done, err)
 	}
 	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone) != 0 || err != nil {
@@ -132,7 +132,7 @@ func keyMissing(t *testing.T, db *store.DB) {
 }
 
 func keyWithoutOwner(t *testing.T, db *store.DB) {
-	if _, err := db.InsertKey(t.Context(), aKey(99, "orphan"), 10); fault.Code(err) != "user_not_found" {
+	if _, err := db.InsertKey(t.Context(), aKey(99, "orphan"), 10, budget.Cause{}); fault.Code(err) != "user_not_found" {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -145,7 +145,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	var wg sync.WaitGroup
 	for i := range 3 * most {
 		wg.Go(func() {
-			_, err := db.InsertKey(t.Context(), aKey(owner, fmt.Sprint("key ", i)), most)
+			_, err := db.InsertKey(t.Context(), aKey(owner, fmt.Sprint("key ", i)), most, budget.Cause{})
 			switch {
 			case err == nil:
 				added.Add(1)
@@ -158,7 +158,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	if added.Load() != most {
 		t.Errorf("%d keys were added, want %d", added.Load(), most)
 	}
-	if _, err := db.InsertKey(t.Context(), aKey(other, "bob's"), most); err != nil {
+	if _, err := db.InsertKey(t.Context(), aKey(other, "bob's"), most, budget.Cause{}); err != nil {
 		t.Errorf("another owner: %v", err)
 	}
 	keys, _, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 1})
@@ -168,7 +168,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	if _, err := db.DeleteKeys(t.Context(), owner, []int64{keys[0].ID}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.InsertKey(t.Context(), aKey(owner, "after a deletion"), most); err != nil {
+	if _, err := db.InsertKey(t.Context(), aKey(owner, "after a deletion"), most, budget.Cause{}); err != nil {
 		t.Errorf("deleted keys count: %v", err)
 	}
 }
@@ -178,13 +178,13 @@ func keyValueOnce(t *testing.T, db *store.DB) {
 	k := insertKey(t, db, aKey(owner, "first"))
 	twin := aKey(owner, "second")
 	twin.Hash = k.Hash
-	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+	if _, err := db.InsertKey(t.Context(), twin, 10, budget.Cause{}); !errors.Is(err, key.ErrValueTaken) {
 		t.Errorf("a value in use: %v", err)
 	}
 	if _, err := db.DeleteKeys(t.Context(), owner, []int64{k.ID}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+	if _, err := db.InsertKey(t.Context(), twin, 10, budget.Cause{}); !errors.Is(err, key.ErrValueTaken) {
 		t.Errorf("a deleted key's value: %v", err)
 	}
 	if _, total, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 10}); total != 0 || err != nil {
@@ -198,7 +198,7 @@ func keyUpdate(t *testing.T, db *store.DB) {
 	next.Name, next.Status, next.ExpiresAt, next.Unlimited, next.ModelLimitsEnabled = "After", key.Expired, 1_800_000_000, true, true
 	next.Models, next.AllowIPs, next.Group, next.CrossGroupRetry = []string{"m"}, []netip.Prefix{netip.MustParsePrefix("::/0")}, "vip", true
 	next.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(1))}}
-	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit); !done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit, budget.Cause{}); !done || err != nil {
 		t.Fatalf("update: %v, %v", done, err)
 	}
 	want := next
@@ -210,7 +210,7 @@ func keyUpdate(t *testing.T, db *store.DB) {
 	if diff := cmp.Diff(&want, got, ignoreRules); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if done, err := db.UpdateKey(t.Context(), &next, money.Unit); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), &next, money.Unit, budget.Cause{}); done || err != nil {
 		t.Errorf("an update from an old version: %v, %v", done, err)
 	}
 	if again, _ := db.KeyByID(t.Context(), k.ID); again.Granted != want.Granted || again.Version != 2 {
@@ -223,7 +223,7 @@ func keyGrant(t *testing.T, db *store.DB) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			if done, err := db.GrantKey(t.Context(), k.ID, 7); !done || err != nil {
+			if done, err := db.GrantKey(t.Context(), k.ID, 7, budget.Cause{}); !done || err != nil {
 				t.Errorf("grant: %v, %v", done, err)
 			}
 		})
@@ -248,10 +248,10 @@ func keyDelete(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByHash(t.Context(), a.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a deleted value: %v", err)
 	}
-	if done, err := db.GrantKey(t.Context(), a.ID, 1); done || err != nil {
+	if done, err := db.GrantKey(t.Context(), a.ID, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("grant on a deleted key: %v, %v", done, err)
 	}
-	if done, err := db.UpdateKey(t.Context(), a, 1); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), a, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("update of a deleted key: %v, %v", done, err)
 	}
 	if _, err := db.KeyByID(t.Context(), mine.ID); err != nil {

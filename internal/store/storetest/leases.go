@@ -45,6 +45,7 @@ type member struct {
 func newMember(t *testing.T, url string, id int64) *member {
 	t.Helper()
 	m := &member{db: Open(t, url), id: id}
+	t.Cleanup(func() { balanced(t, m.db) })
 	leases, term, err := m.db.Join(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,7 @@ func soon(t *testing.T, check func() error) {
 func richOwner(t *testing.T, db *store.DB) int64 {
 	t.Helper()
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Granted: money.FromUnits(1_000_000)}
-	if err := db.InsertUser(t.Context(), ada); err != nil {
+	if err := db.InsertUser(t.Context(), ada, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return ada.ID
@@ -255,7 +256,7 @@ func leaseLapse(t *testing.T, url string) {
 	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]); err != nil || !lapsed {
 		t.Fatalf("lapsed: %v, %v", lapsed, err)
 	}
-	alive.ledger.Changed(budget.Subject{Kind: budget.Key, ID: k.ID}) // looks at once
+	alive.ledger.ChangedAll() // looks at once
 	if charged, err := alive.request(t.Context(), who, money.FromUnits(80), money.FromUnits(80)); err != nil || charged != money.FromUnits(80) {
 		t.Fatalf("%d charged, %v", charged, err)
 	}
@@ -347,7 +348,7 @@ func leaseEdit(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	grant := func(ctx context.Context, c budget.Change) error {
-		granted, err := a.db.GrantKey(ctx, k.ID, c.Delta)
+		granted, err := a.db.GrantKey(ctx, k.ID, c.Delta, budget.Cause{})
 		if !granted {
 			t.Error("not granted")
 		}

@@ -34,7 +34,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 				Budgets: []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin", Anchor: 1_800_000_000}},
 			},
 		}
-		if err := db.InsertUser(t.Context(), want); err != nil {
+		if err := db.InsertUser(t.Context(), want, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 		if want.ID <= 0 || want.Version != 1 {
@@ -73,13 +73,13 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Parallel()
 		db := open(t)
 		id := insertUser(t, db, "José")
-		if err := db.InsertUser(t.Context(), draft("JOSÉ")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("JOSÉ"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("another case: %v", err)
 		}
 		if err := db.DeleteUser(t.Context(), id, noon); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.InsertUser(t.Context(), draft("josé")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("josé"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("after the deletion: %v", err)
 		}
 	})
@@ -94,7 +94,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)))
+				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)), budget.Cause{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -118,7 +118,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		if err := db.DeleteUser(t.Context(), insertUser(t, db, "root"), noon); err != nil {
 			t.Fatal(err)
 		}
-		if created, err := db.InsertFirstUser(t.Context(), draft("other")); created || err != nil {
+		if created, err := db.InsertFirstUser(t.Context(), draft("other"), budget.Cause{}); created || err != nil {
 			t.Errorf("another first user: %v, %v", created, err)
 		}
 	})
@@ -222,7 +222,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		for i := range 6 {
 			u := draft(fmt.Sprint("root", i))
 			u.Role = account.RoleRoot
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, u.ID)
@@ -259,7 +259,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		disabled, deleted := draft("disabled"), draft("deleted")
 		disabled.Role, disabled.Status, deleted.Role = account.RoleRoot, account.Disabled, account.RoleRoot
 		for _, u := range []*account.User{disabled, deleted} {
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -292,7 +292,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		} {
 			d := draft(u.name)
 			d.DisplayName, d.Email = u.display, u.email
-			if err := db.InsertUser(t.Context(), d); err != nil {
+			if err := db.InsertUser(t.Context(), d, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			if u.name == "gone" {
@@ -413,7 +413,7 @@ func draft(name string) *account.User {
 func insertUser(t *testing.T, db *store.DB, name string) int64 {
 	t.Helper()
 	u := draft(name)
-	if err := db.InsertUser(t.Context(), u); err != nil {
+	if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
