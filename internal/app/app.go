@@ -85,8 +85,8 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.services.recorder.Start()
-	a.services.limits.start()
 	a.services.changes.start()
+	a.services.limits.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.

@@ -84,7 +84,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := seal.Check(ctx, master, s.db); err != nil {
 		return err
 	}
-	now := time.Now
+	now := clock()
 	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	addresses := channel.AddressPolicy{AllowAll: cfg.AllowPrivateUpstreams.All, Allow: cfg.AllowPrivateUpstreams.Nets}
 	if err := s.openJournal(ctx, cfg, o); err != nil {
@@ -152,10 +152,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
+	s.changes = s.followChanges(o.Log)
 	if err := s.openLimits(cfg, o); err != nil {
 		return err
 	}
-	s.changes = s.followChanges(o.Log)
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
