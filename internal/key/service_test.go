@@ -317,7 +317,7 @@ func TestAStaleLookUpIsNeverRemembered(t *testing.T) {
 			}
 		}, ""},
 		"deleted": {func(t *testing.T, b *bench, id int64) {
-			if err := b.Delete(t.Context(), b.ada, id); err != nil {
+			if _, err := b.Delete(t.Context(), b.ada, id); err != nil {
 				t.Error(err)
 			}
 		}, "invalid_api_key"},
@@ -429,7 +429,7 @@ func TestChangesCountForTheNextRequest(t *testing.T) {
 	if k := auth(); k.Version != 5 {
 		t.Errorf("version %d after ForgetAll, want 5", k.Version)
 	}
-	if err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
+	if _, err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Authenticate(t.Context(), value)
@@ -449,12 +449,12 @@ func TestOnlyTheOwnersKeysAreThere(t *testing.T) {
 		"status": func() error { _, err := b.SetStatus(t.Context(), b.bob, id, key.Disabled, nil); return err },
 		"add":    func() error { _, err := b.AddQuota(t.Context(), b.bob, id, 1); return err },
 		"set":    func() error { _, err := b.SetQuota(t.Context(), b.bob, id, 1); return err },
-		"delete": func() error { return b.Delete(t.Context(), b.bob, id) },
+		"delete": func() error { _, err := b.Delete(t.Context(), b.bob, id); return err },
 		"nobody": func() error { _, err := b.Get(t.Context(), b.ada, 999); return err },
 	} {
 		wantCode(t, name, try(), "key_not_found")
 	}
-	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); len(n) != 0 || err != nil {
+	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); len(n.All()) != 0 || err != nil {
 		t.Errorf("batch: %d, %v", n, err)
 	}
 	if after, err := b.Get(t.Context(), b.ada, id); err != nil || after.Key.Version != 1 {
@@ -714,7 +714,7 @@ func TestAnOwnerHasAtMostSoManyKeys(t *testing.T) {
 	b.create(t, key.Patch{})
 	_, _, err := b.Create(t.Context(), b.ada, key.Patch{Name: new("third")})
 	wantCode(t, "a third", err, "too_many_keys")
-	if err := b.Delete(t.Context(), b.ada, first.Key.ID); err != nil {
+	if _, err := b.Delete(t.Context(), b.ada, first.Key.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.create(t, key.Patch{})

@@ -35,7 +35,7 @@ func TestStatusIsWhatIsTrueNow(t *testing.T) {
 		if got := row.key.Effective(row.balance, now); got != row.want {
 			t.Errorf("%s: %d, want %d", name, got, row.want)
 		}
-		if got := fault.Code(Admissible(&row.key, now)); got != row.refusals {
+		if got := fault.Code(Admissible(&row.key, nil, now)); got != row.refusals {
 			t.Errorf("%s: admission says %q, want %q", name, got, row.refusals)
 		}
 	}

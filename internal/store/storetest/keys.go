@@ -122,7 +122,7 @@ func keyMissing(t *testing.T, db *store.DB) {
 	if done, err := db.GrantKey(t.Context(), 99, 1); done || err != nil {
 		t.Errorf("grant: %v, %v", done, err)
 	}
-	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone) != 0 || err != nil {
+	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone.All()) != 0 || err != nil {
 		t.Errorf("delete: %v, %v", gone, err)
 	}
 }
@@ -238,7 +238,7 @@ func keyDelete(t *testing.T, db *store.DB) {
 	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
 	a, b, mine := insertKey(t, db, aKey(ada, "a")), insertKey(t, db, aKey(ada, "b")), insertKey(t, db, aKey(bob, "c"))
 	deleted, err := db.DeleteKeys(t.Context(), ada, []int64{b.ID, a.ID, mine.ID, a.ID, 99}, time.Now())
-	if err != nil || !slices.Equal(deleted, []int64{a.ID, b.ID}) {
+	if err != nil || !slices.Equal(deleted.Asked, []int64{a.ID, b.ID}) || len(deleted.Children) != 0 {
 		t.Fatalf("deleted %v, %v, want %v", deleted, err, []int64{a.ID, b.ID})
 	}
 	if _, err := db.KeyByHash(t.Context(), a.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
@@ -253,7 +253,7 @@ func keyDelete(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByID(t.Context(), mine.ID); err != nil {
 		t.Errorf("another owner's key: %v", err)
 	}
-	if again, err := db.DeleteKeys(t.Context(), ada, []int64{a.ID}, time.Now()); len(again) != 0 || err != nil {
+	if again, err := db.DeleteKeys(t.Context(), ada, []int64{a.ID}, time.Now()); len(again.All()) != 0 || err != nil {
 		t.Errorf("deleted twice: %v, %v", again, err)
 	}
 }
