@@ -38,7 +38,8 @@ WHEN k.status = 4 OR p.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.use
 	// Writing the parent's row makes an insert of its child and its deletion wait
 	// for each other.
 	sqlKeyParentLock = `UPDATE keys SET version = version WHERE id = $1 AND user_id = $2 AND parent_id = 0 AND deleted_ms = 0`
-	sqlKeyChildren   = `SELECT id FROM keys WHERE parent_id = $1 AND user_id = $2 AND deleted_ms = 0`
+	// A parent_id of 0 is that of keys that none issued.
+	sqlKeyChildren = `SELECT id FROM keys WHERE parent_id = $1 AND parent_id > 0 AND user_id = $2 AND deleted_ms = 0`
 
 	// Writing the owner's row makes inserts of one owner wait for each other,
 	// so that two cannot both be the last that was allowed.
