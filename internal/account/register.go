@@ -29,7 +29,7 @@ func (s *Service) Register(ctx context.Context, r Registration, from Origin) (*A
 		return nil, nil, err
 	}
 	login, err := s.newSession(ctx, u, from)
-	return s.live(u), login, err
+	return &Account{User: u, Balance: u.Balance()}, login, err
 }
 
 // makeOwn inserts under the throttle for accounts that people make themselves.

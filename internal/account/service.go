@@ -106,7 +106,7 @@ type Edit struct {
 // Ledger is who knows how much an account has left.
 type Ledger interface {
 	Balance(ctx context.Context, s budget.Subject) (budget.Balance, error)
-	Peek(s budget.Subject) (budget.Balance, bool)
+	Live(ctx context.Context, kind budget.Kind, read func() ([]budget.Stored, error)) ([]budget.Balance, error)
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(s budget.Subject)
 }

@@ -61,15 +61,12 @@ func (s *Service) Get(ctx context.Context, id int64) (*Account, error) {
 
 // List is one page of users, newest first, and how many match.
 func (s *Service) List(ctx context.Context, f Filter) ([]*Account, int64, error) {
-	users, total, err := s.store.ListUsers(ctx, f)
-	if err != nil {
-		return nil, 0, unavailable(err)
-	}
-	accounts := make([]*Account, 0, len(users))
-	for _, u := range users {
-		accounts = append(accounts, s.live(u))
-	}
-	return accounts, total, nil
+	var total int64
+	accounts, err := s.live(ctx, func() (users []*User, err error) {
+		users, total, err = s.store.ListUsers(ctx, f)
+		return users, err
+	})
+	return accounts, total, unavailable(err)
 }
 
 // Create makes a user. Administrators make users, root also administrators.
@@ -85,7 +82,7 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 	if err := s.insert(ctx, u, n.Password); err != nil {
 		return nil, err
 	}
-	return s.live(u), nil
+	return &Account{User: u, Balance: u.Balance()}, nil
 }
 
 // insert keeps a new user with the password's hash.
@@ -274,7 +271,15 @@ func (s *Service) edit(ctx context.Context, id int64, change func(*Edit) error) 
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return s.live(u), nil
+	// Money may have moved since; who edited it knows better.
+	accounts, err := s.live(ctx, func() ([]*User, error) {
+		u, err := s.store.UserByID(ctx, id)
+		return []*User{u}, err
+	})
+	if err != nil {
+		return &Account{User: u, Balance: u.Balance()}, nil // it is done all the same
+	}
+	return accounts[0], nil
 }
 
 // editMoney changes balance and record together.
@@ -295,12 +300,26 @@ func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Ba
 	return account, nil
 }
 
-// live puts the balance in memory, if there is one, over the stored one.
-func (s *Service) live(u *User) *Account {
-	if b, ok := s.ledger.Peek(subject(u.ID)); ok {
-		return &Account{User: u, Balance: b}
+// live reads users together with their live balances.
+func (s *Service) live(ctx context.Context, read func() ([]*User, error)) ([]*Account, error) {
+	var users []*User
+	balances, err := s.ledger.Live(ctx, budget.User, func() (stored []budget.Stored, err error) {
+		if users, err = read(); err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			stored = append(stored, budget.Stored{ID: u.ID, Balance: u.Balance()})
+		}
+		return stored, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return &Account{User: u, Balance: u.Balance()}
+	accounts := make([]*Account, len(users))
+	for i, u := range users {
+		accounts[i] = &Account{User: u, Balance: balances[i]}
+	}
+	return accounts, nil
 }
 
 func (s *Service) checkGroup(name string) error {

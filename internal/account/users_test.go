@@ -387,8 +387,8 @@ func TestDeletingAUserStopsThemFirst(t *testing.T) {
 	}
 	_, err = h.Get(t.Context(), id)
 	wantFault(t, "afterwards", err, fault.NotFound, "user_not_found")
-	if _, ok := h.ledger.Peek(budget.Subject{Kind: budget.User, ID: id}); ok {
-		t.Error("the ledger remembers the user")
+	if b, err := h.ledger.Balance(t.Context(), budget.Subject{Kind: budget.User, ID: id}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("the ledger remembers the user: %+v, %v", b, err)
 	}
 	wantFault(t, "a second time", h.Delete(t.Context(), h.admin, id), fault.NotFound, "user_not_found")
 }

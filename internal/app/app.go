@@ -96,6 +96,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.node.start(a.Addr(), a.socket.path())
+	a.services.sharing.start()
 	a.workers.Go(a.sweepLedger)
 	a.workers.Go(a.tidyKeys)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
@@ -172,7 +173,11 @@ func (a *App) sweepLedger() {
 		case <-a.sweep:
 			return
 		case <-tick.C:
-			a.services.ledger.Sweep(15 * time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			if err := a.services.ledger.Sweep(ctx, 15*time.Minute); err != nil {
+				a.log.Warn("leases that nobody uses cannot be given back; trying again", "error", err)
+			}
+			cancel()
 		}
 	}
 }

@@ -44,6 +44,7 @@ type services struct {
 	audit    *audit.Service
 	recorder *usage.Recorder
 	journal  *journal.Journal // nil when nothing is written
+	sharing  *sharing         // nil where nobody shares the database
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
 	gateway  *gateway.Gateway
@@ -81,8 +82,14 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	now := time.Now
+	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	addresses := channel.AddressPolicy{AllowAll: cfg.AllowPrivateUpstreams.All, Allow: cfg.AllowPrivateUpstreams.Nets}
-	s.ledger = budget.NewLedger(s.db, now)
+	if err := s.openJournal(ctx, cfg, o); err != nil {
+		return err
+	}
+	if err := s.openLedger(ctx, cfg, o, now); err != nil {
+		return err
+	}
 	s.audit = audit.NewService(s.db, now)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
@@ -129,7 +136,6 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		}
 	}
 	s.queries = usage.NewQueries(s.db)
-	s.metrics = telemetry.NewMetrics(telemetry.Build{Version: o.Version})
 	if err := s.record(ctx, cfg, o); err != nil {
 		return err
 	}
@@ -155,14 +161,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	return nil
 }
 
-// record opens the journal and makes the recorder. What an earlier run left in
-// the journal is applied before anything else looks at a balance: until then the
-// store lags behind what clients were charged.
-func (s *services) record(ctx context.Context, cfg *config.Config, o Options) error {
-	options := usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval}
-	into := landing{s.db, s.ledger}
+// openJournal takes the data folder's journal, and with it the folder, unless
+// this process only looks.
+func (s *services) openJournal(ctx context.Context, cfg *config.Config, o Options) error {
 	if o.lookOnly {
-		s.recorder = usage.NewRecorder(into, o.Log, options)
 		return nil
 	}
 	var err error
@@ -172,6 +174,38 @@ func (s *services) record(ctx context.Context, cfg *config.Config, o Options) er
 	if err != nil {
 		return fmt.Errorf("open the usage journal: %w", err)
 	}
+	return nil
+}
+
+// openLedger makes the ledger: alone, or as one of several nodes.
+func (s *services) openLedger(ctx context.Context, cfg *config.Config, o Options, now func() time.Time) error {
+	if s.db.Engine() != store.Postgres {
+		s.ledger = budget.NewLedger(s.db, now)
+		return nil
+	}
+	if o.lookOnly {
+		s.ledger = budget.NewSharedLedger(s.db, s.db.Onlooker(), now)
+		return nil
+	}
+	var err error
+	if s.sharing, err = join(ctx, s.db, cfg, o.Log); err != nil {
+		return err
+	}
+	s.ledger = budget.NewSharedLedger(s.db, s.sharing.leases, now)
+	s.sharing.keep(s.ledger)
+	return nil
+}
+
+// record makes the recorder. What an earlier run left in the journal is applied
+// before anything else looks at a balance: until then the store lags behind what
+// clients were charged.
+func (s *services) record(ctx context.Context, cfg *config.Config, o Options) error {
+	options := usage.RecorderOptions{SetAside: s.setAside, Delay: cfg.Usage.FlushInterval}
+	into := landing{s.db, s.ledger}
+	if o.lookOnly {
+		s.recorder = usage.NewRecorder(into, o.Log, options)
+		return nil
+	}
 	options.Journal = s.journal
 	s.recorder = usage.NewRecorder(into, o.Log, options)
 	s.metrics.WatchJournal(s.journalFigures)
@@ -179,7 +213,7 @@ func (s *services) record(ctx context.Context, cfg *config.Config, o Options) er
 		return err
 	}
 	s.journal.Start()
-	return nil
+	return s.sharing.begin(ctx)
 }
 
 func journalDir(cfg *config.Config) string { return filepath.Join(cfg.DataDir, "journal") }
@@ -255,7 +289,7 @@ func (s *services) setAside(r usage.Record, _ error) {
 
 func landingOf(r *usage.Record) budget.Landing {
 	return budget.Landing{
-		Payers: budget.Payers{Key: r.KeyID, Parent: r.ParentID, User: r.UserID}, At: r.Time,
+		Payers: budget.Payers{Key: r.KeyID, Parent: r.ParentID, User: r.UserID}, At: r.Time, Term: r.Term,
 		Charge: budget.Charge{Charged: r.Cost, Absorbed: r.Absorbed, KeyGrant: r.KeyGrantDelta, ParentGrant: r.ParentGrantDelta, UserGrant: r.UserGrantDelta},
 	}
 }
@@ -284,5 +318,7 @@ func (s *services) tidyKeys(ctx context.Context) error {
 
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
-	return errors.Join(s.recorder.Stop(ctx), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
+	stopped := s.recorder.Stop(ctx)
+	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
+	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

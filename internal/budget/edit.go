@@ -25,6 +25,9 @@ type Change struct {
 // runs, those before and those after it bind. A budget that stays keeps what was
 // spent of it, and a new one begins with what its window has seen already.
 func (l *Ledger) Edit(ctx context.Context, s Subject, decide func(Balance) (Change, error), commit func(context.Context, Change) error) (Balance, error) {
+	if l.leases != nil {
+		return l.editShared(ctx, s, decide, commit)
+	}
 	p, err := l.lockEdit(ctx, s)
 	if err != nil {
 		return Balance{}, err

@@ -26,6 +26,7 @@ type Hold struct {
 	n      int
 	amount money.Nano
 	at     int64 // Unix milliseconds
+	term   int64 // of the node's leases, 0 where nobody shares the store
 	open   bool
 }
 
@@ -74,6 +75,14 @@ func (l *Ledger) Hold(ctx context.Context, h *Hold, who Payers, want money.Nano,
 // there, but only first is taken, and Extend takes more while the request runs.
 func (l *Ledger) HoldSlice(ctx context.Context, h *Hold, who Payers, want, first money.Nano, fit Fit) error {
 	*h = Hold{ledger: l}
+	if l.leases != nil {
+		return l.holdLeased(ctx, h, who, want, first, fit)
+	}
+	return l.tryHold(ctx, h, who, want, first, fit)
+}
+
+// tryHold reserves from what is here.
+func (l *Ledger) tryHold(ctx context.Context, h *Hold, who Payers, want, first money.Nano, fit Fit) error {
 	for {
 		if err := l.find(ctx, h, who); err != nil {
 			return err
@@ -113,7 +122,8 @@ func (l *Ledger) find(ctx context.Context, h *Hold, who Payers) error {
 
 func (h *Hold) evicted() bool {
 	for i := range h.n {
-		if h.parts[i].pocket.evicted {
+		// Of two terms of a node, one is over.
+		if p := h.parts[i].pocket; p.evicted || p.lease.term != h.parts[0].pocket.lease.term {
 			return true
 		}
 	}
@@ -133,6 +143,9 @@ func (h *Hold) tightest() *pocket {
 }
 
 func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
+	if l.leases != nil && l.overdue() && h.needsLease() {
+		return errOverdue()
+	}
 	now := l.now()
 	at := now.UnixMilli()
 	for i := range h.n {
@@ -154,13 +167,14 @@ func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 	case renewing < spendable:
 		return Exhausted(h.renewal(want, fit), now)
 	default:
-		return least.tooLittle()
+		return h.tooLittle(least)
 	}
-	h.amount, h.at, h.open = amount, at, true
+	h.amount, h.at, h.open, h.term = amount, at, true, least.lease.term
 	for i := range h.n {
 		p := h.parts[i].pocket
 		h.parts[i].lifted = p.lifted
 		p.reserve(h, now)
+		l.note(p)
 	}
 	l.inFlight.Add(1)
 	l.heldNano.Add(int64(amount))
@@ -168,9 +182,12 @@ func (l *Ledger) reserve(h *Hold, want, first money.Nano, fit Fit) error {
 }
 
 // tooLittle is the refusal of a request that the pocket's quota does not cover.
-func (p *pocket) tooLittle() error {
-	if p.subject.Kind == User {
+func (h *Hold) tooLittle(p *pocket) error {
+	switch {
+	case p.subject.Kind == User:
 		return fault.New(fault.PaymentRequired, "insufficient_balance", "The account's balance does not cover the request.")
+	case p != h.parts[h.n-1].pocket:
+		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "The quota of this API key's parent does not cover the request.")
 	}
 	return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota does not cover the request.")
 }
@@ -210,8 +227,12 @@ func (h *Hold) Extend(more money.Nano) bool {
 	if !h.open || more <= 0 {
 		return h.open
 	}
+	if h.ledger.leases != nil {
+		h.reach(more)
+	}
 	h.lock()
 	defer h.unlock()
+	h.lift()
 	if more > h.left() {
 		return false
 	}
@@ -221,6 +242,16 @@ func (h *Hold) Extend(more money.Nano) bool {
 	}
 	h.ledger.heldNano.Add(int64(more))
 	return true
+}
+
+// lift lets the grants of payers that have become unlimited rise with the hold.
+func (h *Hold) lift() {
+	for i := range h.n {
+		if s := &h.parts[i]; s.pocket.lifted && !s.lifted {
+			s.lifted = true
+			s.pocket.granted += h.amount
+		}
+	}
 }
 
 // left is what the hold could take beyond what it has.
@@ -250,6 +281,20 @@ func (h *Hold) Amount() money.Nano { return h.amount }
 // in the window of that instant.
 func (h *Hold) At() time.Time { return time.UnixMilli(h.at) }
 
+// Term is the term of the node's leases in which the hold was taken, 0 where
+// nobody shares the store. Its request's record must carry it.
+func (h *Hold) Term() int64 { return h.term }
+
+// Lifts reports whether the hold raised the subject's grant, which was unlimited.
+func (h *Hold) Lifts(s Subject) bool {
+	for i := range h.n {
+		if h.parts[i].pocket.subject == s {
+			return h.parts[i].lifted
+		}
+	}
+	return false
+}
+
 // Open reports whether the hold is taken and not yet settled.
 func (h *Hold) Open() bool { return h.open }
 
@@ -275,13 +320,18 @@ func (h *Hold) Settle(cost money.Nano) Charge {
 	h.open = false
 	cost = max(cost, 0)
 	now := h.ledger.now()
+	if h.ledger.leases != nil && cost > h.amount {
+		h.reach(cost - h.amount)
+	}
 	h.lock()
 	charged := cost
 	if over := cost - h.amount; over > 0 {
+		h.lift()
 		charged = h.amount + max(0, min(over, h.left()))
 	}
 	for i := range h.n {
 		h.parts[i].pocket.settle(h, charged, now)
+		h.ledger.note(h.parts[i].pocket)
 	}
 	h.unlock()
 	h.ledger.inFlight.Add(-1)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"halley/internal/money"
 )
 
 // Land runs apply, which writes settled charges to the store and, when that
@@ -15,6 +18,8 @@ func (l *Ledger) Land(ctx context.Context, apply func() error) error {
 		return err
 	}
 	defer l.landing.resume()
+	l.landing.count.Add(1)
+	defer l.landing.count.Add(1)
 	err := apply()
 	l.landing.doubtful = err != nil
 	return err
@@ -24,29 +29,33 @@ func (l *Ledger) Land(ctx context.Context, apply func() error) error {
 type Landing struct {
 	Payers Payers
 	At     time.Time // the hold's
+	Term   int64     // the hold's
 	Charge Charge
 }
 
 // Landed tells the ledger that a settlement has reached the store.
 func (l *Ledger) Landed(n Landing) {
 	c := charge{n.At.UnixMilli(), n.Charge.Charged}
-	l.landed(Subject{Key, n.Payers.Key}, c)
-	l.landed(Subject{User, n.Payers.User}, c)
+	l.landed(Subject{Key, n.Payers.Key}, n.Term, c, n.Charge.KeyGrant)
+	l.landed(Subject{User, n.Payers.User}, n.Term, c, n.Charge.UserGrant)
 	if n.Payers.Parent != 0 {
-		l.landed(Subject{Key, n.Payers.Parent}, c)
+		l.landed(Subject{Key, n.Payers.Parent}, n.Term, c, n.Charge.ParentGrant)
 	}
 }
 
-func (l *Ledger) landed(s Subject, c charge) {
+func (l *Ledger) landed(s Subject, term int64, c charge, grant money.Nano) {
 	sh := l.shard(s)
 	sh.mu.Lock()
 	p := sh.pockets[s]
 	sh.mu.Unlock()
-	if p == nil {
+	if p == nil || p.lease.term != term {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if l.leases != nil {
+		p.landLeased(c, grant)
+	}
 	if p.unlanded > 0 {
 		p.unlanded--
 	}
@@ -73,7 +82,8 @@ func (p *pocket) land(c charge) {
 // landing is held by whoever writes to the store or must know that nobody does.
 type landing struct {
 	held     chan struct{}
-	doubtful bool // the last write failed, but may have been done
+	doubtful bool          // the last write failed, but may have been done
+	count    atomic.Uint64 // odd while the store is written to
 }
 
 func newLanding() landing { return landing{held: make(chan struct{}, 1)} }

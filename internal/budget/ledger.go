@@ -35,6 +35,15 @@ type Ledger struct {
 	inFlight atomic.Int64
 	heldNano atomic.Int64
 	landing  landing
+
+	// leases is nil where nobody shares the store.
+	leases    Leases
+	born      time.Time
+	term      atomic.Int64 // of this node
+	until     atomic.Int64 // when the term ends, by clock
+	edits     chan struct{}
+	changedMu sync.Mutex
+	changed   []*pocket // what is held of them has changed
 }
 
 const shardCount = 64
@@ -44,17 +53,19 @@ type shard struct {
 	pockets map[Subject]*pocket
 }
 
-// pocket is one subject's live balance.
+// pocket is one subject's live balance; where several nodes share the store,
+// this node's part of it.
 type pocket struct {
 	subject Subject
+	lease   leaseState
 
 	load   sync.Mutex // serialises loading
 	edit   sync.Mutex // serialises edits
 	loaded atomic.Bool
 
 	mu       sync.Mutex // guards what follows
-	granted  money.Nano
-	used     money.Nano
+	granted  money.Nano // shared: leased, less what has landed
+	used     money.Nano // shared: what has not landed
 	held     money.Nano
 	lifted   bool     // unlimited
 	windows  []window // of the renewing budgets
@@ -69,38 +80,36 @@ type pocket struct {
 
 // NewLedger makes an empty ledger; balances are loaded when first asked for.
 func NewLedger(store Store, now func() time.Time) *Ledger {
-	l := &Ledger{store: store, now: now, landing: newLanding()}
+	l := &Ledger{store: store, now: now, landing: newLanding(), born: time.Now()}
 	for i := range l.shards {
 		l.shards[i].pockets = map[Subject]*pocket{}
 	}
 	return l
 }
 
+// NewSharedLedger makes the ledger of one of several nodes that share a store.
+// Lapsed gives it its term, and Renewed the time.
+func NewSharedLedger(store Store, leases Leases, now func() time.Time) *Ledger {
+	l := NewLedger(store, now)
+	l.leases, l.edits = leases, make(chan struct{}, mostEdits)
+	return l
+}
+
+// mostEdits bounds the edits of balances under way at a time, as each of them
+// keeps a connection to the store for itself.
+const mostEdits = 4
+
 // Balance is the subject's live balance.
 func (l *Ledger) Balance(ctx context.Context, s Subject) (Balance, error) {
+	if l.leases != nil {
+		return l.sharedBalance(ctx, s)
+	}
 	p, err := l.acquire(ctx, s)
 	if err != nil {
 		return Balance{}, err
 	}
 	defer p.mu.Unlock()
 	return p.balance(l.now()), nil
-}
-
-// Peek is the live balance if it is in memory.
-func (l *Ledger) Peek(s Subject) (Balance, bool) {
-	sh := l.shard(s)
-	sh.mu.Lock()
-	p := sh.pockets[s]
-	sh.mu.Unlock()
-	if p == nil || !p.loaded.Load() {
-		return Balance{}, false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.evicted {
-		return Balance{}, false
-	}
-	return p.balance(l.now()), true
 }
 
 // Forget drops a deleted subject, so that its next use asks the store. Holds
@@ -125,8 +134,13 @@ func (l *Ledger) InFlight() (holds int64, held money.Nano) {
 
 // Sweep drops balances that nobody has touched for idle and that the store
 // knows as well as we do.
-func (l *Ledger) Sweep(idle time.Duration) {
+func (l *Ledger) Sweep(ctx context.Context, idle time.Duration) error {
 	limit := l.now().Add(-idle)
+	if l.leases != nil {
+		if err := l.giveBackIdle(ctx, limit); err != nil {
+			return err
+		}
+	}
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
@@ -135,7 +149,7 @@ func (l *Ledger) Sweep(idle time.Duration) {
 				continue
 			}
 			p.mu.Lock()
-			if p.open == nil && p.unlanded == 0 && p.touched.Before(limit) {
+			if p.unused(limit) && p.lease.taken <= p.lease.landed {
 				p.evicted = true
 				delete(sh.pockets, s)
 			}
@@ -144,6 +158,13 @@ func (l *Ledger) Sweep(idle time.Duration) {
 		}
 		sh.mu.Unlock()
 	}
+	return nil
+}
+
+// unused reports that nothing has happened since then and that the store knows
+// all there is.
+func (p *pocket) unused(since time.Time) bool {
+	return p.open == nil && p.unlanded == 0 && p.touched.Before(since)
 }
 
 func (l *Ledger) shard(s Subject) *shard {
@@ -156,11 +177,14 @@ func (l *Ledger) pocket(ctx context.Context, s Subject) (*pocket, error) {
 	sh.mu.Lock()
 	p := sh.pockets[s]
 	if p == nil {
-		p = &pocket{subject: s, touched: l.now()}
+		p = &pocket{subject: s, lease: newLeaseState(l.term.Load()), touched: l.now()}
 		sh.pockets[s] = p
 	}
 	sh.mu.Unlock()
 	if p.loaded.Load() {
+		if l.leases != nil {
+			return p, l.fresh(ctx, p)
+		}
 		return p, nil
 	}
 	p.load.Lock()
@@ -182,9 +206,17 @@ func (l *Ledger) pocket(ctx context.Context, s Subject) (*pocket, error) {
 	}
 	p.mu.Lock()
 	p.granted, p.used, p.lifted, p.windows = b.Granted, b.Used, b.Unlimited, nil
+	if l.leases != nil {
+		p.granted, p.used = 0, 0
+	}
 	p.mu.Unlock()
 	if err := l.openWindows(ctx, s, p, allowances); err != nil {
 		return nil, err
+	}
+	if l.leases != nil {
+		if err := l.reclaim(ctx, p); err != nil {
+			return nil, err
+		}
 	}
 	p.loaded.Store(true)
 	return p, nil

@@ -53,6 +53,15 @@ func NewSchedule(period, zone string, anchor int64) (Schedule, error) {
 	return s, nil
 }
 
+// Text names the schedule: two with the same text are the same.
+func (s Schedule) Text() string {
+	zone := s.zone.String()
+	if s.hours > 0 {
+		zone = ""
+	}
+	return s.period + "|" + zone + "|" + strconv.FormatInt(s.anchor, 10)
+}
+
 // same reports whether two schedules have the same boundaries by definition.
 func (s Schedule) same(o Schedule) bool {
 	return s.period == o.period && s.anchor == o.anchor && (s.hours > 0 || s.zone.String() == o.zone.String())

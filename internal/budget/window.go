@@ -39,28 +39,41 @@ func (a AllowanceState) Left() money.Nano { return a.Amount - a.Used - a.Held }
 type window struct {
 	allowance  Allowance
 	start, end int64 // Unix milliseconds; start ≤ a hold's instant < end
-	used, held money.Nano
-	holds      int // open ones
+	// bound is what used and held may come to: the amount; or, where several
+	// nodes share the store, what this one has leased of it, and both without
+	// what has reached the store.
+	bound, used, held money.Nano
+	holds             int // open ones
+
+	shared        bool       // the amount is leased
+	taken, landed money.Nano // see Lease
+	spent         bool       // less than a unit is not spent, as far as the store told
 	// over are windows that have ended while some of their holds are open, the
 	// oldest first.
 	over []ended
 }
 
 type ended struct {
-	start, end int64
-	used, held money.Nano
-	holds      int
+	start, end        int64
+	bound, used, held money.Nano
+	holds             int
 }
 
-func newWindow(a Allowance, at int64) window {
-	w := window{allowance: a}
-	w.bound(at)
+func newWindow(a Allowance, at int64, shared bool) window {
+	w := window{allowance: a, shared: shared}
+	w.open(at)
 	return w
 }
 
-func (w *window) bound(at int64) {
+// open begins the window that at lies in.
+func (w *window) open(at int64) {
 	start, end := w.allowance.Schedule.Window(time.UnixMilli(at))
 	w.start, w.end = start.UnixMilli(), end.UnixMilli()
+	w.used, w.held, w.holds, w.taken, w.landed, w.spent = 0, 0, 0, 0, 0, false
+	w.bound = w.allowance.Amount
+	if w.shared {
+		w.bound = 0
+	}
 }
 
 // roll moves on to the window that at lies in, if it is a later one.
@@ -69,13 +82,12 @@ func (w *window) roll(at int64) {
 		return
 	}
 	if w.holds > 0 {
-		w.over = append(w.over, ended{w.start, w.end, w.used, w.held, w.holds})
+		w.over = append(w.over, ended{w.start, w.end, w.bound, w.used, w.held, w.holds})
 	}
-	w.used, w.held, w.holds = 0, 0, 0
-	w.bound(at)
+	w.open(at)
 }
 
-func (w *window) left() money.Nano { return w.allowance.Amount - w.used - w.held }
+func (w *window) left() money.Nano { return w.bound - w.used - w.held }
 
 // reserve takes a hold of this instant, which roll has seen.
 func (w *window) reserve(amount money.Nano) {
@@ -91,7 +103,7 @@ func (w *window) leftAt(at int64) money.Nano {
 	}
 	for _, e := range w.over {
 		if e.start <= at && at < e.end {
-			return w.allowance.Amount - e.used - e.held
+			return e.bound - e.used - e.held
 		}
 	}
 	return math.MaxInt64
@@ -129,6 +141,30 @@ func (w *window) settle(at int64, held, charged money.Nano) {
 			return
 		}
 	}
+}
+
+// land is a charge of that instant that has reached the store.
+func (w *window) land(c charge) {
+	if w.start <= c.at && c.at < w.end {
+		w.used -= c.amount
+		w.bound -= c.amount
+		w.landed += c.amount
+		return
+	}
+	for i := range w.over {
+		if e := &w.over[i]; e.start <= c.at && c.at < e.end {
+			e.used -= c.amount
+			e.bound -= c.amount
+		}
+	}
+}
+
+// spentOut reports whether less than a quota unit of the window is not spent.
+func (w *window) spentOut() bool {
+	if w.shared {
+		return w.spent
+	}
+	return w.bound-w.used < money.Unit
 }
 
 // charge is a settlement that the store has not got yet.
@@ -175,7 +211,7 @@ func (p *pocket) leftAt(at int64) money.Nano {
 func (p *pocket) spentUntil() time.Time {
 	var until int64
 	for i := range p.windows {
-		if w := &p.windows[i]; w.allowance.Amount-w.used < money.Unit {
+		if w := &p.windows[i]; w.spentOut() {
 			until = max(until, w.end)
 		}
 	}
@@ -187,6 +223,9 @@ func (p *pocket) spentUntil() time.Time {
 
 // Allowances are the subject's renewing budgets as they are now.
 func (l *Ledger) Allowances(ctx context.Context, s Subject) ([]AllowanceState, error) {
+	if l.leases != nil {
+		return l.sharedAllowances(ctx, s)
+	}
 	p, err := l.acquire(ctx, s)
 	if err != nil {
 		return nil, err
@@ -247,7 +286,7 @@ func (l *Ledger) openWindows(ctx context.Context, s Subject, p *pocket, allowanc
 	if len(missing) == 0 {
 		return nil
 	}
-	if p.loaded.Load() {
+	if p.loaded.Load() && l.leases == nil {
 		// While the sums are read, nothing that is settled reaches the store:
 		// what it does not know is exactly what has not landed. Of a pocket that
 		// is being loaded there is no such thing.
@@ -273,12 +312,14 @@ func (l *Ledger) openWindows(ctx context.Context, s Subject, p *pocket, allowanc
 		at = max(at, p.newest(l.now().UnixMilli()))
 		p.mu.Unlock()
 		for i, a := range missing {
-			fresh[i] = newWindow(a, at)
+			fresh[i] = newWindow(a, at, l.leases != nil)
 			since[i] = time.UnixMilli(fresh[i].start)
 		}
-		spent, err := l.store.SpentSince(ctx, s, since)
-		if err != nil {
-			return storeAway(err)
+		spent := make([]money.Nano, len(missing))
+		if l.leases == nil { // else the store is asked when something is leased
+			if spent, err = l.store.SpentSince(ctx, s, since); err != nil {
+				return storeAway(err)
+			}
 		}
 		if p.take(fresh, spent) {
 			return nil
@@ -342,6 +383,12 @@ func (p *pocket) bind(allowances []Allowance) {
 	for _, a := range allowances {
 		w := *p.window(a.Schedule)
 		w.allowance, w.over = a, slices.Clone(w.over)
+		if !w.shared {
+			w.bound = a.Amount
+			for i := range w.over {
+				w.over[i].bound = a.Amount
+			}
+		}
 		next = append(next, w)
 	}
 	p.windows = next

@@ -497,7 +497,11 @@ func TestBudgetsAgreeWithTheRecordsWhateverTheOrder(t *testing.T) {
 			"clock set back": func(r *rapid.T) {
 				c.pass(-time.Duration(rapid.IntRange(1, 600).Draw(r, "seconds")) * time.Second)
 			},
-			"sweep": func(*rapid.T) { c.Sweep(-time.Hour) },
+			"sweep": func(r *rapid.T) {
+				if err := c.Sweep(context.Background(), -time.Hour); err != nil {
+					r.Fatal(err)
+				}
+			},
 			"restart": func(r *rapid.T) {
 				if len(open) > 0 || len(waiting) > 0 {
 					r.Skip()

@@ -44,6 +44,7 @@ type Config struct {
 	Server   Server   `yaml:"server"`
 	Upstream Upstream `yaml:"upstream"`
 	Usage    Usage    `yaml:"usage"`
+	Cluster  Cluster  `yaml:"cluster"`
 
 	// MaxBodyBytes is how large the body of a model request may be; above it the answer is 413. Bodies are held in memory while they are routed.
 	MaxBodyBytes Size `yaml:"max_body_bytes" default:"64MiB" example:"16MiB"`
@@ -113,6 +114,12 @@ type Upstream struct {
 
 	// TotalTimeout is how long a whole answer may take.
 	TotalTimeout time.Duration `yaml:"total_timeout" default:"15m"`
+}
+
+// Cluster is about servers that share one PostgreSQL.
+type Cluster struct {
+	// LeaseTerm is how long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it. It is also how long a server that cannot reach the database goes on spending what it has leased. All servers on one database must have the same.
+	LeaseTerm time.Duration `yaml:"lease_term" default:"5m" example:"10m"`
 }
 
 // Usage says how usage is written.

@@ -36,6 +36,7 @@ func TestWithoutAnythingTheDefaultsHold(t *testing.T) {
 			IdleTimeout: time.Minute, TotalTimeout: 15 * time.Minute,
 		},
 		Usage:        config.Usage{FlushInterval: 100 * time.Millisecond, FsyncInterval: 50 * time.Millisecond},
+		Cluster:      config.Cluster{LeaseTerm: 5 * time.Minute},
 		MaxBodyBytes: 64 << 20, DrainTimeout: 30 * time.Second,
 	}
 	if diff := diff(want, got); diff != "" {
@@ -126,7 +127,7 @@ func TestTheEnvironmentSaysTheSameAsTheFile(t *testing.T) {
 	}
 	want := config.Config{
 		TrustedProxies: prefixes("10.0.0.0/8", "192.0.2.1/32"), AllowPrivateUpstreams: config.Upstreams{All: true},
-		MaxBodyBytes: 2 << 20, CORS: config.CORS{AllowedOrigins: config.Origins{"*"}}, Usage: config.Usage{FlushInterval: 200 * time.Millisecond, FsyncInterval: 0},
+		MaxBodyBytes: 2 << 20, CORS: config.CORS{AllowedOrigins: config.Origins{"*"}}, Usage: config.Usage{FlushInterval: 200 * time.Millisecond, FsyncInterval: 0}, Cluster: config.Cluster{LeaseTerm: 5 * time.Minute},
 	}
 	if diff := diff(want, *got, cmpopts.IgnoreFields(config.Config{}, "Listen", "Database", "DataDir", "Keys", "Log", "Server", "Upstream", "DrainTimeout")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -26,6 +26,7 @@ var helpTexts = map[string]string{
 	"upstream.total_timeout":      "How long a whole answer may take.",
 	"usage.flush_interval":        "How long usage rows and counters may wait to be written together, at most 200ms.",
 	"usage.fsync_interval":        "How much of the usage journal a machine that loses power may lose: usage is in the journal before the client has its whole answer, and on the disk after this interval.",
+	"cluster.lease_term":          "How long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it.",
 	"max_body_bytes":              "How large the body of a model request may be; above it the answer is 413.",
 	"drain_timeout":               "How long a stopping server lets requests in flight finish; new ones get 503 meanwhile.",
 }

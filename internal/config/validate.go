@@ -20,6 +20,7 @@ const (
 	maxFlush      = 200 * time.Millisecond
 	maxFsync      = 10 * time.Second
 	maxTime       = 24 * time.Hour
+	minTerm       = 10 * time.Second
 )
 
 // Validate checks a Config that was made by hand; Load does it by itself. The
@@ -48,6 +49,7 @@ func validate(c *Config) Problems {
 	v.check(c.MaxBodyBytes >= minBody && c.MaxBodyBytes <= maxBody, "max_body_bytes", "must be from %v to %v", minBody, maxBody)
 	v.check(c.Usage.FlushInterval > 0 && c.Usage.FlushInterval <= maxFlush, "usage.flush_interval", "must be above 0 and at most %v", maxFlush)
 	v.check(c.Usage.FsyncInterval >= 0 && c.Usage.FsyncInterval <= maxFsync, "usage.fsync_interval", "must be from 0s to %v", maxFsync)
+	v.check(c.Cluster.LeaseTerm >= minTerm && c.Cluster.LeaseTerm <= maxTime, "cluster.lease_term", "must be from %v to %v", minTerm, maxTime)
 	v.check(c.DrainTimeout >= 0 && c.DrainTimeout <= maxTime, "drain_timeout", "must be from 0s to %v", maxTime)
 	v.fields(c)
 	return v.problems

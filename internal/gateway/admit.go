@@ -36,7 +36,7 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 		if k.Unlimited && len(k.Limits.Budgets) == 0 {
 			continue
 		}
-		b, err := g.Ledger.Balance(ctx, budget.Subject{Kind: budget.Key, ID: k.ID})
+		b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: k.ID})
 		switch {
 		case err != nil:
 			return err

@@ -118,6 +118,7 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 		t.lease.Cancel() // refused after all
 	}
 	charge := t.hold.Settle(cost)
+	r.Term = t.hold.Term()
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
 	r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = charge.KeyGrant, charge.ParentGrant, charge.UserGrant
 	r.Latency = t.gateway.Now().Sub(t.in.Start)

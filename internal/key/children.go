@@ -30,8 +30,8 @@ type Parent struct {
 	Unlimited bool
 }
 
-func newParent(k *Key) *Parent {
-	return &Parent{Status: k.Status, ExpiresAt: k.ExpiresAt, Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}
+func (p *Parent) stored(id int64) budget.Stored {
+	return budget.Stored{ID: id, Balance: budget.Balance{Granted: p.Granted, Used: p.Used, Unlimited: p.Unlimited}}
 }
 
 // Parent gives the key that issued k, nil when none did. The record is shared
@@ -71,14 +71,14 @@ func (s *Service) parentCold(ctx context.Context, k *Key) (*Key, error) {
 // value like Create. A parent that does not work is refused: the child could not
 // be used. One that is exhausted may issue, as a top-up revives both.
 func (s *Service) CreateChild(ctx context.Context, userID, parentID int64, p Patch) (View, string, error) {
-	parent, err := s.find(ctx, userID, parentID)
+	parent, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, parentID) })
 	if err != nil {
 		return View{}, "", err
 	}
-	if parent.Limits.ParentID != nil {
+	if parent.Key.Limits.ParentID != nil {
 		return View{}, "", invalid("id", "parent_is_child", "Key %d is a child itself, and a child cannot have children.", parentID)
 	}
-	switch parent.state(s.Now()) {
+	switch parent.Status {
 	case Disabled:
 		return View{}, "", invalid("id", "parent_disabled", "Key %d is disabled, so its child would not work.", parentID)
 	case Expired:
@@ -86,8 +86,15 @@ func (s *Service) CreateChild(ctx context.Context, userID, parentID int64, p Pat
 	case Enabled, Exhausted:
 	}
 	value := NewValue()
-	v, err := s.create(ctx, userID, parent, p, value)
+	v, err := s.create(ctx, userID, &parent, p, value)
 	return v, value, err
+}
+
+// startChild is a new key as its parent hands it on, before its own rules.
+func startChild(k Key, parent *Key) Key {
+	k.ExpiresAt, k.Group, k.Limits.ParentID = parent.ExpiresAt, parent.Group, &parent.ID
+	k.Parent = &Parent{Status: parent.Status, ExpiresAt: parent.ExpiresAt, Granted: parent.Granted, Used: parent.Used, Unlimited: parent.Unlimited}
+	return k
 }
 
 // parentOf reads the parent's whole record, nil for a key without.
@@ -100,19 +107,6 @@ func (s *Service) parentOf(ctx context.Context, k *Key) (*Key, error) {
 		return nil, NotFound(k.ID) // they ended together
 	}
 	return parent, err
-}
-
-// parentBalance is the live balance of k's parent where there is one; nil for a
-// key without a parent.
-func (s *Service) parentBalance(k *Key) *budget.Balance {
-	if k.Parent == nil {
-		return nil
-	}
-	b, ok := s.Ledger.Peek(subject(*k.Limits.ParentID))
-	if !ok {
-		b = budget.Balance{Granted: k.Parent.Granted, Used: k.Parent.Used, Unlimited: k.Parent.Unlimited}
-	}
-	return &b
 }
 
 // Tighter is the balance that bounds a key: its own or, of a child, the parent's
@@ -156,11 +150,10 @@ func AllowedModels(k, parent *Key) (patterns []string, limited bool) {
 }
 
 // withinParent has decide refuse what would give a limited child more than its
-// parent has left. The parent is looked at before the edit, for an edit must not
-// wait for another balance: it is a courtesy, and every hold asks the parent
-// itself. field is what the caller sent.
-func (s *Service) withinParent(k *Key, field string, decide func(budget.Balance) (budget.Change, error)) func(budget.Balance) (budget.Change, error) {
-	parent := s.parentBalance(k)
+// parent (nil without one) had left a moment ago. An edit must not wait for
+// another balance, and need not: every hold asks the parent itself. field is what
+// the caller sent.
+func withinParent(parent *budget.Balance, field string, decide func(budget.Balance) (budget.Change, error)) func(budget.Balance) (budget.Change, error) {
 	if parent == nil || parent.Unlimited {
 		return decide
 	}

@@ -83,8 +83,8 @@ type Query struct {
 
 // Ledger is what keys need of the budget ledger.
 type Ledger interface {
-	// Peek is the live balance if it is in memory.
-	Peek(budget.Subject) (budget.Balance, bool)
+	// Live makes the balances that read finds in the store live ones.
+	Live(ctx context.Context, kind budget.Kind, read func() ([]budget.Stored, error)) ([]budget.Balance, error)
 	// Edit changes the balance together with what commit writes.
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(budget.Subject)
@@ -157,18 +157,60 @@ func (v View) Accessed() time.Time {
 	return v.Key.Accessed
 }
 
-func (s *Service) view(k *Key) View {
-	balance, ok := s.Ledger.Peek(subject(k.ID))
-	if !ok {
-		balance = budget.Balance{Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}
+// look reads a key together with its live balance.
+func (s *Service) look(ctx context.Context, find func() (*Key, error)) (View, error) {
+	views, err := s.views(ctx, func() ([]*Key, error) {
+		k, err := find()
+		return []*Key{k}, err
+	})
+	if err != nil {
+		return View{}, err
 	}
-	return s.viewOf(k, balance)
+	return views[0], nil
 }
 
-func (s *Service) viewOf(k *Key, balance budget.Balance) View {
-	v := View{Key: k, Balance: balance, Status: k.Effective(balance, s.Now())}
-	if v.Parent = s.parentBalance(k); v.Parent != nil {
-		v.Status = stricter(v.Status, k.Parent.effective(*v.Parent, s.Now()))
+// views reads keys together with their and their parents' live balances.
+func (s *Service) views(ctx context.Context, find func() ([]*Key, error)) ([]View, error) {
+	var keys []*Key
+	var parents map[int64]int // where each one's balance is
+	balances, err := s.Ledger.Live(ctx, budget.Key, func() (stored []budget.Stored, err error) {
+		if keys, err = find(); err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			stored = append(stored, budget.Stored{ID: k.ID, Balance: budget.Balance{Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}})
+		}
+		parents = map[int64]int{}
+		for _, k := range keys {
+			if k.Parent == nil {
+				continue
+			}
+			if _, known := parents[*k.Limits.ParentID]; !known {
+				parents[*k.Limits.ParentID] = len(stored)
+				stored = append(stored, k.Parent.stored(*k.Limits.ParentID))
+			}
+		}
+		return stored, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	views := make([]View, len(keys))
+	for i, k := range keys {
+		var parent *budget.Balance
+		if k.Parent != nil {
+			parent = &balances[parents[*k.Limits.ParentID]]
+		}
+		views[i] = s.viewOf(k, balances[i], parent)
+	}
+	return views, nil
+}
+
+// viewOf is a key with its balance and its parent's, nil without one.
+func (s *Service) viewOf(k *Key, balance budget.Balance, parent *budget.Balance) View {
+	v := View{Key: k, Balance: balance, Parent: parent, Status: k.Effective(balance, s.Now())}
+	if parent != nil {
+		v.Status = stricter(v.Status, k.Parent.effective(*parent, s.Now()))
 	}
 	return v
 }
@@ -177,11 +219,11 @@ func subject(id int64) budget.Subject { return budget.Subject{Kind: budget.Key, 
 
 // Get gives one of the owner's keys.
 func (s *Service) Get(ctx context.Context, userID, id int64) (View, error) {
-	k, err := s.find(ctx, userID, id)
+	v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
 	if err != nil {
 		return View{}, err
 	}
-	return s.withBudgets(ctx, s.view(k))
+	return s.withBudgets(ctx, v)
 }
 
 // withBudgets adds what is spent of the budgets, which are loaded if need be.
@@ -233,13 +275,16 @@ func (s *Service) List(ctx context.Context, q Query) ([]View, int64, error) {
 		return nil, 0, nil
 	}
 	q.Keyword, q.Now = Fold(strings.TrimSpace(q.Keyword)), s.Now()
-	keys, total, err := s.Store.Keys(ctx, q)
+	var total int64
+	views, err := s.views(ctx, func() (keys []*Key, err error) {
+		keys, total, err = s.Store.Keys(ctx, q)
+		return keys, err
+	})
 	if err != nil {
 		return nil, 0, failed(err, "list the keys")
 	}
-	views := make([]View, len(keys))
-	for i, k := range keys {
-		if views[i], err = s.withBudgets(ctx, s.view(k)); err != nil {
+	for i, v := range views {
+		if views[i], err = s.withBudgets(ctx, v); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -335,24 +380,28 @@ func (s *Service) Import(ctx context.Context, userID int64, p Patch, value strin
 	return s.create(ctx, userID, nil, p, value)
 }
 
-func (s *Service) create(ctx context.Context, userID int64, parent *Key, p Patch, value string) (View, error) {
-	j, err := s.judge(ctx, userID, parent)
+// create makes a key that parent issues, nil for none.
+func (s *Service) create(ctx context.Context, userID int64, parent *View, p Patch, value string) (View, error) {
+	now := s.Now()
+	start := Key{UserID: userID, Status: Enabled, Created: now, Accessed: now, ExpiresAt: Never, Version: 1, Last4: last4(value)}
+	var issuer *Key
+	var above *budget.Balance
+	if parent != nil {
+		issuer, above = parent.Key, &parent.Balance
+		start = startChild(start, issuer)
+	}
+	j, err := s.judge(ctx, userID, issuer)
 	if err != nil {
 		return View{}, err
 	}
 	j.creating = true
-	now := s.Now()
-	start := Key{UserID: userID, Status: Enabled, Created: now, Accessed: now, ExpiresAt: Never, Version: 1, Last4: last4(value)}
-	if parent != nil {
-		start.ExpiresAt, start.Group, start.Limits.ParentID, start.Parent = parent.ExpiresAt, parent.Group, &parent.ID, newParent(parent)
-	}
 	k, err := p.apply(start, j)
 	if err != nil {
 		return View{}, err
 	}
 	units := deref(p.RemainQuota)
-	if parent != nil && !k.Unlimited {
-		if err := checkChildQuota("remain_quota", units, *s.parentBalance(&k)); err != nil {
+	if above != nil && !k.Unlimited {
+		if err := checkChildQuota("remain_quota", units, *above); err != nil {
 			return View{}, err
 		}
 	}
@@ -372,7 +421,7 @@ func (s *Service) create(ctx context.Context, userID int64, parent *Key, p Patch
 	case err != nil:
 		return View{}, failed(err, "add the key")
 	}
-	return s.withBudgets(ctx, s.view(&k))
+	return s.withBudgets(ctx, s.viewOf(&k, budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}, above))
 }
 
 func (s *Service) judge(ctx context.Context, userID int64, parent *Key) (judge, error) {
@@ -392,9 +441,9 @@ func (s *Service) judge(ctx context.Context, userID int64, parent *Key) (judge, 
 // PreconditionFailed fault. A status that is what the key reads already is no
 // change, so that a record can be sent back as it was read; SetStatus means it.
 func (s *Service) Update(ctx context.Context, userID, id int64, p Patch, ifVersion *int64) (View, error) {
-	return s.update(ctx, userID, id, ifVersion, func(k *Key) Patch {
+	return s.update(ctx, userID, id, ifVersion, func(v View) Patch {
 		p := p
-		if p.Status != nil && *p.Status == s.view(k).Status {
+		if p.Status != nil && *p.Status == v.Status {
 			p.Status = nil
 		}
 		return p
@@ -403,24 +452,25 @@ func (s *Service) Update(ctx context.Context, userID, id int64, p Patch, ifVersi
 
 // SetStatus changes the stored status alone.
 func (s *Service) SetStatus(ctx context.Context, userID, id int64, status Status, ifVersion *int64) (View, error) {
-	return s.update(ctx, userID, id, ifVersion, func(*Key) Patch { return Patch{Status: &status} })
+	return s.update(ctx, userID, id, ifVersion, func(View) Patch { return Patch{Status: &status} })
 }
 
 // errMoved means that the record changed between reading and writing.
 var errMoved = errors.New("the record moved on")
 
-func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64, patch func(*Key) Patch) (View, error) {
+func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64, patch func(View) Patch) (View, error) {
 	// Even a write that failed may have been done.
 	defer s.cache.forget(id)
 	for {
-		k, err := s.find(ctx, userID, id)
+		v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
 		if err != nil {
 			return View{}, err
 		}
+		k := v.Key
 		if ifVersion != nil && *ifVersion != k.Version {
 			return View{}, fault.New(fault.PreconditionFailed, "version_conflict", "The key is at version %d by now.", k.Version)
 		}
-		v, err := s.updateFrom(ctx, k, patch(k))
+		v, err = s.updateFrom(ctx, v, patch(v))
 		if !errors.Is(err, errMoved) {
 			return v, err
 		}
@@ -428,7 +478,8 @@ func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64
 	}
 }
 
-func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error) {
+func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error) {
+	k := v.Key
 	parent, err := s.parentOf(ctx, k)
 	if err != nil {
 		return View{}, err
@@ -460,7 +511,7 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 		if err := write(ctx, budget.Change{}); err != nil {
 			return View{}, moved(err)
 		}
-		return s.withBudgets(ctx, s.view(&next))
+		return s.withBudgets(ctx, s.viewOf(&next, v.Balance, v.Parent))
 	}
 	decide := func(b budget.Balance) (budget.Change, error) {
 		var change budget.Change
@@ -480,11 +531,11 @@ func (s *Service) updateFrom(ctx context.Context, k *Key, p Patch) (View, error)
 		}
 		return change, nil
 	}
-	balance, err := s.Ledger.Edit(ctx, subject(k.ID), s.withinParent(k, "remain_quota", decide), write)
+	balance, err := s.Ledger.Edit(ctx, subject(k.ID), withinParent(v.Parent, "remain_quota", decide), write)
 	if err != nil {
 		return View{}, moved(err)
 	}
-	return s.withBudgets(ctx, s.viewOf(&next, balance))
+	return s.withBudgets(ctx, s.viewOf(&next, balance, v.Parent))
 }
 
 // moved passes errMoved on to the loop and judges everything else.
@@ -506,12 +557,12 @@ func (s *Service) SetQuota(ctx context.Context, userID, id, units int64) (View, 
 }
 
 func (s *Service) editQuota(ctx context.Context, userID, id int64, field string, decide func(budget.Balance) (budget.Change, error)) (View, error) {
-	k, err := s.find(ctx, userID, id)
+	v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
 	if err != nil {
 		return View{}, err
 	}
 	defer s.cache.forget(id)
-	balance, err := s.Ledger.Edit(ctx, subject(id), s.withinParent(k, field, decide), func(ctx context.Context, change budget.Change) error {
+	balance, err := s.Ledger.Edit(ctx, subject(id), withinParent(v.Parent, field, decide), func(ctx context.Context, change budget.Change) error {
 		if change.Delta == 0 {
 			return nil
 		}
@@ -524,10 +575,11 @@ func (s *Service) editQuota(ctx context.Context, userID, id int64, field string,
 	if err != nil {
 		return View{}, failed(err, "change the quota")
 	}
-	if k, err = s.find(ctx, userID, id); err != nil {
+	k, err := s.find(ctx, userID, id)
+	if err != nil {
 		return View{}, err
 	}
-	return s.withBudgets(ctx, s.viewOf(k, balance))
+	return s.withBudgets(ctx, s.viewOf(k, balance, v.Parent))
 }
 
 // Delete ends one of the owner's keys and its value for good, and its children

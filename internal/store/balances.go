@@ -17,8 +17,10 @@ import (
 var _ budget.Store = (*DB)(nil)
 
 const (
-	sqlKeyBalance  = `SELECT granted_nano, used_nano, unlimited FROM keys WHERE id = $1 AND deleted_ms = 0`
-	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited FROM users WHERE id = $1 AND deleted_ms = 0`
+	// $2 is the node that asks: what it holds itself it knows better.
+	sqlKeyBalance  = `SELECT granted_nano, used_nano, unlimited, ` + heldElsewhere + `l.kind = 1 AND l.subject_id = keys.id AND l.node_id <> $2) FROM keys WHERE id = $1 AND deleted_ms = 0`
+	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited, ` + heldElsewhere + `l.kind = 2 AND l.subject_id = users.id AND l.node_id <> $2) FROM users WHERE id = $1 AND deleted_ms = 0`
+	heldElsewhere  = `(SELECT CAST(COALESCE(SUM(held_nano), 0) AS BIGINT) FROM leases l WHERE l.purse = '' AND `
 
 	sqlKeyLimits = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
 	// What was charged from $2 on, of which $3 is the first whole hour. A key is
@@ -32,15 +34,20 @@ const (
 	sqlUserLast = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE user_id = $1`
 )
 
-// LoadBalance reads what a key or an account has been granted and has used.
+// LoadBalance reads what a key or an account has been granted and has used, and
+// what other nodes hold of it.
 func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
+	return loadBalance(ctx, db.r, s, db.node.Load())
+}
+
+func loadBalance(ctx context.Context, q querier, s budget.Subject, node int64) (budget.Balance, error) {
 	query := sqlKeyBalance
 	if s.Kind == budget.User {
 		query = sqlUserBalance
 	}
 	var b budget.Balance
 	var unlimited int64
-	err := db.r.QueryRowContext(ctx, query, s.ID).Scan(&b.Granted, &b.Used, &unlimited)
+	err := q.QueryRowContext(ctx, query, s.ID, node).Scan(&b.Granted, &b.Used, &unlimited, &b.Held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return b, fault.New(fault.NotFound, "not_found", "There is no such key or account.")
 	}
@@ -53,11 +60,15 @@ func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance
 
 // LoadAllowances reads the renewing budgets of a key; accounts have none.
 func (db *DB) LoadAllowances(ctx context.Context, s budget.Subject) ([]budget.Allowance, error) {
+	return loadAllowances(ctx, db.r, s)
+}
+
+func loadAllowances(ctx context.Context, q querier, s budget.Subject) ([]budget.Allowance, error) {
 	if s.Kind != budget.Key {
 		return nil, nil
 	}
 	var text string
-	err := db.r.QueryRowContext(ctx, sqlKeyLimits, s.ID).Scan(&text)
+	err := q.QueryRowContext(ctx, sqlKeyLimits, s.ID).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.New(fault.NotFound, "not_found", "There is no such key or account.")
 	}
@@ -75,6 +86,10 @@ func (db *DB) LoadAllowances(ctx context.Context, s budget.Subject) ([]budget.Al
 // whole hours from the rollups, the rest of the first hour from the records, in
 // one statement so that both are of the same moment.
 func (db *DB) SpentSince(ctx context.Context, s budget.Subject, since []time.Time) ([]money.Nano, error) {
+	return spentSince(ctx, db.r, s, since)
+}
+
+func spentSince(ctx context.Context, q querier, s budget.Subject, since []time.Time) ([]money.Nano, error) {
 	query := sqlKeySpent
 	if s.Kind == budget.User {
 		query = sqlUserSpent
@@ -83,7 +98,7 @@ func (db *DB) SpentSince(ctx context.Context, s budget.Subject, since []time.Tim
 	for i, from := range since {
 		at := millis(from)
 		whole := (at + hour - 1) / hour * hour
-		if err := db.r.QueryRowContext(ctx, query, s.ID, at, whole).Scan(&spent[i]); err != nil {
+		if err := q.QueryRowContext(ctx, query, s.ID, at, whole).Scan(&spent[i]); err != nil {
 			return nil, fmt.Errorf("sum up what was spent: %w", err)
 		}
 	}

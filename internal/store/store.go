@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -42,6 +43,13 @@ type DB struct {
 	w, r   *sql.DB
 	path   string // SQLite's file
 	usage  usageWriter
+	node   atomic.Int64 // whose leases pay for usage; 0 for none
+}
+
+// querier is a transaction, or no transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Open opens "sqlite:PATH" or "postgres://…" and brings the schema up to date.

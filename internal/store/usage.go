@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 
+	"halley/internal/budget"
 	"halley/internal/money"
 	"halley/internal/usage"
 )
@@ -123,6 +124,7 @@ type usageWriter struct {
 	mu    sync.Mutex
 	bulks []*bulk
 	args  []any
+	fresh []*usage.Record // new to the store
 	keys  map[int64]keySums
 	users map[int64]userSums
 	hours map[hourKey]hourSums
@@ -167,6 +169,9 @@ func (db *DB) ApplyUsage(ctx context.Context, batch []usage.Record) error {
 		// Row by row it shows which ones: those must not be charged again.
 		err = db.applyUsage(ctx, w, batch, []int{1})
 	}
+	if errors.Is(err, budget.ErrLapsed) {
+		err = db.applyLapsed(ctx, w, batch)
+	}
 	if err != nil && rejected(err) {
 		return fmt.Errorf("%w: %w", usage.ErrRejected, err)
 	}
@@ -193,54 +198,106 @@ func (db *DB) readyUsage(ctx context.Context, w *usageWriter) error {
 	return nil
 }
 
+// applyUsage writes the batch in one transaction. It is budget.ErrLapsed when the
+// leases of some have lapsed.
 func (db *DB) applyUsage(ctx context.Context, w *usageWriter, batch []usage.Record, sizes []int) error {
-	w.reset()
 	return db.tx(ctx, func(tx *sql.Tx) error {
-		err := db.inBulk(ctx, tx, w, insertUsage, sizes, len(batch), func(args []any, i int) []any {
-			return usageArgs(args, &batch[i])
-		}, func(first, rows, changed int) error {
-			if changed < rows && rows > 1 {
-				return errSeenBefore
+		term, err := db.termOf(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(batch, func(r usage.Record) bool { return leased(r) && r.Term != term }) {
+			return budget.ErrLapsed
+		}
+		return db.writeUsage(ctx, tx, w, batch, sizes, term)
+	})
+}
+
+func leased(r usage.Record) bool { return r.Term != 0 }
+
+// termOf is this node's term if any of the batch was leased, else 0.
+func (db *DB) termOf(ctx context.Context, tx *sql.Tx, batch []usage.Record) (int64, error) {
+	if !slices.ContainsFunc(batch, leased) {
+		return 0, nil
+	}
+	return nodeTerm(ctx, tx, db.node.Load())
+}
+
+// applyLapsed writes a batch in which the leases of some records have lapsed: what
+// they were held for may have been spent by others since. Each of those is
+// charged, in a transaction of its own, as far as its payers can bear it. The
+// batch is changed accordingly.
+func (db *DB) applyLapsed(ctx context.Context, w *usageWriter, batch []usage.Record) error {
+	for i := range batch {
+		one := []usage.Record{batch[i]}
+		err := db.tx(ctx, func(tx *sql.Tx) error {
+			term, err := db.termOf(ctx, tx, one)
+			if err != nil {
+				return err
 			}
-			if changed == rows {
-				for i := first; i < first+rows; i++ {
-					w.add(&batch[i])
+			if leased(one[0]) && one[0].Term != term {
+				if err := db.bear(ctx, tx, &one[0]); err != nil {
+					return err
 				}
 			}
-			return nil
+			return db.writeUsage(ctx, tx, w, one, []int{1}, term)
 		})
 		if err != nil {
-			return fmt.Errorf("insert usage: %w", err)
+			return err
 		}
-		// Sorted, so that nodes lock the rows they share in the same order.
-		keys := slices.Sorted(maps.Keys(w.keys))
-		err = db.inBulk(ctx, tx, w, updateKeys, sizes, len(keys), func(args []any, i int) []any {
-			s := w.keys[keys[i]]
-			return append(args, keys[i], int64(s.used), int64(s.granted), s.accessed)
-		}, nil)
-		if err != nil {
-			return fmt.Errorf("charge keys: %w", err)
+		batch[i] = one[0]
+	}
+	return nil
+}
+
+// writeUsage writes records and everything that they change. Those of the term
+// are taken off the node's leases.
+func (db *DB) writeUsage(ctx context.Context, tx *sql.Tx, w *usageWriter, batch []usage.Record, sizes []int, term int64) error {
+	w.reset()
+	err := db.inBulk(ctx, tx, w, insertUsage, sizes, len(batch), func(args []any, i int) []any {
+		return usageArgs(args, &batch[i])
+	}, func(first, rows, changed int) error {
+		if changed < rows && rows > 1 {
+			return errSeenBefore
 		}
-		users := slices.Sorted(maps.Keys(w.users))
-		err = db.inBulk(ctx, tx, w, updateUsers, sizes, len(users), func(args []any, i int) []any {
-			s := w.users[users[i]]
-			return append(args, users[i], int64(s.used), int64(s.granted), s.requests)
-		}, nil)
-		if err != nil {
-			return fmt.Errorf("charge accounts: %w", err)
-		}
-		hours := slices.SortedFunc(maps.Keys(w.hours), func(a, b hourKey) int {
-			return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.user, b.user), cmp.Compare(a.key, b.key), cmp.Compare(a.model, b.model), cmp.Compare(a.channel, b.channel))
-		})
-		err = db.inBulk(ctx, tx, w, upsertHours, sizes, len(hours), func(args []any, i int) []any {
-			h, s := hours[i], w.hours[hours[i]]
-			return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost), int64(s.byKey), int64(s.byParent), int64(s.byUser))
-		}, nil)
-		if err != nil {
-			return fmt.Errorf("roll usage up: %w", err)
+		if changed == rows {
+			for i := first; i < first+rows; i++ {
+				w.add(&batch[i])
+			}
 		}
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("insert usage: %w", err)
+	}
+	// Sorted, so that nodes lock the rows they share in the same order.
+	keys := slices.Sorted(maps.Keys(w.keys))
+	err = db.inBulk(ctx, tx, w, updateKeys, sizes, len(keys), func(args []any, i int) []any {
+		s := w.keys[keys[i]]
+		return append(args, keys[i], int64(s.used), int64(s.granted), s.accessed)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("charge keys: %w", err)
+	}
+	users := slices.Sorted(maps.Keys(w.users))
+	err = db.inBulk(ctx, tx, w, updateUsers, sizes, len(users), func(args []any, i int) []any {
+		s := w.users[users[i]]
+		return append(args, users[i], int64(s.used), int64(s.granted), s.requests)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("charge accounts: %w", err)
+	}
+	hours := slices.SortedFunc(maps.Keys(w.hours), func(a, b hourKey) int {
+		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.user, b.user), cmp.Compare(a.key, b.key), cmp.Compare(a.model, b.model), cmp.Compare(a.channel, b.channel))
+	})
+	err = db.inBulk(ctx, tx, w, upsertHours, sizes, len(hours), func(args []any, i int) []any {
+		h, s := hours[i], w.hours[hours[i]]
+		return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost), int64(s.byKey), int64(s.byParent), int64(s.byUser))
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("roll usage up: %w", err)
+	}
+	return db.landLeases(ctx, tx, w.fresh, term)
 }
 
 // inBulk runs the statement over n rows, in the largest portions of sizes that
@@ -290,6 +347,8 @@ func (db *DB) inBulk(ctx context.Context, tx *sql.Tx, w *usageWriter, which int,
 }
 
 func (w *usageWriter) reset() {
+	clear(w.fresh)
+	w.fresh = w.fresh[:0]
 	clear(w.keys)
 	clear(w.users)
 	clear(w.hours)
@@ -299,6 +358,7 @@ const hour = int64(time.Hour / time.Millisecond)
 
 // add counts a record that is new to the store.
 func (w *usageWriter) add(r *usage.Record) {
+	w.fresh = append(w.fresh, r)
 	at := millis(r.Time)
 	w.charge(r.KeyID, r, r.KeyGrantDelta)
 	if r.ParentID != 0 {

@@ -73,6 +73,9 @@ type Record struct {
 	KeyGrantDelta    money.Nano
 	ParentGrantDelta money.Nano
 	UserGrantDelta   money.Nano
+	// Term is the node's in which the money was leased that this was charged to;
+	// 0 where nobody shares the store. It is not stored.
+	Term int64
 	// Settled says that a hold was settled with this record, so that the ledger
 	// must be told once it is in the store. It is not stored.
 	Settled bool

@@ -248,6 +248,7 @@ func appendFields(b []byte, r *usage.Record) []byte {
 	number(int64(r.UserGrantDelta))
 	number(r.ParentID)
 	number(int64(r.ParentGrantDelta))
+	number(r.Term)
 	return b
 }
 
@@ -297,6 +298,7 @@ func readFields(body []byte) (usage.Record, bool) {
 	r.UserGrantDelta = money.Nano(f.number())
 	r.ParentID = f.number()
 	r.ParentGrantDelta = money.Nano(f.number())
+	r.Term = f.number()
 	return r, !f.bad && len(f.rest) == 0 && r.EventID != ""
 }
 
