@@ -40,6 +40,8 @@ type house struct {
 	*gateway.Gateway
 	t        *testing.T
 	key      *key.Key
+	parent   *key.Key // that issued key, nil for none
+	orphaned error    // what asking for the parent gives
 	owner    *account.User
 	channel  *channel.Channel
 	ledger   *budget.Ledger
@@ -60,18 +62,28 @@ func (h *house) Authenticate(_ context.Context, value string) (*key.Key, error) 
 	}
 	return h.key, nil
 }
+func (h *house) Parent(context.Context, *key.Key) (*key.Key, error) { return h.parent, h.orphaned }
+
+// holder is whose balance a key's subject is.
+func (h *house) holder(s budget.Subject) *key.Key {
+	if h.parent != nil && s.ID == h.parent.ID {
+		return h.parent
+	}
+	return h.key
+}
 func (h *house) Owner(context.Context, int64) (*account.User, error) { return h.owner, nil }
 func (h *house) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, error) {
 	if s.Kind == budget.User {
 		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
 	}
-	return budget.Balance{Granted: h.key.Granted, Unlimited: h.key.Unlimited}, nil
+	k := h.holder(s)
+	return budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}, nil
 }
 func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
 	if s.Kind == budget.User {
 		return nil, nil
 	}
-	return h.key.Limits.Allowances(), nil
+	return h.holder(s).Limits.Allowances(), nil
 }
 func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
 	return make([]money.Nano, len(since)), nil
