@@ -140,6 +140,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.metrics.WatchHolds(s.ledger.InFlight)
+	if s.sharing != nil {
+		s.metrics.WatchLeases(s.sharing.figures)
+	}
 	s.metrics.WatchUsageQueue(s.usageQueue)
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) { s.metrics.KnowModels(modelNames(snap)) })
 	s.groups.OnChange(s.live.rebuild)

@@ -13,11 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"halley/internal/budget"
 	"halley/internal/config"
 	"halley/internal/store"
+	"halley/internal/telemetry"
 )
 
 // sharing is this server's part among those that share a PostgreSQL: it shows
@@ -32,6 +34,7 @@ type sharing struct {
 	term   int64
 	joined time.Time
 	peers  peers
+	lapses atomic.Uint64
 	nudge  chan struct{} // there may be a recall
 	quit   chan struct{}
 	done   sync.WaitGroup
@@ -159,6 +162,7 @@ func (s *sharing) beat(ctx context.Context) error {
 	if term != s.term {
 		s.log.Error("the other servers took this one for dead, as it had shown no sign of life for too long; it begins anew", "for", s.length)
 		s.term = term
+		s.lapses.Add(1)
 		s.ledger.Lapsed(term)
 	}
 	s.ledger.Renewed(begun.Add(s.length))
@@ -178,6 +182,12 @@ func (s *sharing) beat(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// figures are the metrics'.
+func (s *sharing) figures() telemetry.Leases {
+	taken, recalls := s.ledger.LeaseCounts()
+	return telemetry.Leases{Servers: s.leases.Nodes(), Taken: taken, Recalls: recalls, Lapsed: s.lapses.Load()}
 }
 
 // end stops looking after the leases and, when all usage is in the store, gives

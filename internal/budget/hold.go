@@ -239,6 +239,7 @@ func (h *Hold) Extend(more money.Nano) bool {
 	h.amount += more
 	for i := range h.n {
 		h.parts[i].pocket.extend(h, more)
+		h.ledger.note(h.parts[i].pocket)
 	}
 	h.ledger.heldNano.Add(int64(more))
 	return true

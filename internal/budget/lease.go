@@ -135,7 +135,8 @@ const (
 	recallPoll = 4 * time.Millisecond
 	// dryFor is how long a node believes that there is no more, so that those
 	// who ask an empty purse do not keep the store busy.
-	dryFor = 100 * time.Millisecond
+	dryFor    = 100 * time.Millisecond
+	dryAwhile = 10 * time.Millisecond
 	// leaseWait bounds what a request waits for in mid-stream or at its end.
 	leaseWait = 2 * time.Second
 )
@@ -227,8 +228,12 @@ func (l *Ledger) extend(ctx context.Context, p *pocket, want money.Nano) (bool, 
 			return full, err
 		}
 	}
+	dry := dryFor
+	if asked { // what others use may come back at any moment
+		dry = dryAwhile
+	}
 	p.mu.Lock()
-	p.lease.dryUntil, p.lease.dryFrom = l.clock()+dryFor, want
+	p.lease.dryUntil, p.lease.dryFrom = l.clock()+dry, want
 	p.mu.Unlock()
 	return false, nil
 }
@@ -243,6 +248,7 @@ func (l *Ledger) recall(ctx context.Context, s Subject) (bool, error) {
 	if asked == 0 {
 		return false, nil
 	}
+	l.recalls.Add(1)
 	enough, again := time.NewTimer(recallWait), time.NewTicker(recallPoll)
 	defer enough.Stop()
 	defer again.Stop()
@@ -326,6 +332,7 @@ func (l *Ledger) take(ctx context.Context, p *pocket, want money.Nano) (bool, er
 		p.lease.stale = true
 		return true, nil
 	}
+	l.taken.Add(1)
 	for i, ask := range asked {
 		p.give(ask, gives[i], amounts[i]-spent[i])
 	}

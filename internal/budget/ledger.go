@@ -39,8 +39,10 @@ type Ledger struct {
 	// leases is nil where nobody shares the store.
 	leases    Leases
 	born      time.Time
-	term      atomic.Int64 // of this node
-	until     atomic.Int64 // when the term ends, by clock
+	term      atomic.Int64  // of this node
+	until     atomic.Int64  // when the term ends, by clock
+	taken     atomic.Uint64 // leases, ever
+	recalls   atomic.Uint64 // ever
 	edits     chan struct{}
 	changedMu sync.Mutex
 	changed   []*pocket // what is held of them has changed
@@ -131,6 +133,9 @@ func (l *Ledger) Forget(s Subject) {
 func (l *Ledger) InFlight() (holds int64, held money.Nano) {
 	return l.inFlight.Load(), money.Nano(l.heldNano.Load())
 }
+
+// LeaseCounts are how often leases were taken, and recalled from other nodes.
+func (l *Ledger) LeaseCounts() (taken, recalls uint64) { return l.taken.Load(), l.recalls.Load() }
 
 // Sweep drops balances that nobody has touched for idle and that the store
 // knows as well as we do.

@@ -41,7 +41,7 @@ func (c demoCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	return r.serve(cfg, 25*time.Millisecond, func(a *app.App, _ string) error {
+	return r.serve(cfg, 25*time.Millisecond, func(a *app.App) error {
 		handler, err := a.Local()
 		if err != nil {
 			return err

@@ -23,10 +23,7 @@ func (c serveCommand) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	return r.serve(cfg, 0, func(a *app.App, password string) error {
-		if password != "" {
-			r.print("A root account was made. Its one-time password, shown only now:\n\n    user      root\n    password  %s\n\nSign in with it and change it.", password)
-		}
+	return r.serve(cfg, 0, func(a *app.App) error {
 		r.print("Halley is ready at %s", a.URL())
 		return nil
 	})
@@ -41,9 +38,9 @@ func (r *run) tuneCollector() {
 	}
 }
 
-// serve builds, starts, runs and stops a server. ready is called once requests
-// are served, with the root password if one was generated.
-func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *app.App, password string) error) (err error) {
+// serve builds, starts, runs and stops a server, and prints the root password
+// if one was made. ready is called once requests are served.
+func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *app.App) error) (err error) {
 	r.tuneCollector()
 	log := telemetry.NewLogger(r.process.Stderr, cfg.Log.Format, cfg.Log.Level)
 	standardlog.SetOutput(telemetry.Standard(log)) //nolint:forbidigo // it is set up, not written to
@@ -65,10 +62,13 @@ func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *ap
 	if err != nil {
 		return err
 	}
+	if password != "" { // before anything can fail: it is not known anywhere else
+		r.print("A root account was made. Its one-time password, shown only now:\n\n    user      root\n    password  %s\n\nSign in with it and change it.", password)
+	}
 	if err := a.Start(r.ctx); err != nil {
 		return err
 	}
-	if err := ready(a, password); err != nil {
+	if err := ready(a); err != nil {
 		return err
 	}
 	select {

@@ -189,6 +189,33 @@ func (m *Metrics) WatchHolds(now func() (holds int64, held money.Nano)) {
 	)
 }
 
+// Leases is what a server that shares its database has to do with the others.
+type Leases struct {
+	Servers int    // at work on the database, this one included
+	Taken   uint64 // leases taken or added to, ever
+	Recalls uint64 // times the others were asked for what they do not use, ever
+	Lapsed  uint64 // times the others took this one for dead, ever
+}
+
+// WatchLeases shows how money is shared with other servers, asked at every
+// scrape.
+func (m *Metrics) WatchLeases(now func() Leases) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_lease_servers", Help: "Servers at work on this database.",
+		}, func() float64 { return float64(now().Servers) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_leases_taken_total", Help: "Leases of money taken or added to.",
+		}, func() float64 { return float64(now().Taken) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_lease_recalls_total", Help: "Times the other servers were asked for money that they do not use.",
+		}, func() float64 { return float64(now().Recalls) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "halley_lease_lapses_total", Help: "Times the other servers took this one for dead.",
+		}, func() float64 { return float64(now().Lapsed) }),
+	)
+}
+
 // WatchUsageQueue shows the usage records that wait for the store, asked at
 // every scrape.
 func (m *Metrics) WatchUsageQueue(now func() UsageQueue) {

@@ -33,6 +33,7 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	m := NewMetrics(Build{Version: "1.2.3", Revision: "abc"})
 	m.KnowModels([]string{"gpt-4o"})
 	m.WatchHolds(func() (int64, money.Nano) { return 3, 1_500_000_000 })
+	m.WatchLeases(func() Leases { return Leases{Servers: 3, Taken: 40, Recalls: 5, Lapsed: 1} })
 	m.WatchUsageQueue(func() UsageQueue {
 		return UsageQueue{Records: 7, Oldest: 90 * time.Millisecond, FlushErrors: 2, SetAside: 1, Dropped: 4}
 	})
@@ -65,6 +66,7 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_unknown_key_requests_total 1`,
 		`halley_holds_in_flight 3`,
 		`halley_held_usd 1.5`,
+		`halley_lease_servers 3`, `halley_leases_taken_total 40`, `halley_lease_recalls_total 5`, `halley_lease_lapses_total 1`,
 		`halley_usage_queue_records 7`,
 		`halley_usage_queue_oldest_seconds 0.09`,
 		`halley_usage_flush_errors_total 2`,
