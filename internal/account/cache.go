@@ -107,6 +107,14 @@ func (c *cache[K, V]) drop(k K) {
 	delete(c.entries, k)
 }
 
+// clear forgets everything.
+func (c *cache[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	clear(c.entries)
+}
+
 // dropIf forgets every entry that matches.
 func (c *cache[K, V]) dropIf(match func(V) bool) {
 	c.mu.Lock()

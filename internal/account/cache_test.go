@@ -119,7 +119,7 @@ func TestCacheAgreesWithItsSource(t *testing.T) {
 		source := map[int]int{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			k := rapid.IntRange(0, 9).Draw(t, "key")
-			switch rapid.IntRange(0, 2).Draw(t, "step") {
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
 				source[k]++
 				c.drop(k)
@@ -127,6 +127,9 @@ func TestCacheAgreesWithItsSource(t *testing.T) {
 				source[k]++
 				now := source[k]
 				c.dropIf(func(v int) bool { return v == now-1 })
+			case 2:
+				source[k]++
+				c.clear()
 			default:
 				v, err := c.get(context.Background(), k, func(context.Context) (int, error) { return source[k], nil })
 				if err != nil || v != source[k] {

@@ -193,6 +193,13 @@ func (s *Service) Invalidate(userID int64) {
 	s.tokens.dropIf(func(l *liveToken) bool { return l.token.UserID == userID })
 }
 
+// ForgetAll drops everything remembered, for when changes may have been missed.
+func (s *Service) ForgetAll() {
+	s.users.clear()
+	s.sessions.clear()
+	s.tokens.clear()
+}
+
 func subject(userID int64) budget.Subject { return budget.Subject{Kind: budget.User, ID: userID} }
 
 func userNotFound(id int64) error {

@@ -85,6 +85,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.services.recorder.Start()
+	a.services.changes.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
@@ -158,6 +159,7 @@ func (a *App) Close(ctx context.Context) error {
 		errs = append(errs, a.door.Close(ctx), a.socket.close(), a.metrics.close())
 		a.door.endRequests(gateway.ErrShutdown)
 	}
+	a.services.changes.stop()
 	close(a.sweep)
 	a.workers.Wait()
 	errs = append(errs, a.services.close(ctx))

@@ -40,6 +40,10 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusOK, "ok, but the database does not answer: known keys are served, usage waits in the journal")
 		return
 	}
+	if !a.services.changes.heard() {
+		plain(w, http.StatusOK, "ok, but notices from other servers do not arrive: their changes are looked for twice a second")
+		return
+	}
 	plain(w, http.StatusOK, "ok")
 }
 

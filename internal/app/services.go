@@ -49,6 +49,7 @@ type services struct {
 	metrics  *telemetry.Metrics
 	gateway  *gateway.Gateway
 	live     *live
+	changes  *changes // nil on SQLite
 	started  time.Time
 }
 
@@ -148,6 +149,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
+	s.changes = s.followChanges(o.Log)
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,

@@ -2,7 +2,9 @@ package budget
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"halley/internal/fault"
@@ -473,11 +475,35 @@ func (l *Ledger) reclaim(ctx context.Context, p *pocket) error {
 // budgets, whether it is unlimited, or that it is gone. The next use looks.
 func (l *Ledger) Changed(s Subject) {
 	if p := l.loadedPocket(s); p != nil && l.leases != nil {
-		p.mu.Lock()
-		p.lease.stale = true
-		p.lease.dryUntil = 0
-		p.mu.Unlock()
+		p.outdate()
 	}
+}
+
+// ChangedAll says Changed of every subject, for when changes may have been
+// missed.
+func (l *Ledger) ChangedAll() {
+	if l.leases == nil {
+		return
+	}
+	for i := range l.shards {
+		sh := &l.shards[i]
+		sh.mu.Lock()
+		pockets := slices.Collect(maps.Values(sh.pockets))
+		sh.mu.Unlock()
+		for _, p := range pockets {
+			if p.loaded.Load() {
+				p.outdate()
+			}
+		}
+	}
+}
+
+// outdate has the next use look at the store.
+func (p *pocket) outdate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lease.stale = true
+	p.lease.dryUntil = 0
 }
 
 // Recalled answers another node's wish: what is not in use goes back.

@@ -137,6 +137,8 @@ func (c *cache) fly(ctx context.Context, q lookup, f *flight, epoch uint64, now 
 		f.current = c.epoch == epoch
 		switch {
 		case !f.current:
+		case f.err == nil && c.newer(f.record):
+			f.current = false // read before a change that is not heard of yet
 		case f.err == nil:
 			c.records.Set(f.record.ID, f.record)
 			if q.id == 0 {
@@ -151,6 +153,13 @@ func (c *cache) fly(ctx context.Context, q lookup, f *flight, epoch uint64, now 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), findTimeout)
 	defer cancel()
 	f.record, f.err = find(ctx)
+}
+
+// newer reports whether a newer record of the key is here: another of its
+// values was looked up at the same time.
+func (c *cache) newer(k *Key) bool {
+	here, ok := c.records.GetIfPresent(k.ID)
+	return ok && here.Version > k.Version
 }
 
 // findTimeout bounds a look-up, as callers wait for it.

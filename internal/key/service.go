@@ -643,5 +643,9 @@ func (s *Service) Reveals() bool { return !s.Rules().RevealOnce }
 // Forget drops what is remembered of keys that others changed.
 func (s *Service) Forget(ids ...int64) { s.cache.forget(ids...) }
 
+// Welcome drops the memory that a value with the hash was unknown, for values
+// that others made.
+func (s *Service) Welcome(hash seal.Hash) { s.cache.welcome(hash) }
+
 // ForgetAll drops everything remembered, for when changes may have been missed.
 func (s *Service) ForgetAll() { s.cache.clear() }

@@ -365,6 +365,57 @@ func TestAStaleLookUpIsNeverRemembered(t *testing.T) {
 	}
 }
 
+// A key with two values is looked up by both. Another server changes it between
+// the two reads, and nobody has heard of that yet.
+func TestALateReadDoesNotReplaceANewerRecord(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	v, old := b.create(t, key.Patch{})
+	current := b.rotate(t, v.Key.ID, time.Hour)
+	hasRead, release := make(chan struct{}), make(chan struct{})
+	var second atomic.Bool
+	hook := func() {
+		if !second.Swap(true) {
+			close(hasRead)
+			<-release
+		}
+	}
+	b.store.read.Store(&hook)
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = b.Authenticate(t.Context(), old) }) // reads version 2
+	<-hasRead
+	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if k, err := b.Authenticate(t.Context(), current); err != nil || k.Version != 3 {
+		t.Fatal(k, err)
+	}
+	close(release)
+	wg.Wait()
+	for _, value := range []string{current, old} {
+		if k, err := b.Authenticate(t.Context(), value); err != nil || k.Version != 3 {
+			t.Errorf("version %d, %v, want 3", k.Version, err)
+		}
+	}
+}
+
+func TestAKeyMadeElsewhereIsFoundThoughItsValueWasUnknown(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	elsewhere := key.NewService(b.Deps)
+	const value = "sk-imported-elsewhere"
+	_, err := b.Authenticate(t.Context(), value)
+	wantCode(t, "before it is made", err, "invalid_api_key")
+	v, err := elsewhere.Import(t.Context(), b.ada, key.Patch{Name: new("n")}, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Welcome(seal.Hash(v.Key.Hash))
+	if _, err := b.Authenticate(t.Context(), value); err != nil {
+		t.Errorf("the key is remembered as unknown: %v", err)
+	}
+}
+
 func TestAKeyMadeDuringItsLookUpIsFound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

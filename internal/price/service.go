@@ -37,7 +37,7 @@ type Service struct {
 
 // NewService makes a service whose book is the catalog alone until the first
 // Reload. onChange, which may be nil, is called after a change is stored and in
-// force here, to tell the other nodes.
+// force here.
 func NewService(catalog *Catalog, store Store, now func() time.Time, onChange func(context.Context) error) (*Service, error) {
 	book, err := NewBook(catalog, nil)
 	if err != nil {
@@ -137,8 +137,8 @@ func (s *Service) Trace(ctx context.Context, model, version string) (*Price, err
 	return s.catalog.custom(stored)
 }
 
-// changed puts a stored change in force here and tells the others, whether or
-// not the caller is still there: what is stored counts.
+// changed puts a stored change in force here and says so, whether or not the
+// caller is still there: what is stored counts.
 func (s *Service) changed(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := s.Reload(ctx); err != nil {

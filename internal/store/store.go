@@ -42,6 +42,7 @@ type DB struct {
 	engine Engine
 	w, r   *sql.DB
 	path   string // SQLite's file
+	url    string // PostgreSQL's, with its password
 	usage  usageWriter
 	node   atomic.Int64 // whose leases pay for usage; 0 for none
 }
@@ -80,7 +81,7 @@ func connect(ctx context.Context, url string) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &DB{engine: Postgres, w: pool, r: pool}, nil
+		return &DB{engine: Postgres, w: pool, r: pool, url: url}, nil
 	}
 	return nil, errors.New("database.url must be sqlite:PATH or postgres://…")
 }

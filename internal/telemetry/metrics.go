@@ -31,6 +31,8 @@ type Metrics struct {
 	absorbed      prometheus.Counter
 	unknownKeys   prometheus.Counter
 	journalFsync  prometheus.Histogram
+	changes       *prometheus.CounterVec // topic, via
+	changeLag     prometheus.Histogram
 
 	mu     sync.Mutex // held to change one of the two maps, which are replaced whole
 	routes atomic.Pointer[map[routeName]*routeMetrics]
@@ -143,6 +145,13 @@ func NewMetrics(b Build) *Metrics {
 	m.journalFsync = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "halley_journal_fsync_seconds", Help: "How long the disk took to make the usage journal safe.",
 		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5},
+	})
+	m.changes = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_changes_applied_total", Help: "Changes made on any server that count on this one, by what was changed and by how it came: a notice, or a poll that found what no notice had brought.",
+	}, []string{"topic", "via"})
+	m.changeLag = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "halley_change_lag_seconds", Help: "From the making of a change, on any server, to when it counts on this one.",
+		Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 60},
 	})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "halley_build_info", Help: "What is running; the value is always 1.",
@@ -266,6 +275,25 @@ func (m *Metrics) WatchJournal(now func() Journal) {
 			Name: "halley_journal_damaged", Help: "Stretches of the usage journal that could not be read at the last start; the files were kept.",
 		}, func() float64 { return float64(now().Damaged) }),
 	)
+}
+
+// WatchChanges shows the changes that are heard of, and whether notices of them
+// arrive, asked at every scrape.
+func (m *Metrics) WatchChanges(connected func() bool) {
+	m.registry.MustRegister(m.changes, m.changeLag, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "halley_change_listener_connected", Help: "1 while notices of changes arrive; without them changes are found up to half a second later.",
+	}, func() float64 {
+		if connected() {
+			return 1
+		}
+		return 0
+	}))
+}
+
+// ChangeApplied counts a change that took so long to get here.
+func (m *Metrics) ChangeApplied(topic, via string, lag time.Duration) {
+	m.changes.WithLabelValues(topic, via).Inc()
+	m.changeLag.Observe(lag.Seconds())
 }
 
 // JournalSynced notes how long an fsync of the usage journal took.

@@ -39,6 +39,9 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	})
 	m.WatchJournal(func() Journal { return Journal{Bytes: 4096, Records: 9, Failures: 3, Torn: 1, Damaged: 2, Full: true} })
 	m.JournalSynced(3 * time.Millisecond)
+	m.WatchChanges(func() bool { return true })
+	m.ChangeApplied("key", "notice", 3*time.Millisecond)
+	m.ChangeApplied("key", "poll", 300*time.Millisecond)
 	m.Finished(aRequest())
 	m.Finished(aRequest())
 	refused := &Request{Dialect: "openai", Endpoint: "chat", Model: "made-up-by-the-caller", Status: 404, Duration: time.Millisecond}
@@ -79,6 +82,11 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_journal_torn 1`,
 		`halley_journal_damaged 2`,
 		`halley_journal_fsync_seconds_bucket{le="0.005"} 1`,
+		`halley_changes_applied_total{topic="key",via="notice"} 1`,
+		`halley_changes_applied_total{topic="key",via="poll"} 1`,
+		`halley_change_lag_seconds_bucket{le="0.005"} 1`,
+		`halley_change_lag_seconds_count 2`,
+		`halley_change_listener_connected 1`,
 		`halley_build_info{goversion="go`,
 		`revision="abc",version="1.2.3"} 1`,
 		"go_goroutines ", "process_cpu_seconds_total ",
