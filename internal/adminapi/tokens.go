@@ -366,15 +366,7 @@ func (s *Server) getKey(c *call) (any, error) {
 }
 
 func (s *Server) createKey(c *call) (any, error) {
-	body, err := decode[keyBody](c)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := body.patch()
-	if err != nil {
-		return nil, err
-	}
-	owner, err := s.keyOwner(c, body.UserID, true)
+	body, patch, owner, err := s.keyToMake(c)
 	if err != nil {
 		return nil, err
 	}
@@ -390,15 +382,7 @@ func (s *Server) createChildKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := decode[keyBody](c)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := body.patch()
-	if err != nil {
-		return nil, err
-	}
-	owner, err := s.keyOwner(c, body.UserID, true)
+	body, patch, owner, err := s.keyToMake(c)
 	if err != nil {
 		return nil, err
 	}
@@ -409,6 +393,18 @@ func (s *Server) createChildKey(c *call) (any, error) {
 	changes := body.changes()
 	changes["parent_id"] = parent
 	return s.createdKey(c, v, value, changes), nil
+}
+
+// keyToMake reads what a key is to be, and whose.
+func (s *Server) keyToMake(c *call) (body keyBody, patch key.Patch, owner int64, err error) {
+	if body, err = decode[keyBody](c); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	if patch, err = body.patch(); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	owner, err = s.keyOwner(c, body.UserID, true)
+	return body, patch, owner, err
 }
 
 // createdKey notes a key that was made and shows it, with its value.

@@ -168,8 +168,8 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, err
 	return id, err
 }
 
-// lockRow writes a row, so that others who would wait until the transaction
-// ends; missing is the error when it is not there.
+// lockRow writes a row, so that whoever else wants to waits until the
+// transaction ends; missing is the error when it is not there.
 func lockRow(ctx context.Context, tx *sql.Tx, missing error, statement string, args ...any) error {
 	result, err := tx.ExecContext(ctx, statement, args...)
 	if err != nil {
