@@ -157,10 +157,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: limit.New(key.MatchModel), Roll: mathrand.Float64, DrainUpstream: time.Minute,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: limit.New(key.MatchModel), Roll: mathrand.Float64,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
-			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout,
+			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
 		},
 	})
 	return nil

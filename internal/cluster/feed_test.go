@@ -184,6 +184,27 @@ func TestOldChangesArePrunedAndNewOnesAreNot(t *testing.T) {
 	})
 }
 
+// By what a database said before it fell back everything in it is old.
+func TestADatabaseThatFellBackIsNotPrunedByWhatItSaidBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(t)
+		time.Sleep(50 * time.Minute)
+		b.store.set(func(s *feedStore) { s.page.Rewound = true })
+		time.Sleep(time.Second)
+		b.store.set(func(s *feedStore) { s.page.Rewound = false })
+		time.Sleep(59 * time.Minute)
+		if got := b.store.pruned; len(got) != 0 {
+			t.Errorf("pruned %v within the hour", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := b.store.pruned; len(got) != 1 {
+			t.Errorf("pruned %v after it", got)
+		}
+	})
+}
+
 func TestStoppingWhatWasNotStartedDoesNothing(t *testing.T) {
 	t.Parallel()
 	cluster.NewFeed(cluster.FeedOptions{}).Stop()

@@ -114,6 +114,9 @@ type Upstream struct {
 
 	// TotalTimeout is how long a whole answer may take.
 	TotalTimeout time.Duration `yaml:"total_timeout" default:"15m"`
+
+	// DrainTimeout is how long an upstream is read on for its true usage after the client has left, on channels with `on_disconnect: drain`. What it costs after that is not learned: a stream is charged for what came, a plain request nothing.
+	DrainTimeout time.Duration `yaml:"drain_timeout" default:"30s"`
 }
 
 // Cluster is about servers that share one PostgreSQL.

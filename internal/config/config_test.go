@@ -33,7 +33,7 @@ func TestWithoutAnythingTheDefaultsHold(t *testing.T) {
 		Server:   config.Server{HeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute},
 		Upstream: config.Upstream{
 			ConnectTimeout: 10 * time.Second, FirstByteTimeout: 2 * time.Minute,
-			IdleTimeout: time.Minute, TotalTimeout: 15 * time.Minute,
+			IdleTimeout: time.Minute, TotalTimeout: 15 * time.Minute, DrainTimeout: 30 * time.Second,
 		},
 		Usage:        config.Usage{FlushInterval: 100 * time.Millisecond, FsyncInterval: 50 * time.Millisecond},
 		Cluster:      config.Cluster{LeaseTerm: 5 * time.Minute},

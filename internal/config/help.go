@@ -24,6 +24,7 @@ var helpTexts = map[string]string{
 	"upstream.first_byte_timeout": "How long an upstream may take from the request to the first byte of its answer.",
 	"upstream.idle_timeout":       "How long an upstream may be silent in the middle of an answer.",
 	"upstream.total_timeout":      "How long a whole answer may take.",
+	"upstream.drain_timeout":      "How long an upstream is read on for its true usage after the client has left, on channels with on_disconnect: drain.",
 	"usage.flush_interval":        "How long usage rows and counters may wait to be written together, at most 200ms.",
 	"usage.fsync_interval":        "How much of the usage journal a machine that loses power may lose: usage is in the journal before the client has its whole answer, and on the disk after this interval.",
 	"cluster.lease_term":          "How long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it.",
