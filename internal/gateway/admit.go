@@ -50,7 +50,14 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 			return budget.Exhausted(b.SpentUntil, g.Now())
 		}
 	}
-	return nil
+	if len(who.owner.Limits.Budgets) == 0 {
+		return nil
+	}
+	b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.User, ID: who.owner.ID})
+	if err == nil && !b.SpentUntil.IsZero() {
+		err = budget.Exhausted(b.SpentUntil, g.Now())
+	}
+	return err
 }
 
 // admitPlace judges where the request comes from and where it goes.

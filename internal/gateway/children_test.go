@@ -69,7 +69,7 @@ func TestAChildIsAdmittedOnlyWhereItsParentIs(t *testing.T) {
 		"used up, child unlimited": {func(h *house) { h.parent.Granted, h.key.Unlimited = 0, true }, body, 402, "key_quota_exhausted", true},
 		"too little":               {func(h *house) { h.parent.Granted = 2000 }, body, 402, "key_quota_exhausted", true},
 		"too little on the child":  {func(h *house) { h.key.Granted = 2000 }, body, 402, "key_quota_exhausted", false},
-		"its budget is spent":      {func(h *house) { h.parent.Limits.Budgets = []key.RenewingBudget{{Period: "day", TimeZone: "UTC"}} }, body, 402, "budget_exhausted", false},
+		"its budget is spent":      {func(h *house) { h.parent.Limits.Budgets = []budget.Renewing{{Period: "day", TimeZone: "UTC"}} }, body, 402, "budget_exhausted", false},
 		"address not listed":       {func(h *house) { h.parent.AllowIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, body, 403, "ip_not_allowed", false},
 		"model not listed":         {func(h *house) { h.parent.ModelLimitsEnabled, h.parent.Models = true, []string{"other*"} }, body, 403, "model_not_allowed", false},
 		"endpoint not listed":      {func(h *house) { h.parent.Limits.Endpoints = []string{"embeddings"} }, body, 403, "endpoint_not_allowed", false},
@@ -179,5 +179,30 @@ func TestAChildOfAKeyThatIsGoneIsUnknown(t *testing.T) {
 	}
 	if h.unknown != 1 || len(h.records) != 0 {
 		t.Errorf("%d unknown keys counted, %d records", h.unknown, len(h.records))
+	}
+}
+
+// Children of one parent share its rates; what a refusal says is the tightest.
+func TestAParentsRatesCountForItsChildren(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), issued, func(h *house) {
+		h.key.Limits.RPM, h.parent.Limits.RPM = new(int64(10)), new(int64(2))
+	})
+	sibling := *h.key
+	sibling.ID = 8
+	for i, row := range []struct {
+		key    *key.Key
+		status int
+		left   string
+	}{{h.key, 200, "1"}, {&sibling, 200, "0"}, {h.key, 429, "0"}, {&sibling, 429, "0"}} {
+		h.key = row.key
+		var c client
+		h.do(t.Context(), `{"model":"m"}`, &c)
+		if c.status != row.status || c.header.Get("X-Ratelimit-Limit-Requests") != "2" || c.header.Get("X-Ratelimit-Remaining-Requests") != row.left {
+			t.Errorf("request %d: %d %v", i, c.status, c.header)
+		}
+		if c.status == 429 && (c.header.Get("Retry-After") == "" || !strings.Contains(c.body.String(), "parent")) {
+			t.Errorf("request %d is refused with %v %s", i, c.header, c.body.String())
+		}
 	}
 }

@@ -118,3 +118,36 @@ func TestADrainedStreamIsCutToo(t *testing.T) {
 		t.Errorf("record %+v, held %d, balance %+v", r, held, b)
 	}
 }
+
+// An upstream may be so fast that much of an answer and its end arrive in one
+// read: no more of it is passed on than there is money for.
+func TestTheRestOfAnAnswerThatArrivesAtOnceMustBePaidForToo(t *testing.T) {
+	t.Parallel()
+	spent := make(chan struct{})
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		streams(w, chunk(words))
+		<-spent
+		streams(w, strings.Repeat(chunk(words), 1000)+lastChunk+`data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":10010}}`+"\n\n"+done)
+	})
+	subject := budget.Subject{Kind: budget.Key, ID: h.key.ID}
+	var held money.Nano
+	c := client{}
+	c.onWrite = func(string) {
+		c.onWrite = nil
+		b, err := h.ledger.Edit(context.Background(), subject, budget.SetRemaining(0), func(context.Context, budget.Change) error { return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		held = b.Held
+		close(spent)
+	}
+	h.do(t.Context(), `{"model":"m","stream":true,"max_tokens":300000}`, &c)
+	if body := c.body.String(); !strings.Contains(body, `"finish_reason":"length"`) || !strings.HasSuffix(body, done) || strings.Contains(body, `"stop"`) {
+		t.Errorf("the client got …%s", body[max(0, len(body)-500):])
+	}
+	r := h.records[0]
+	if len(h.records) != 1 || r.ErrorCode != "key_quota_exhausted" || r.Source != usage.Metered || r.Absorbed != 0 || r.Cost < held/4 || r.Cost > held || r.Tokens.Completion != 10*int64(strings.Count(c.body.String(), words)) {
+		t.Errorf("record %+v, held %d", r, held)
+	}
+}

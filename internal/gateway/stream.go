@@ -64,12 +64,14 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 	var err error
 	for err == nil {
 		err = events.Fill()
-		out := b.out[:0]
-		for e := events.Buffered(); e != nil; e = events.Buffered() {
+		out, paid := b.out[:0], true
+		for e := events.Buffered(); e != nil && paid; e = events.Buffered() {
 			out = r.take(out, e)
+			paid = r.paid()
 		}
-		if errors.Is(err, io.EOF) && complete(events.Rest()) {
+		if errors.Is(err, io.EOF) && paid && complete(events.Rest()) {
 			out, r.unended = r.take(out, events.Rest()), true
+			paid = r.paid()
 		}
 		b.out = out[:0]
 		if len(out) == 0 {
@@ -78,7 +80,7 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if left(ctx) {
 			r.leave()
 		}
-		if !r.done && r.meter.finished < a.head.Choices && !t.covers(r.meter.most()) {
+		if !paid {
 			return r.cut(call, out)
 		}
 		if r.done && !t.settled {
@@ -90,6 +92,12 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		}
 	}
 	return r.finish(ctx, call, err)
+}
+
+// paid reports whether there is money for what has passed. It is asked after each
+// event, as one read may bring many of a fast upstream, the end among them.
+func (r *relay) paid() bool {
+	return r.done || r.meter.finished >= r.a.head.Choices || r.t.covers(r.meter.most())
 }
 
 // complete reports whether what stands after the last event is one that only
@@ -172,8 +180,8 @@ func (r *relay) leave() bool {
 	return r.gone
 }
 
-// cut ends a stream whose money has run out: the client gets what has arrived
-// and a proper end, the upstream is let go, and what was metered is charged.
+// cut ends a stream whose money has run out: the client gets what has passed and
+// a proper end, the upstream is let go, and what was metered is charged.
 func (r *relay) cut(call *upstream.Call, out []byte) error {
 	call.Close() // it works no more for money that is not there
 	if r.t.record.Status != statusClientGone {

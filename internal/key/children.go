@@ -10,6 +10,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -86,7 +87,7 @@ func (s *Service) CreateChild(ctx context.Context, userID, parentID int64, p Pat
 	case Enabled, Exhausted:
 	}
 	value := NewValue()
-	v, err := s.create(ctx, userID, &parent, p, value)
+	v, err := s.create(ctx, userID, &parent, p, value, budget.Created)
 	return v, value, err
 }
 
@@ -211,7 +212,7 @@ func checkNarrowModels(before, k, parent *Key) error {
 	}
 	for _, m := range k.Models {
 		if !anyCoversModels(parent.Models, m) {
-			return wider("model_limits", "model_limits: %s is more than the parent's models allow.", quoted(m))
+			return wider("model_limits", "model_limits: %s is more than the parent's models allow.", fault.Quote(m))
 		}
 	}
 	return nil
@@ -247,7 +248,7 @@ func checkNarrowNames(field string, before, names, parent []string) error {
 	}
 	for _, name := range names {
 		if !slices.Contains(parent, name) {
-			return wider(field, "%s: %s is not among the parent's.", field, quoted(name))
+			return wider(field, "%s: %s is not among the parent's.", field, fault.Quote(name))
 		}
 	}
 	return nil
@@ -270,20 +271,24 @@ type rate struct {
 }
 
 // rates are the limits that are set.
-func rates(l *Limits) map[rate]int64 {
+func rates(l *limit.Limits) map[rate]int64 {
 	set := map[rate]int64{}
-	add := func(r rate, most *int64) {
+	add := func(kind, pattern string, whole bool, most *int64) {
 		if most != nil {
-			set[r] = *most
+			set[rate{kind, pattern, whole}] = *most
 		}
 	}
-	add(rate{"rpm", "*", true}, l.RPM)
-	add(rate{"rpd", "*", true}, l.RPD)
-	add(rate{"tpm", "*", true}, l.TPM)
-	add(rate{"concurrency", "*", true}, l.Concurrency)
+	each := func(pattern string, whole bool, r limit.Rate) {
+		add("rpm", pattern, whole, r.RPM)
+		add("tpm", pattern, whole, r.TPM)
+		add("tpm_input", pattern, whole, r.TPMInput)
+		add("tpm_output", pattern, whole, r.TPMOutput)
+	}
+	each("*", true, limit.Rate{RPM: l.RPM, TPM: l.TPM, TPMInput: l.TPMInput, TPMOutput: l.TPMOutput})
+	add("rpd", "*", true, l.RPD)
+	add("concurrency", "*", true, l.Concurrency)
 	for pattern, r := range l.PerModel {
-		add(rate{"rpm", pattern, false}, r.RPM)
-		add(rate{"tpm", pattern, false}, r.TPM)
+		each(pattern, false, r)
 	}
 	return set
 }
@@ -291,8 +296,8 @@ func rates(l *Limits) map[rate]int64 {
 // checkNarrowRates judges each rate by those of the parent that count for all of
 // the same models.
 func checkNarrowRates(before, k, parent *Key) error {
-	had, bounds := rates(&before.Limits), rates(&parent.Limits)
-	set := rates(&k.Limits)
+	had, bounds := rates(&before.Limits.Limits), rates(&parent.Limits.Limits)
+	set := rates(&k.Limits.Limits)
 	for _, r := range slices.SortedFunc(maps.Keys(set), func(a, b rate) int {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.pattern, b.pattern))
 	}) {
@@ -310,7 +315,7 @@ func checkNarrowRates(before, k, parent *Key) error {
 		case r.whole:
 			return wider("limits."+r.kind, "limits.%s must be at most the parent's %d.", r.kind, most)
 		default:
-			return wider("limits.per_model", "limits.per_model: %s of %s must be at most the parent's %d.", r.kind, quoted(r.pattern), most)
+			return wider("limits.per_model", "limits.per_model: %s of %s must be at most the parent's %d.", r.kind, fault.Quote(r.pattern), most)
 		}
 	}
 	return nil

@@ -80,7 +80,7 @@ func TestAChildBeginsWithItsParentsExpiryAndGroup(t *testing.T) {
 func (b *bench) restricted(t testing.TB) key.View {
 	t.Helper()
 	at := b.clock.unix(time.Hour)
-	p := limits(t, `{"rpm": 10, "rpd": 20, "tpm": 30, "concurrency": 4, "endpoints": ["chat", "embeddings"], "auto_groups": ["vip", "default"],
+	p := limits(t, `{"rpm": 10, "rpd": 20, "tpm": 30, "tpm_input": 25, "tpm_output": 15, "concurrency": 4, "endpoints": ["chat", "embeddings"], "auto_groups": ["vip", "default"],
 		"per_model": {"gpt-5*": {"rpm": 5, "tpm": 6}, "o3": {"rpm": 3}}, "budgets": [{"amount": 50, "period": "day"}]}`)
 	p.ExpiresAt, p.Group, p.RemainQuota = &at, new(key.GroupAuto), new(int64(100))
 	p.ModelLimitsEnabled, p.ModelLimits, p.AllowIPs = new(true), new("gpt-5*,o3"), new("10.0.0.0/8 2001:db8::/32 192.0.2.7")
@@ -121,12 +121,14 @@ func TestAChildCannotBeWiderThanItsParent(t *testing.T) {
 		"a higher rpm":               {limits(t, `{"rpm": 11}`), "limits.rpm"},
 		"a higher rpd":               {limits(t, `{"rpd": 21}`), "limits.rpd"},
 		"a higher tpm":               {limits(t, `{"tpm": 31}`), "limits.tpm"},
+		"a higher rate of input":     {limits(t, `{"tpm_input": 26}`), "limits.tpm_input"},
+		"a higher rate of output":    {limits(t, `{"per_model": {"o3": {"tpm_output": 16}}}`), "limits.per_model"},
 		"a higher concurrency":       {limits(t, `{"concurrency": 5}`), "limits.concurrency"},
 		"a higher rate of a model":   {limits(t, `{"per_model": {"o3": {"rpm": 4}}}`), "limits.per_model"},
 		"a higher rate of some":      {limits(t, `{"per_model": {"gpt-5-mini*": {"tpm": 7}}}`), "limits.per_model"},
 		"a higher rate of any":       {limits(t, `{"per_model": {"other": {"rpm": 11}}}`), "limits.per_model"},
 		"as high as the whole":       {limits(t, `{"per_model": {"other": {"rpm": 10, "tpm": 30}}}`), ""},
-		"rates as they are":          {limits(t, `{"rpm": 10, "rpd": 0, "tpm": 30, "concurrency": 4, "per_model": {"o3": {"rpm": 3, "tpm": 30}, "gpt-5-x": {"rpm": 5}}}`), ""},
+		"rates as they are":          {limits(t, `{"rpm": 10, "rpd": 0, "tpm": 30, "tpm_input": 0, "tpm_output": 15, "concurrency": 4, "per_model": {"o3": {"rpm": 3, "tpm": 30}, "gpt-5-x": {"rpm": 5}}}`), ""},
 		"no rates":                   {limits(t, `{"rpm": null, "tpm": null, "per_model": null}`), ""},
 		"a larger budget":            {limits(t, `{"budgets": [{"amount": 5000, "period": "day"}]}`), ""},
 	} {
@@ -141,7 +143,7 @@ func TestAChildCannotBeWiderThanItsParent(t *testing.T) {
 				t.Errorf("%s, %s: %v, want a refusal of %s", name, what, err, row.field)
 			}
 		}
-		plain = b.update(t, plain, key.Patch{ExpiresAt: &at, ModelLimitsEnabled: new(false), AllowIPs: new(""), Limits: limits(t, `{"endpoints": null, "auto_groups": null, "rpm": null, "rpd": null, "tpm": null, "concurrency": null, "per_model": null, "budgets": null}`).Limits})
+		plain = b.update(t, plain, key.Patch{ExpiresAt: &at, ModelLimitsEnabled: new(false), AllowIPs: new(""), Limits: limits(t, `{"endpoints": null, "auto_groups": null, "rpm": null, "rpd": null, "tpm": null, "tpm_input": null, "tpm_output": null, "concurrency": null, "per_model": null, "budgets": null}`).Limits})
 	}
 	_, _, err := b.CreateChild(t.Context(), b.ada, parent.Key.ID, key.Patch{Name: new("n"), Group: new("closed")})
 	wantCode(t, "a group that the owner may not use", err, "invalid_group")
@@ -251,26 +253,26 @@ func TestAChildIsGivenNoMoreThanItsParentHasLeft(t *testing.T) {
 	b.child(t, parent, quota(50)) // its siblings' quotas are caps, no transfers
 	_, err = b.Update(t.Context(), b.ada, id, quota(51), nil)
 	wide("set to more", err, "remain_quota")
-	_, err = b.AddQuota(t.Context(), b.ada, id, 1)
+	_, err = b.AddQuota(t.Context(), b.ada, id, 1, budget.Cause{})
 	wide("added", err, "add")
-	_, err = b.SetQuota(t.Context(), b.ada, id, 51)
+	_, err = b.SetQuota(t.Context(), b.ada, id, 51, budget.Cause{})
 	wide("set", err, "set")
 	unlimited, _ := b.child(t, parent, key.Patch{Unlimited: new(true), RemainQuota: new(int64(1000))})
 	_, err = b.Update(t.Context(), b.ada, unlimited.Key.ID, key.Patch{Unlimited: new(false)}, nil)
 	wide("limited by far", err, "remain_quota")
 	b.update(t, unlimited, key.Patch{Unlimited: new(false), RemainQuota: new(int64(50))})
 
-	if _, err := b.AddQuota(t.Context(), b.ada, parent.Key.ID, -45); err != nil {
+	if _, err := b.AddQuota(t.Context(), b.ada, parent.Key.ID, -45, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := b.AddQuota(t.Context(), b.ada, id, -10); err != nil || v.Balance.Remaining() != 40*money.Unit {
+	if v, err := b.AddQuota(t.Context(), b.ada, id, -10, budget.Cause{}); err != nil || v.Balance.Remaining() != 40*money.Unit {
 		t.Errorf("taking away leaves %+v, %v", v.Balance, err)
 	}
 	if v := b.update(t, child, quota(20)); v.Balance.Remaining() != 20*money.Unit {
 		t.Errorf("less, though more than the parent has, leaves %+v", v.Balance)
 	}
 	b.update(t, parent, key.Patch{Unlimited: new(true)})
-	if _, err := b.AddQuota(t.Context(), b.ada, id, 1000); err != nil {
+	if _, err := b.AddQuota(t.Context(), b.ada, id, 1000, budget.Cause{}); err != nil {
 		t.Errorf("under an unlimited parent: %v", err)
 	}
 }
@@ -404,7 +406,7 @@ func TestAParentsChangesCountForItsChildrensNextRequest(t *testing.T) {
 		t.Errorf("a narrowed parent: %+v, %v", after, err)
 	}
 	// A change made by others is heard of through Forget.
-	if done, err := b.store.GrantKey(t.Context(), parent.Key.ID, 1); !done || err != nil {
+	if done, err := b.store.GrantKey(t.Context(), parent.Key.ID, 1, budget.Cause{}); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	b.Forget(parent.Key.ID)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/key"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
@@ -27,15 +28,15 @@ func TestADeletedKeysValueIsWipedAndItsChildrens(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, open func(t *testing.T) *store.DB) {
 		db := open(t)
 		owner := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default"}
-		if err := db.InsertUser(t.Context(), owner); err != nil {
+		if err := db.InsertUser(t.Context(), owner, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
-		id, err := db.InsertKey(t.Context(), &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "k", ExpiresAt: key.Never, Hash: []byte("hash"), Sealed: []byte("sealed")}, 1)
+		id, err := db.InsertKey(t.Context(), &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "k", ExpiresAt: key.Never, Hash: []byte("hash"), Sealed: []byte("sealed")}, 1, budget.Cause{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		child := &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "c", ExpiresAt: key.Never, Hash: []byte("child"), Sealed: []byte("sealed"), Limits: key.Limits{ParentID: &id}}
-		if _, err := db.InsertKey(t.Context(), child, 2); err != nil {
+		if _, err := db.InsertKey(t.Context(), child, 2, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.DeleteKeys(t.Context(), owner.ID, []int64{id}, time.UnixMilli(5)); err != nil {
