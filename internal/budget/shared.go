@@ -248,9 +248,6 @@ func (l *Ledger) editLocked(ctx context.Context, p *pocket, decide func(Balance)
 	return commit(ctx, change)
 }
 
-// Unleased is what of the quota nobody has leased.
-func (p *Position) Unleased() money.Nano { return p.balance().Remaining() }
-
 // balance is the position's, with everything that is leased taken as held.
 func (p *Position) balance() Balance {
 	b := Balance{Granted: p.Granted, Used: p.Used, Unlimited: p.Unlimited}
