@@ -1,6 +1,9 @@
 # The only entrance. `make help` lists what there is.
 
 SHELL := /bin/bash
+# How long make chaos keeps three nodes under load.
+CHAOS ?= 10m
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Where the price catalog's facts lie, beside the clone.
@@ -10,7 +13,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e check lint fix generate web bench bench-quick fuzz
+.PHONY: help run build test e2e chaos check lint fix generate web bench bench-quick fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +29,10 @@ test: ## install what the suites need and run all of them
 
 e2e: ## only the suites that drive the real binary from outside
 	@scripts/test ./test/...
+
+chaos: ## break nodes, databases, clocks and disks under load for CHAOS=10m, and count the money
+	go test -tags chaos -count=1 -run Moved ./internal/app
+	go test -v -count=1 -timeout=3h ./test/chaos -args -chaos.duration=$(CHAOS)
 
 check: test lint ## what CI runs
 

@@ -54,6 +54,7 @@ type timeoutsBody struct {
 	FirstByte jsonx.Opt[int64] `json:"first_byte_ms"`
 	Idle      jsonx.Opt[int64] `json:"idle_ms"`
 	Total     jsonx.Opt[int64] `json:"total_ms"`
+	Drain     jsonx.Opt[int64] `json:"drain_ms" doc:"How long the upstream is read on after the client has left, with on_disconnect drain."`
 }
 
 // channelView is a channel as it is shown; keys are their last 4 characters.
@@ -82,6 +83,7 @@ type timeoutsView struct {
 	FirstByte int64 `json:"first_byte_ms"`
 	Idle      int64 `json:"idle_ms"`
 	Total     int64 `json:"total_ms"`
+	Drain     int64 `json:"drain_ms" doc:"How long the upstream is read on after the client has left, with on_disconnect drain."`
 }
 
 func viewChannel(c *channel.Channel) channelView {
@@ -90,7 +92,7 @@ func viewChannel(c *channel.Channel) channelView {
 		ModelMapping: c.ModelMapping, Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
 		Timeouts: timeoutsView{
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
-			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(),
+			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
 		OnDisconnect: string(c.OnDisconnect), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
@@ -113,7 +115,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
 		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
-		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total),
+		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
 	}, err
 }
 

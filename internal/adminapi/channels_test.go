@@ -22,7 +22,7 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	d := newOperatorDesk(t)
 	made := d.must(t, "POST", "/api/channel/", aChannel)
 	want := `{"id":1,"name":"main","kind":"openai","base_url":"https://api.example.com/v1","keys":["1234","5678"],"models":["gpt-4o","gpt-5*"],` +
-		`"model_mapping":{},"groups":["default"],"priority":0,"weight":1,"status":1,"tag":"","timeouts":{"connect_ms":0,"first_byte_ms":0,"idle_ms":0,"total_ms":0},` +
+		`"model_mapping":{},"groups":["default"],"priority":0,"weight":1,"status":1,"tag":"","timeouts":{"connect_ms":0,"first_byte_ms":0,"idle_ms":0,"total_ms":0,"drain_ms":0},` +
 		`"on_disconnect":"cancel","created_time":1777863721,"version":1}`
 	if diff := cmp.Diff(want, string(made.Data)); diff != "" || made.header.Get("ETag") != `"1"` {
 		t.Errorf("ETag %s %s", made.header.Get("ETag"), diff)
@@ -35,14 +35,14 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	for name, value := range map[string]string{
 		"model_mapping": `{"gpt-4o":"azure-4o"}`, "priority": "5", "weight": "0", "status": "2", "tag": `"eu"`, "on_disconnect": `"drain"`,
 		"keys": `["5678","9999"]`, "models": `["gpt-4o","gpt-5*"]`, "name": `"main"`, "version": "2",
-		"timeouts": `{"connect_ms":0,"first_byte_ms":0,"idle_ms":2500,"total_ms":0}`,
+		"timeouts": `{"connect_ms":0,"drain_ms":0,"first_byte_ms":0,"idle_ms":2500,"total_ms":0}`,
 	} {
 		if got := jsonOf(t, after[name]); got != value {
 			t.Errorf("after the change %s is %s, want %s", name, got, value)
 		}
 	}
-	d.must(t, "PATCH", "/api/channel/1", `{"timeouts":{"connect_ms":100,"idle_ms":null}}`)
-	if got := jsonOf(t, as[map[string]any](t, d.must(t, "GET", "/api/channel/1", ""))["timeouts"]); got != `{"connect_ms":100,"first_byte_ms":0,"idle_ms":0,"total_ms":0}` {
+	d.must(t, "PATCH", "/api/channel/1", `{"timeouts":{"connect_ms":100,"idle_ms":null,"drain_ms":5000}}`)
+	if got := jsonOf(t, as[map[string]any](t, d.must(t, "GET", "/api/channel/1", ""))["timeouts"]); got != `{"connect_ms":100,"drain_ms":5000,"first_byte_ms":0,"idle_ms":0,"total_ms":0}` {
 		t.Errorf("timeouts are merged to %s", got)
 	}
 	if a := d.must(t, "DELETE", "/api/channel/1", ""); a.raw != `{"success":true,"message":""}` {
@@ -114,6 +114,7 @@ func TestBadChannelsAreRefusedByName(t *testing.T) {
 		{`{"status":3}`, 422, "invalid_status", "status"},
 		{`{"status":"1"}`, 400, "invalid_type", "status"},
 		{`{"timeouts":{"idle_ms":-1}}`, 422, "invalid_timeouts", "timeouts.idle_ms"},
+		{`{"timeouts":{"drain_ms":-1}}`, 422, "invalid_timeouts", "timeouts.drain_ms"},
 		{`{"timeouts":{"idle_ms":"1s"}}`, 400, "invalid_type", "timeouts.idle_ms"},
 		{`{"timeouts":null}`, 400, "invalid_type", "timeouts"},
 		{`{"on_disconnect":"x"}`, 422, "invalid_on_disconnect", "on_disconnect"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/key"
@@ -17,11 +18,11 @@ func (s *Server) keyRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/token/", access: anyUser, handle: s.listKeys, summary: "One's own API keys, newest first",
-			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "user_id"},
+			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "parent_id", "user_id"},
 		},
 		{
 			method: http.MethodGet, path: "/api/token/search", access: anyUser, handle: s.searchKeys, summary: "API keys by name, value or the value's last characters",
-			out: list, query: []string{"keyword", "token", "p", "page_size", "user_id"},
+			out: list, query: []string{"keyword", "token", "parent_id", "p", "page_size", "user_id"},
 		},
 		{
 			method: http.MethodGet, path: "/api/token/{id}", access: anyUser, handle: s.getKey, summary: "One API key",
@@ -32,15 +33,19 @@ func (s *Server) keyRoutes() []route {
 			in: body, out: data, needs: []string{"name"}, query: []string{"user_id"},
 		},
 		{
+			method: http.MethodPost, path: "/api/token/{id}/children", access: anyUser, handle: s.createChildKey, summary: "Make an API key that this one issues: it spends from both, and ends with it",
+			in: body, out: data, needs: []string{"name"}, query: []string{"user_id"},
+		},
+		{
 			method: http.MethodPut, path: "/api/token/", access: anyUser, handle: s.updateKey, summary: "Change an API key; what is left out stays",
 			in: body, out: data, needs: []string{"id"}, ifMatch: true, query: []string{"status_only", "user_id"},
 		},
 		{
-			method: http.MethodDelete, path: "/api/token/{id}", access: anyUser, handle: s.deleteKey, summary: "End an API key for good",
+			method: http.MethodDelete, path: "/api/token/{id}", access: anyUser, handle: s.deleteKey, summary: "End an API key for good, and its children with it",
 			query: []string{"user_id"},
 		},
 		{
-			method: http.MethodPost, path: "/api/token/batch", access: anyUser, handle: s.deleteKeys, summary: "End up to 100 API keys for good; gives how many",
+			method: http.MethodPost, path: "/api/token/batch", access: anyUser, handle: s.deleteKeys, summary: "End up to 100 API keys for good, and their children with them; gives how many of those listed",
 			in: typeOf[keyBatchBody](), out: typeOf[int64](), query: []string{"user_id"},
 		},
 		{
@@ -69,13 +74,13 @@ type keyRecord struct {
 	ID                 int64   `json:"id"`
 	UserID             int64   `json:"user_id"`
 	Key                string  `json:"key" doc:"The value, or sk-hly…last4 for those who may not see it."`
-	Status             int64   `json:"status" enum:"1,2,3,4" doc:"What is true now: 1 enabled, 2 disabled, 3 expired, 4 exhausted."`
+	Status             int64   `json:"status" enum:"1,2,3,4" doc:"What is true now, of the key and of its parent: 1 enabled, 2 disabled, 3 expired, 4 exhausted."`
 	Name               string  `json:"name"`
 	CreatedTime        int64   `json:"created_time"`
 	AccessedTime       int64   `json:"accessed_time"`
 	ExpiredTime        int64   `json:"expired_time" doc:"-1 is never."`
-	RemainQuota        int64   `json:"remain_quota" doc:"What can be spent now, net of what requests in flight reserve."`
-	UnlimitedQuota     bool    `json:"unlimited_quota" doc:"Whether only the owner's balance bounds the key."`
+	RemainQuota        int64   `json:"remain_quota" doc:"What can be spent now, net of what requests in flight reserve. The parent of a child may have less left."`
+	UnlimitedQuota     bool    `json:"unlimited_quota" doc:"Whether the key has no quota of its own: the owner's balance bounds it, and a child's parent."`
 	ModelLimitsEnabled bool    `json:"model_limits_enabled"`
 	ModelLimits        string  `json:"model_limits" doc:"Names and patterns such as gpt-5*, with commas between them."`
 	AllowIPs           *string `json:"allow_ips" doc:"Addresses and CIDRs, one a line; null is no restriction."`
@@ -90,25 +95,12 @@ type keyRecord struct {
 
 // keyLimitsRecord is the limits object; unset members are null.
 type keyLimitsRecord struct {
-	RPM         *int64                    `json:"rpm"`
-	RPD         *int64                    `json:"rpd"`
-	TPM         *int64                    `json:"tpm"`
-	Concurrency *int64                    `json:"concurrency"`
-	PerModel    *map[string]key.RateLimit `json:"per_model"`
-	Budgets     *[]keyBudgetRecord        `json:"budgets"`
-	Endpoints   *[]string                 `json:"endpoints" enum:"endpoints"`
-	AutoGroups  *[]string                 `json:"auto_groups"`
-	ParentID    *int64                    `json:"parent_id"`
-	Metadata    *map[string]string        `json:"metadata"`
-}
-
-type keyBudgetRecord struct {
-	Amount   int64  `json:"amount"`
-	Period   string `json:"period"`
-	TimeZone string `json:"time_zone"`
-	Anchor   int64  `json:"anchor,omitzero"`
-	Used     int64  `json:"used"`
-	RenewsAt int64  `json:"renews_at"`
+	ratesRecord
+	Budgets    *[]budgetRecord    `json:"budgets"`
+	Endpoints  *[]string          `json:"endpoints" enum:"endpoints"`
+	AutoGroups *[]string          `json:"auto_groups"`
+	ParentID   *int64             `json:"parent_id" doc:"The key that issued this one. Read-only."`
+	Metadata   *map[string]string `json:"metadata"`
 }
 
 // newKeyRecord shows a key with the value as given.
@@ -122,16 +114,13 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 		ModelLimitsEnabled: k.ModelLimitsEnabled, ModelLimits: strings.Join(k.Models, ","),
 		UsedQuota: used, Group: k.Group, CrossGroupRetry: k.CrossGroupRetry, HeldQuota: held, Version: k.Version,
 		Limits: keyLimitsRecord{
-			RPM: k.Limits.RPM, RPD: k.Limits.RPD, TPM: k.Limits.TPM, Concurrency: k.Limits.Concurrency, ParentID: k.Limits.ParentID,
+			ratesRecord: newRatesRecord(k.Limits.Limits), Budgets: newBudgetRecords(k.Limits.Budgets, v.Budgets, func() time.Time { return now }), ParentID: k.Limits.ParentID,
 		},
 	}
 	if len(k.AllowIPs) > 0 {
 		record.AllowIPs = new(key.FormatAddresses(k.AllowIPs))
 	}
 	l := &record.Limits
-	if k.Limits.PerModel != nil {
-		l.PerModel = &k.Limits.PerModel
-	}
 	if k.Limits.Endpoints != nil {
 		l.Endpoints = &k.Limits.Endpoints
 	}
@@ -140,17 +129,6 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 	}
 	if k.Limits.Metadata != nil {
 		l.Metadata = &k.Limits.Metadata
-	}
-	if k.Limits.Budgets != nil {
-		budgets := make([]keyBudgetRecord, 0, len(k.Limits.Budgets))
-		for i, b := range k.Limits.Budgets {
-			budget := keyBudgetRecord{Amount: b.Amount, Period: b.Period, TimeZone: b.TimeZone, Anchor: b.Anchor, RenewsAt: b.RenewsAt(now).Unix()}
-			if v.Budgets != nil {
-				budget.Used, budget.RenewsAt = v.Budgets[i].Used.CeilUnits(), v.Budgets[i].Renews.Unix()
-			}
-			budgets = append(budgets, budget)
-		}
-		l.Budgets = &budgets
 	}
 	return record
 }
@@ -191,13 +169,13 @@ type keyQuotaBody struct {
 	Set jsonx.Opt[int64] `json:"set" doc:"What can be spent from now on. Either add or set."`
 }
 
-// patch is the body as the domain takes it. Only allow_ips may be null: no
-// restriction.
-func (b *keyBody) patch() (key.Patch, error) {
+// patch is the body as the domain takes it, asked for by somebody. Only
+// allow_ips may be null: no restriction.
+func (b *keyBody) patch(by budget.Cause) (key.Patch, error) {
 	p := key.Patch{
 		Name: b.Name.Ptr(), ExpiresAt: b.ExpiredTime.Ptr(), RemainQuota: b.RemainQuota.Ptr(), Unlimited: b.UnlimitedQuota.Ptr(),
 		ModelLimitsEnabled: b.ModelLimitsEnabled.Ptr(), ModelLimits: b.ModelLimits.Ptr(), AllowIPs: b.AllowIPs.Ptr(),
-		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(),
+		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(), Cause: by,
 	}
 	if b.Status.Set {
 		p.Status = new(key.Status(b.Status.Value))
@@ -264,10 +242,16 @@ func (s *Server) keyPath(c *call, changing bool) (owner, id int64, err error) {
 	if owner, err = s.keyOwner(c, jsonx.Opt[int64]{}, changing); err != nil {
 		return 0, 0, err
 	}
-	if id, err = c.pathID("id"); err != nil {
-		return 0, 0, fault.New(fault.NotFound, "key_not_found", "There is no key with the id %q.", c.path("id")).Field("id")
+	id, err = keyInPath(c)
+	return owner, id, err
+}
+
+func keyInPath(c *call) (int64, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return 0, fault.New(fault.NotFound, "key_not_found", "There is no key with the id %q.", c.path("id")).Field("id")
 	}
-	return owner, id, nil
+	return id, nil
 }
 
 // revealsTo reports whether the caller may see the values of the owner's keys.
@@ -334,8 +318,12 @@ func (s *Server) keyQuery(c *call) (page, key.Query, error) {
 	if err != nil {
 		return page{}, key.Query{}, err
 	}
+	parent, err := c.queryInt("parent_id", 0)
+	if err != nil {
+		return page{}, key.Query{}, err
+	}
 	return p, key.Query{
-		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), Offset: p.Offset(), Limit: p.Size,
+		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), ParentID: parent, Offset: p.Offset(), Limit: p.Size,
 	}, nil
 }
 
@@ -352,15 +340,7 @@ func (s *Server) getKey(c *call) (any, error) {
 }
 
 func (s *Server) createKey(c *call) (any, error) {
-	body, err := decode[keyBody](c)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := body.patch()
-	if err != nil {
-		return nil, err
-	}
-	owner, err := s.keyOwner(c, body.UserID, true)
+	body, patch, owner, err := s.keyToMake(c)
 	if err != nil {
 		return nil, err
 	}
@@ -368,11 +348,45 @@ func (s *Server) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.createdKey(c, v, value, body.changes()), nil
+}
+
+func (s *Server) createChildKey(c *call) (any, error) {
+	parent, err := keyInPath(c)
+	if err != nil {
+		return nil, err
+	}
+	body, patch, owner, err := s.keyToMake(c)
+	if err != nil {
+		return nil, err
+	}
+	v, value, err := s.Keys.CreateChild(c.ctx, owner, parent, patch)
+	if err != nil {
+		return nil, err
+	}
 	changes := body.changes()
-	changes["user_id"] = owner
+	changes["parent_id"] = parent
+	return s.createdKey(c, v, value, changes), nil
+}
+
+// keyToMake reads what a key is to be, and whose.
+func (s *Server) keyToMake(c *call) (body keyBody, patch key.Patch, owner int64, err error) {
+	if body, err = decode[keyBody](c); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	if patch, err = body.patch(c.who.Cause()); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	owner, err = s.keyOwner(c, body.UserID, true)
+	return body, patch, owner, err
+}
+
+// createdKey notes a key that was made and shows it, with its value.
+func (s *Server) createdKey(c *call, v key.View, value string, changes map[string]any) keyRecord {
+	changes["user_id"] = v.Key.UserID
 	s.trail(c, "key.create", keyTarget(v.Key.ID), detail(changes))
 	c.setVersion(v.Key.Version)
-	return newKeyRecord(v, value, s.Keys.Now()), nil
+	return newKeyRecord(v, value, s.Keys.Now())
 }
 
 func (s *Server) updateKey(c *call) (any, error) {
@@ -391,7 +405,7 @@ func (s *Server) updateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	patch, err := body.patch()
+	patch, err := body.patch(c.who.Cause())
 	if err != nil {
 		return nil, err
 	}
@@ -461,10 +475,11 @@ func (s *Server) deleteKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Keys.Delete(c.ctx, owner, id); err != nil {
+	deleted, err := s.Keys.Delete(c.ctx, owner, id)
+	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "key.delete", keyTarget(id), "")
+	s.trailDeleted(c, deleted)
 	return noData{}, nil
 }
 
@@ -491,10 +506,17 @@ func (s *Server) deleteKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range deleted {
+	s.trailDeleted(c, deleted)
+	return int64(len(deleted.Asked)), nil
+}
+
+func (s *Server) trailDeleted(c *call, deleted key.Deleted) {
+	for _, id := range deleted.Asked {
 		s.trail(c, "key.delete", keyTarget(id), "")
 	}
-	return int64(len(deleted)), nil
+	for _, id := range deleted.Children {
+		s.trail(c, "key.delete", keyTarget(id), detail(map[string]any{"with": "parent"}))
+	}
 }
 
 func (s *Server) changeKeyQuota(c *call) (any, error) {
@@ -514,9 +536,9 @@ func (s *Server) changeKeyQuota(c *call) (any, error) {
 	case body.Add.Set == body.Set.Set:
 		return nil, fault.New(fault.Invalid, "invalid_quota_change", "Give either add or set, in quota units.")
 	case body.Add.Set:
-		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value)
+		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value, c.who.Cause())
 	default:
-		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value)
+		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value, c.who.Cause())
 	}
 	if err != nil {
 		return nil, err

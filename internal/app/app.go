@@ -86,6 +86,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.services.recorder.Start()
 	a.services.changes.start()
+	a.services.limits.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
@@ -100,6 +101,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.services.sharing.start()
 	a.workers.Go(a.sweepLedger)
 	a.workers.Go(a.tidyKeys)
+	a.workers.Go(a.keepLimits)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
 	return nil
 }
@@ -144,11 +146,17 @@ func (a *App) Drain(ctx context.Context) {
 	a.log.Info("draining", "limit", a.cfg.DrainTimeout)
 	if err := a.services.gateway.Drain(ctx); err != nil {
 		a.log.Warn("the drain time is over; ending the requests that are left")
-		a.door.endRequests(gateway.ErrShutdown)
+		a.endRequests()
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer stop()
 		_ = a.services.gateway.Drain(last) // what still hangs dies with its connection
 	}
+}
+
+// endRequests ends the requests under way, those whose client has gone included.
+func (a *App) endRequests() {
+	a.door.endRequests(gateway.ErrShutdown)
+	a.services.gateway.End()
 }
 
 // Close stops everything and writes what is still to be written.
@@ -157,7 +165,14 @@ func (a *App) Close(ctx context.Context) error {
 	a.node.stop(ctx)
 	if a.door != nil {
 		errs = append(errs, a.door.Close(ctx), a.socket.close(), a.metrics.close())
-		a.door.endRequests(gateway.ErrShutdown)
+		a.endRequests()
+		// One that was writing to a client that does not read has only now lost
+		// its connection, and has its usage still to record.
+		last, stop := context.WithTimeout(ctx, 5*time.Second)
+		defer stop()
+		if err := a.services.gateway.Drain(last); err != nil {
+			a.log.Error("requests hang; their usage is not recorded")
+		}
 	}
 	a.services.changes.stop()
 	close(a.sweep)

@@ -163,13 +163,13 @@ func newLeaseState(term int64) leaseState {
 	return leaseState{term: term, io: make(chan struct{}, 1), recall: make(chan struct{}, 1)}
 }
 
-// enter takes one of the pocket's turns.
+// enter takes one of the pocket's turns. Those who have theirs wait for the store.
 func enter(ctx context.Context, turn chan struct{}) error {
 	select {
 	case turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return storeAway(ctx.Err())
 	}
 }
 
@@ -267,7 +267,7 @@ func (l *Ledger) recall(ctx context.Context, s Subject) (bool, error) {
 		case <-enough.C: // what they have stays theirs
 			return true, nil
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return true, storeAway(ctx.Err())
 		}
 	}
 }
@@ -576,6 +576,7 @@ func (l *Ledger) Tend(ctx context.Context) error {
 	l.changed = nil
 	l.changedMu.Unlock()
 	var held []HeldLease
+	var doubts error
 	for _, p := range changed {
 		p.mu.Lock()
 		p.lease.listed = false
@@ -589,15 +590,15 @@ func (l *Ledger) Tend(ctx context.Context) error {
 			held = append(held, HeldLease{p.subject, p.windows[i].lease()})
 		}
 		p.mu.Unlock()
-		if doubtful {
-			if err := l.giveBack(ctx, p); err != nil {
-				l.list(p)
-				return err
-			}
+		if doubtful && doubts == nil {
+			doubts = l.giveBack(ctx, p)
+		}
+		if doubtful && doubts != nil { // again next time, with all that come behind it
+			l.list(p)
 		}
 	}
 	if len(held) == 0 {
-		return nil
+		return doubts
 	}
 	if err := l.leases.ReportHeld(ctx, held); err != nil {
 		for _, p := range changed {
@@ -608,7 +609,7 @@ func (l *Ledger) Tend(ctx context.Context) error {
 		}
 		return err
 	}
-	return nil
+	return doubts
 }
 
 // list notes that what is held of the pocket has changed. Its lock is not held.

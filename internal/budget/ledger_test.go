@@ -465,32 +465,3 @@ func TestUnitsAddUpToTheGrant(t *testing.T) {
 		}
 	})
 }
-
-func TestHoldAndSettleAllocateNothing(t *testing.T) {
-	l, _ := newLedger(money.Max, money.Max)
-	var h budget.Hold
-	ctx := context.Background()
-	if n := testing.AllocsPerRun(1000, func() {
-		if err := l.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
-			t.Fatal(err)
-		}
-		l.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkHoldAndSettle(b *testing.B) {
-	l, _ := newLedger(money.Max, money.Max)
-	ctx := context.Background()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		var h budget.Hold
-		for pb.Next() {
-			if err := l.Hold(ctx, &h, budget.Payers{Key: key.ID, User: user.ID}, 100, nil); err != nil {
-				b.Fatal(err)
-			}
-			l.Landed(budget.Landing{Payers: budget.Payers{Key: key.ID, User: user.ID}, At: h.At(), Charge: h.Settle(50)})
-		}
-	})
-}

@@ -35,12 +35,14 @@ const (
 	Drain  OnDisconnect = "drain"  // read on to learn the true usage
 )
 
-// Timeouts bound the parts of an upstream call; 0 means the default.
+// Timeouts bound the parts of an upstream call; 0 means the default. Drain only
+// matters on channels that drain.
 type Timeouts struct {
 	Connect   time.Duration
 	FirstByte time.Duration
 	Idle      time.Duration
 	Total     time.Duration
+	Drain     time.Duration // how long it is read on after the client has left
 }
 
 // Or fills in what is unset with the operator's defaults.
@@ -50,6 +52,7 @@ func (t Timeouts) Or(defaults Timeouts) Timeouts {
 		FirstByte: cmp.Or(t.FirstByte, defaults.FirstByte),
 		Idle:      cmp.Or(t.Idle, defaults.Idle),
 		Total:     cmp.Or(t.Total, defaults.Total),
+		Drain:     cmp.Or(t.Drain, defaults.Drain),
 	}
 }
 

@@ -70,6 +70,7 @@ func TestEveryFieldIsCheckedOnCreateAndOnUpdate(t *testing.T) {
 		{"long tag", Change{Tag: &long}, "tag_too_long", "tag"},
 		{"control in tag", Change{Tag: new("a\nb")}, "invalid_tag", "tag"},
 		{"negative timeout", Change{IdleMS: new(int64(-1))}, "invalid_timeouts", "timeouts.idle_ms"},
+		{"negative drain", Change{DrainMS: new(int64(-1))}, "invalid_timeouts", "timeouts.drain_ms"},
 		{"timeout beyond a day", Change{TotalMS: new(MaxTimeout.Milliseconds() + 1)}, "invalid_timeouts", "timeouts.total_ms"},
 		{"other on_disconnect", Change{OnDisconnect: new(OnDisconnect("hang"))}, "invalid_on_disconnect", "on_disconnect"},
 		{"empty key", Change{Keys: new([]string{"sk-1234567890", ""})}, "invalid_keys", "keys"},

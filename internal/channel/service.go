@@ -53,10 +53,11 @@ type Change struct {
 	Weight       *int64
 	Status       *Status
 	Tag          *string
-	ConnectMS    *int64 // milliseconds, 0 the default; so for the next three
+	ConnectMS    *int64 // milliseconds, 0 the default; so for the next four
 	FirstByteMS  *int64
 	IdleMS       *int64
 	TotalMS      *int64
+	DrainMS      *int64
 	OnDisconnect *OnDisconnect
 }
 
@@ -311,6 +312,7 @@ func applyTimeouts(c *Channel, change Change) error {
 		{"first_byte_ms", change.FirstByteMS, &c.Timeouts.FirstByte},
 		{"idle_ms", change.IdleMS, &c.Timeouts.Idle},
 		{"total_ms", change.TotalMS, &c.Timeouts.Total},
+		{"drain_ms", change.DrainMS, &c.Timeouts.Drain},
 	} {
 		if t.ms == nil {
 			continue

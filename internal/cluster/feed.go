@@ -56,8 +56,7 @@ type Feed struct {
 
 	mu     sync.Mutex // guards what follows, and is held while changes are applied
 	cursor string
-	looked moment        // when cursor was read
-	ahead  time.Duration // the database's clock before ours
+	looked moment // when cursor was read
 	seen   seen
 	lost   bool // the last look failed
 }
@@ -191,8 +190,11 @@ func (f *Feed) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := moment{f.Now(), page.Now}
-	f.read(page, now, now.here.Sub(asked))
+	// The question took as long to get there as the answer back.
+	f.read(page, moment{here: asked.Add(f.Now().Sub(asked) / 2), there: page.Now})
+	if page.Rewound {
+		f.mark = mark{} // of another past: nearly everything would be old
+	}
 	f.prune(ctx, mark{page.Cursor, page.Now})
 	return nil
 }
@@ -213,11 +215,12 @@ func (f *Feed) prune(ctx context.Context, now mark) {
 	}
 }
 
-// read takes what a look has found, which took so long.
-func (f *Feed) read(page Page, now moment, took time.Duration) {
+// read takes what a look has found.
+func (f *Feed) read(page Page, now moment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ahead = now.there.Sub(now.here.Add(-took / 2))
+	before := f.looked
+	f.looked = now
 	why := ""
 	switch {
 	case f.cursor == "":
@@ -226,7 +229,7 @@ func (f *Feed) read(page Page, now moment, took time.Duration) {
 		why = "the database is behind where it was"
 	case page.More:
 		why = "there are too many changes to go through them"
-	case now.here.Sub(f.looked.here) > f.Keep/2 || now.there.Sub(f.looked.there) > f.Keep/2:
+	case now.here.Sub(before.here) > f.Keep/2 || now.there.Sub(before.there) > f.Keep/2:
 		why = "changes could not be read for too long"
 	default:
 		for _, c := range page.Changes {
@@ -237,7 +240,7 @@ func (f *Feed) read(page Page, now moment, took time.Duration) {
 		f.Log.Warn("changes may have been missed: everything is read again", "reason", why)
 		f.reset()
 	}
-	f.cursor, f.looked = page.Cursor, now
+	f.cursor = page.Cursor
 	f.seen.age(now.here)
 }
 
@@ -269,9 +272,14 @@ func (f *Feed) take(h heard) {
 	}
 }
 
-// applied tells how long a change took to get here.
+// applied tells how long a change took to get here. The database's clock is told
+// from when it was last seen, as our own may be set meanwhile.
 func (f *Feed) applied(h heard) {
-	f.Applied(h.Topic, h.via, max(0, f.Now().Add(f.ahead).Sub(time.UnixMilli(h.Millis))))
+	now := f.Now()
+	if !f.looked.here.IsZero() {
+		now = f.looked.there.Add(now.Sub(f.looked.here))
+	}
+	f.Applied(h.Topic, h.via, max(0, now.Sub(time.UnixMilli(h.Millis))))
 }
 
 // reload runs the loads of what has changed until ctx ends.

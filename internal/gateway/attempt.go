@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/provider"
 	"halley/internal/upstream"
@@ -28,16 +27,19 @@ const (
 
 // attempt sends the request to the plan's channel and brings back its answer.
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan) error {
+	if ctx.Err() != nil { // there is nobody to ask for
+		return context.Cause(ctx)
+	}
 	t.record.Attempts = 1
 	up, ok := g.Upstreams[p.channel.Kind]
 	if !ok {
 		return fault.New(fault.Unavailable, "no_channel_available", "No channel for the model %q is available right now.", a.head.Model)
 	}
-	upCtx, stop := g.upstreamContext(ctx, p.channel)
-	defer stop()
-	call, err := upstream.Do(upCtx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
+	tether := g.tether(ctx, p.channel)
+	defer tether.release()
+	call, err := upstream.Do(tether.ctx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
 	if err != nil {
-		return t.failed(ctx, err)
+		return failed(err)
 	}
 	defer call.Close()
 	switch {
@@ -46,23 +48,9 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan) error
 	case call.Status != http.StatusOK:
 		return badGateway(fmt.Errorf("the upstream answered with the status %d", call.Status))
 	case a.head.Stream && isEventStream(call.Header):
-		return t.stream(ctx, call, a)
+		return t.stream(ctx, tether, call, a)
 	}
 	return t.forwardPlain(ctx, call, a)
-}
-
-// upstreamContext is the client's, so that a client who leaves frees the
-// upstream, unless the channel reads on to learn the usage.
-func (g *Gateway) upstreamContext(ctx context.Context, ch *channel.Channel) (context.Context, context.CancelFunc) {
-	if ch.OnDisconnect != channel.Drain {
-		return ctx, func() {}
-	}
-	detached, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timed, timeUp := context.WithTimeout(detached, g.DrainUpstream)
-		context.AfterFunc(timed, func() { timeUp(); cancel() })
-	})
-	return detached, func() { stop(); cancel() }
 }
 
 func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
@@ -91,10 +79,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 }
 
 // failed explains a call that gave no usable answer before anything was sent.
-func (t *ticket) failed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return t.clientGone(ctx)
-	}
+func failed(err error) error {
 	if upstream.IsTimeout(err) {
 		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long to answer.")
 	}
@@ -105,31 +90,15 @@ func badGateway(err error) error {
 	return fault.Wrap(err, fault.BadGateway, "upstream_error", "The upstream could not answer the request.")
 }
 
-// clientGone notes that there is nobody left to answer; when it was the server
-// that ended the request, the client is told.
-func (t *ticket) clientGone(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), ErrShutdown) {
-		return shuttingDown()
-	}
-	t.gone()
-	return nil
-}
-
-// gone marks the record; the ticket's end settles what was metered, if it was.
-func (t *ticket) gone() {
-	t.record.Status, t.record.ErrorCode = statusClientGone, "client_closed_request"
-}
-
-// ErrShutdown is the cause with which a server ends the requests that outlive
-// its drain time.
-var ErrShutdown = errors.New("the server is shutting down")
-
 // forwardError brings an upstream's error answer back unmodified, unless it is
 // about our own credential.
 func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov provider.Provider) error {
 	body, err := readLimited(call, maxErrorBody)
 	if err != nil {
-		return t.failed(ctx, err)
+		return failed(err)
+	}
+	if left(ctx) {
+		return clientGone()
 	}
 	body = t.masked(body)
 	if prov.Classify(call.Status, body) == provider.OfCredential {
@@ -146,7 +115,7 @@ func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov pro
 func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) error {
 	body, err := readLimited(call, maxAnswer)
 	if err != nil {
-		return t.failed(ctx, err)
+		return failed(err)
 	}
 	body = t.masked(body)
 	answer, ok := openai.ScanAnswer(body)
@@ -165,10 +134,10 @@ func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) 
 	if !answer.HasUsage {
 		tokens, source = estimateAnswer(a, body), usage.Estimated
 	}
-	if ctx.Err() != nil { // drained: the client has gone, the usage is known
+	if left(ctx) { // nobody gets the answer, but what it cost is known
 		t.gone()
 		t.settle(tokens, source)
-		return nil
+		return clientGone()
 	}
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)

@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -27,10 +28,13 @@ import (
 	"halley/internal/wire"
 )
 
-// Keys finds the record of a key's value. An unknown value is a fault with the
+// Keys finds the record of a key's value, and of the key that issued it. An unknown value is a fault with the
 // code invalid_api_key.
 type Keys interface {
 	Authenticate(ctx context.Context, value string) (*key.Key, error)
+	// Parent gives the record of the key that issued k, nil when none did. A
+	// parent that is gone makes k an unknown key.
+	Parent(ctx context.Context, k *key.Key) (*key.Key, error)
 }
 
 // Owners finds the account that a key belongs to.
@@ -85,9 +89,6 @@ type Config struct {
 	Roll func() float64
 	// Timeouts are those of channels that set none.
 	Timeouts channel.Timeouts
-	// DrainUpstream bounds how long an upstream is read on for its usage after
-	// the client has left, on channels that ask for it.
-	DrainUpstream time.Duration
 }
 
 // Gateway serves model requests.
@@ -96,10 +97,27 @@ type Gateway struct {
 	draining atomic.Bool
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
+
+	ending context.Context // ended by End
+	end    context.CancelCauseFunc
 }
 
 // New makes a gateway.
-func New(c Config) *Gateway { return &Gateway{Config: c} }
+func New(c Config) *Gateway {
+	g := &Gateway{Config: c}
+	g.ending, g.end = context.WithCancelCause(context.Background())
+	return g
+}
+
+// Why a request ends before its answer does.
+var (
+	// ErrShutdown is the cause with which a server ends the contexts of requests
+	// that outlive its drain time.
+	ErrShutdown = errors.New("the server is shutting down")
+	// ErrClientGone is the cause of the fault with which reading the body of a
+	// client fails that has hung up.
+	ErrClientGone = errors.New("the client has gone")
+)
 
 // Inbound is one request as the door hands it in.
 type Inbound struct {
@@ -126,22 +144,41 @@ type Sink interface {
 
 // Serve runs the request to its end and returns what the door logs. Whatever
 // happens on the way, a request of a known key leaves exactly one record.
-func (g *Gateway) Serve(ctx context.Context, in *Inbound, sink Sink) *usage.Record {
+func (g *Gateway) Serve(ctx context.Context, in *Inbound, sink Sink) (record *usage.Record) {
 	t := &ticket{gateway: g, in: in, sink: sink}
+	record = &t.record // also after a panic
 	if !g.enter() {
 		t.refuse(shuttingDown())
 		sink.Header().Set("Connection", "close")
 		t.answer()
-		return &t.record
+		return record
 	}
 	defer g.inFlight.Done()
 	defer t.close()
 	if err := g.serve(ctx, t); err != nil {
-		t.refuse(err)
+		t.refuse(reason(ctx, err))
 	}
 	t.answer()
-	return &t.record
+	return record
 }
+
+// reason is why a request has failed: that its client left or that the server
+// ended it, before anything that came of that.
+func reason(ctx context.Context, err error) error {
+	switch {
+	case shutDown(ctx):
+		return shuttingDown()
+	case ctx.Err() != nil && !errors.Is(err, ErrClientGone):
+		return clientGone()
+	}
+	return err
+}
+
+// shutDown reports whether the server has ended the request.
+func shutDown(ctx context.Context) bool { return errors.Is(context.Cause(ctx), ErrShutdown) }
+
+// left reports whether the client has hung up.
+func left(ctx context.Context) bool { return ctx.Err() != nil && !shutDown(ctx) }
 
 func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 	who, err := g.authenticate(ctx, t.in)
@@ -163,7 +200,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.planned(plan)
-	if err := g.takeLimits(t, who, ask); err != nil {
+	if err := g.takeLimits(t, who, ask, plan); err != nil {
 		return err
 	}
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {
@@ -203,6 +240,11 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// End ends, when Drain's time is over, what has no client any more: upstreams
+// that are read on for their usage. What has one ends with its context, whose
+// cause must be ErrShutdown.
+func (g *Gateway) End() { g.end(ErrShutdown) }
 
 // spent is a request's cost once its tokens are known.
 func (p *plan) spent(t usage.Tokens, tier string) money.Nano {

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,16 +39,23 @@ type house struct {
 	*gateway.Gateway
 	t        *testing.T
 	key      *key.Key
+	parent   *key.Key // that issued key, nil for none
+	orphaned error    // what asking for the parent gives
 	owner    *account.User
 	channel  *channel.Channel
 	ledger   *budget.Ledger
+	leases   budget.Leases // nil on a store of its own
 	upstream *httptest.Server
+	limits   limit.Limits // of the default group
 
 	mu       sync.Mutex
 	records  []usage.Record
-	recorded chan struct{}
+	recorded chan struct{} // closed with the first
 	unknown  int
 	full     bool
+	// authenticated is called once the key is known.
+	authenticated func()
+	away          bool // the store does not answer before the request gives up
 }
 
 const keyValue = "sk-test"
@@ -58,20 +64,37 @@ func (h *house) Authenticate(_ context.Context, value string) (*key.Key, error) 
 	if value != keyValue {
 		return nil, fault.New(fault.Unauthenticated, "invalid_api_key", "unknown")
 	}
+	if h.authenticated != nil {
+		h.authenticated()
+	}
 	return h.key, nil
 }
+func (h *house) Parent(context.Context, *key.Key) (*key.Key, error) { return h.parent, h.orphaned }
+
+// holder is whose balance a key's subject is.
+func (h *house) holder(s budget.Subject) *key.Key {
+	if h.parent != nil && s.ID == h.parent.ID {
+		return h.parent
+	}
+	return h.key
+}
 func (h *house) Owner(context.Context, int64) (*account.User, error) { return h.owner, nil }
-func (h *house) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, error) {
+func (h *house) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
+	if h.away {
+		<-ctx.Done()
+		return budget.Balance{}, ctx.Err()
+	}
 	if s.Kind == budget.User {
 		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
 	}
-	return budget.Balance{Granted: h.key.Granted, Unlimited: h.key.Unlimited}, nil
+	k := h.holder(s)
+	return budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}, nil
 }
 func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
 	if s.Kind == budget.User {
-		return nil, nil
+		return budget.Allowances(h.owner.Limits.Budgets), nil
 	}
-	return h.key.Limits.Allowances(), nil
+	return budget.Allowances(h.holder(s).Limits.Budgets), nil
 }
 func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
 	return make([]money.Nano, len(since)), nil
@@ -84,9 +107,8 @@ func (h *house) Record(r usage.Record) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.records = append(h.records, r)
-	if h.recorded != nil {
+	if len(h.records) == 1 {
 		close(h.recorded)
-		h.recorded = nil
 	}
 }
 func (h *house) Finished(*usage.Record) {}
@@ -99,7 +121,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	server := httptest.NewServer(upstreamHandler)
 	t.Cleanup(server.Close)
 	h := &house{
-		t: t, upstream: server,
+		t: t, upstream: server, recorded: make(chan struct{}),
 		key:   &key.Key{ID: 7, UserID: 3, Status: key.Enabled, ExpiresAt: key.Never, Granted: money.USD, Name: "k"},
 		owner: &account.User{ID: 3, Status: account.Enabled, Group: group.Default, Granted: 1000 * money.USD},
 		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: server.URL + "/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
@@ -111,15 +133,20 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
 		Routes: route.Compile([]*channel.Channel{h.channel}), Prices: book,
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
+	if h.leases != nil {
+		h.ledger = budget.NewSharedLedger(h, h.leases, time.Now)
+		h.ledger.Lapsed(1)
+		h.ledger.Renewed(time.Now().Add(time.Hour))
+	}
 	h.Gateway = gateway.New(gateway.Config{
 		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
-		Timeouts:  channel.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(key.MatchModel), Roll: rand.Float64, DrainUpstream: 5 * time.Second,
+		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: rand.Float64,
 	})
 	return h
 }
@@ -385,48 +412,6 @@ func TestAnUpstreamThatRepeatsOurCredentialDoesNotTellTheClient(t *testing.T) {
 	}
 }
 
-func TestTimeLimits(t *testing.T) {
-	t.Parallel()
-	hang := func(r *http.Request) { <-r.Context().Done() }
-	short := func(h *house) {
-		h.channel.Timeouts = channel.Timeouts{FirstByte: 30 * time.Millisecond, Idle: 30 * time.Millisecond}
-	}
-	t.Run("no first byte", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); hang(r) }, short)
-		var c client
-		h.do(t.Context(), `{"model":"m"}`, &c)
-		if r := h.settled(); c.status != 504 || r.Status != 504 || r.Cost != 0 {
-			t.Errorf("status %d, record %+v", c.status, r)
-		}
-	})
-	t.Run("a stream stalls before its first event", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.ReadAll(r.Body); streams(w, ""); hang(r) }, short)
-		var c client
-		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
-		if r := h.settled(); c.status != 504 || r.Cost != 0 {
-			t.Errorf("status %d, record %+v", c.status, r)
-		}
-	})
-	t.Run("a stream stalls in the middle", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.ReadAll(r.Body)
-			streams(w, chunk("hello there"))
-			hang(r)
-		}, short)
-		var c client
-		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
-		if c.status != 200 || !strings.HasPrefix(c.body.String(), chunk("hello there")) || !strings.Contains(c.body.String(), `data: {"error":{`) {
-			t.Errorf("client got %d %s", c.status, c.body.String())
-		}
-		if r := h.settled(); r.Status != 504 || r.Cost == 0 || r.Source != usage.Metered {
-			t.Errorf("record = %+v", r)
-		}
-	})
-}
-
 func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -466,112 +451,6 @@ func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
 		if r := h.settled(); c.status != 502 || r.Cost != 0 {
 			t.Errorf("status %d, record %+v", c.status, r)
-		}
-	})
-}
-
-var errLeft = errors.New("the client left")
-
-func TestAClientThatLeavesIsChargedForWhatWasMetered(t *testing.T) {
-	t.Parallel()
-	t.Run("in mid-stream", func(t *testing.T) {
-		t.Parallel()
-		freed := make(chan struct{})
-		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.ReadAll(r.Body)
-			streams(w, chunk("four score and seven years ago"))
-			<-r.Context().Done()
-			close(freed)
-		})
-		ctx, leave := context.WithCancel(t.Context())
-		c := client{onWrite: func(string) { leave() }}
-		h.do(ctx, `{"model":"m","stream":true,"messages":["a prompt of some length"]}`, &c)
-		if r := h.settled(); r.Status != 499 || r.Source != usage.Metered || r.Tokens.Completion < 5 || r.Tokens.Prompt < 5 || r.Cost == 0 {
-			t.Errorf("record = %+v", r)
-		}
-		<-freed
-	})
-	t.Run("when a write fails", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), chunk("b"), done) })
-		c := client{fail: errLeft}
-		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
-		if r := h.settled(); r.Status != 499 && r.Status != 200 {
-			t.Errorf("record = %+v", r)
-		}
-	})
-	plain := func(drain bool) (*house, usage.Record) {
-		arrived, release := make(chan struct{}), make(chan struct{})
-		h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.ReadAll(r.Body)
-			close(arrived)
-			if drain {
-				<-release
-				answers(200, "application/json", plainAnswer)(w, r)
-				return
-			}
-			<-r.Context().Done()
-		}, func(h *house) {
-			if drain {
-				h.channel.OnDisconnect = channel.Drain
-			}
-		})
-		ctx, leave := context.WithCancel(t.Context())
-		go func() {
-			<-arrived
-			leave()
-			close(release)
-		}()
-		var c client
-		h.do(ctx, `{"model":"m"}`, &c)
-		return h, h.settled()
-	}
-	t.Run("before a plain answer, cancel", func(t *testing.T) {
-		if _, r := plain(false); r.Status != 499 || r.Cost != 0 {
-			t.Errorf("record = %+v", r)
-		}
-	})
-	t.Run("before a plain answer, drain", func(t *testing.T) {
-		if _, r := plain(true); r.Status != 499 || r.Cost != 200_000 || r.Source != usage.FromProvider {
-			t.Errorf("record = %+v", r)
-		}
-	})
-	t.Run("in mid-stream, drain", func(t *testing.T) {
-		t.Parallel()
-		left := make(chan struct{})
-		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
-			streams(w, chunk("a"))
-			<-left
-			streams(w, chunk("b"), usageChunk, done)
-		}, func(h *house) { h.channel.OnDisconnect = channel.Drain })
-		ctx, leave := context.WithCancel(t.Context())
-		c := client{}
-		c.onWrite = func(string) { leave(); c.fail = errLeft; close(left); c.onWrite = nil }
-		h.do(ctx, `{"model":"m","stream":true}`, &c)
-		if r := h.settled(); r.Status != 499 || r.Source != usage.FromProvider || r.Cost != 16_000 {
-			t.Errorf("record = %+v", r)
-		}
-	})
-}
-
-func TestMissingUsageIsNotFree(t *testing.T) {
-	t.Parallel()
-	t.Run("plain", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, answers(200, "application/json", `{"choices":[{"message":{"content":"some words of an answer"}}]}`))
-		var c client
-		h.do(t.Context(), `{"model":"m","messages":[{"content":"some words"}]}`, &c)
-		if r := h.settled(); r.Source != usage.Estimated || r.Tokens.Prompt == 0 || r.Tokens.Completion == 0 || r.Cost == 0 {
-			t.Errorf("record = %+v", r)
-		}
-	})
-	t.Run("stream", func(t *testing.T) {
-		t.Parallel()
-		h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("some words"), lastChunk, done) })
-		var c client
-		h.do(t.Context(), `{"model":"m","stream":true}`, &c)
-		if r := h.settled(); r.Source != usage.Metered || r.Tokens.Completion == 0 || r.Cost == 0 {
-			t.Errorf("record = %+v", r)
 		}
 	})
 }
@@ -626,12 +505,12 @@ func TestRefusalsComeBeforeTheUpstreamAndLeaveARecord(t *testing.T) {
 func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
-		h.key.Limits = key.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}
+		h.key.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}}
 	})
 	for i, want := range []struct {
 		status           int
 		requests, tokens string
-	}{{200, "1", "998"}, {200, "0", "848"}, {429, "0", ""}} {
+	}{{200, "1", "742"}, {200, "0", "618"}, {429, "0", ""}} {
 		var c client
 		h.do(t.Context(), `{"model":"m"}`, &c)
 		if c.status != want.status || c.header.Get("X-Ratelimit-Remaining-Requests") != want.requests || c.header.Get("X-Ratelimit-Limit-Requests") != "2" {
@@ -650,9 +529,98 @@ func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	}
 }
 
+func TestTheLimitsOfAccountAndGroupBindToo(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		change func(*house)
+		says   string
+		header string
+	}{
+		"the account's requests": {func(h *house) { h.owner.Limits.RPM = new(int64(1)) }, "This account may make 1 requests per minute", "X-Ratelimit-Remaining-Requests"},
+		"the account's output":   {func(h *house) { h.owner.Limits.TPMOutput = new(int64(50)) }, "This account may use 50 output tokens per minute", "X-Ratelimit-Remaining-Tokens"},
+		"the group's requests":   {func(h *house) { h.limits.RPD = new(int64(1)) }, `The group \"default\" may make 1 requests in 24 hours`, "X-Ratelimit-Remaining-Requests"},
+		"the group's input":      {func(h *house) { h.limits.TPMInput = new(int64(100)) }, `The group \"default\" may use 100 input tokens per minute`, "X-Ratelimit-Remaining-Tokens"},
+		"the key's own, tighter": {func(h *house) {
+			h.limits.RPM, h.owner.Limits.RPM, h.key.Limits.RPM = new(int64(9)), new(int64(5)), new(int64(1))
+		}, "This API key may make 1 requests per minute", "X-Ratelimit-Remaining-Requests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, answers(200, "application/json", plainAnswer), row.change)
+			var first, second client
+			h.do(t.Context(), `{"model":"m"}`, &first)
+			h.do(t.Context(), `{"model":"m"}`, &second)
+			if first.status != 200 || first.header.Get(row.header) == "" {
+				t.Errorf("the first got %d %v", first.status, first.header)
+			}
+			after, err := strconv.Atoi(second.header.Get("Retry-After"))
+			if second.status != 429 || second.header.Get(row.header) != "0" || !strings.Contains(second.body.String(), row.says) || err != nil || after < 1 {
+				t.Errorf("the second got %d %v %s", second.status, second.header, second.body.String())
+			}
+		})
+	}
+}
+
+// What a picture weighs is not what it costs in tokens.
+func TestAPictureIsNoMountainOfTokens(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits.TPMInput = new(int64(200)) })
+	var c client
+	h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,`+strings.Repeat("iVBORw0KGgo", 9000)+`"}}]}]}`, &c)
+	if c.status != 200 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+	h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":"`+strings.Repeat("word ", 900)+`"}]}`, &c)
+	if c.status != 429 {
+		t.Errorf("a long text: client got %d %s", c.status, c.body.String())
+	}
+}
+
+func TestARequestThatMoneyRefusesCountsAgainstNoRate(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
+		h.key.Granted = 3 * money.USD / 1000 // enough for a short prompt only
+		h.owner.Limits.RPM, h.limits.Concurrency = new(int64(1)), new(int64(1))
+	})
+	for range 3 {
+		var c client
+		if h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":"`+strings.Repeat("word ", 5000)+`"}]}`, &c); c.status != 402 {
+			t.Fatalf("client got %d %s", c.status, c.body.String())
+		}
+	}
+	var c client
+	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 200 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+}
+
+func TestAnAccountsSpentBudgetRefusesEveryKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
+		h.key.Unlimited, h.owner.Unlimited = true, true
+		h.owner.Limits.Budgets = []budget.Renewing{{Amount: 250, Period: "hours:1", TimeZone: "UTC"}} // $0.0005
+	})
+	var c client
+	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 200 || h.records[0].Cost != 500_000 {
+		t.Fatalf("client got %d, record %+v", c.status, h.records[0])
+	}
+	for _, body := range []string{`{"model":"m"}`, `{"model":"free"}`} {
+		var again client
+		h.do(t.Context(), body, &again)
+		after, err := strconv.Atoi(again.header.Get("Retry-After"))
+		if again.status != 402 || !strings.Contains(again.body.String(), "budget_exhausted") || err != nil || after < 1 || after > 3600 {
+			t.Errorf("%s: client got %d, Retry-After %q: %s", body, again.status, again.header.Get("Retry-After"), again.body.String())
+		}
+	}
+	v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
+	if err != nil || v.Allowed || v.Code != "budget_exhausted" {
+		t.Errorf("verify says %+v, %v", v, err)
+	}
+}
+
 func TestZeroMeansNoneAllowed(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Concurrency: new(int64(0))} })
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Limits: limit.Limits{Concurrency: new(int64(0))}} })
 	var c client
 	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 429 {
 		t.Errorf("status %d", c.status)
@@ -727,7 +695,7 @@ func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
 				h.key.Unlimited, h.owner.Unlimited = unlimited, unlimited
-				h.key.Limits.Budgets = []key.RenewingBudget{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
+				h.key.Limits.Budgets = []budget.Renewing{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
 			})
 			var c client
 			h.do(t.Context(), `{"model":"m"}`, &c)
@@ -855,21 +823,6 @@ func TestAnUnlimitedKeyOfAnUnlimitedAccountMayUseWhatHasNoPrice(t *testing.T) {
 	h.do(t.Context(), `{"model":"unpriced"}`, &c)
 	if r := h.settled(); c.status != 200 || r.Cost != 0 || r.PriceVersion != "" || r.Tokens.Prompt != 100 {
 		t.Errorf("status %d, record %+v", c.status, r)
-	}
-}
-
-func TestAPanicLeavesNoHold(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, answers(200, "application/json", plainAnswer))
-	c := client{onWrite: func(string) { panic("boom") }}
-	h.do(t.Context(), `{"model":"m"}`, &c)
-	h.settled()
-	ask := client{}
-	ask.header = http.Header{}
-	h.records = nil
-	h.Serve(t.Context(), &gateway.Inbound{RequestID: "r", Start: time.Now(), Credentials: []string{keyValue}, Operation: provider.Chat, ReadBody: func() ([]byte, error) { panic("boom") }}, &ask)
-	if r := h.records[0]; ask.status != 500 || r.Status != 500 || r.Cost != 0 {
-		t.Errorf("status %d, record %+v", ask.status, r)
 	}
 }
 

@@ -39,7 +39,7 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	if a.head.Stream && !p.price.HiddenOutput() {
 		first = min(output, streamSlice)
 	}
-	t.output = outputHold{prompt: bound, held: first, most: output, tier: tier}
+	t.output = outputHold{prompt: bound, held: first, most: output, next: first - streamSlice/2, tier: tier}
 	var lowered int64
 	fit := func(spendable money.Nano) (money.Nano, bool) {
 		prompt := min(bound, promptUpper(a))
@@ -72,6 +72,7 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 type outputHold struct {
 	prompt     int64
 	held, most int64
+	next       int64 // above so much output, more is asked for
 	tier       string
 }
 
@@ -80,20 +81,22 @@ type outputHold struct {
 // never use.
 const streamSlice = 2048
 
-// covers extends the hold as the output grows, a slice ahead; false when the
-// output has reached what is held and there is no more.
+// covers extends the hold as the output grows, half a slice ahead; false when
+// the output has reached what is held and there is no more.
 func (t *ticket) covers(output int64) bool {
 	o := &t.output
-	if t.plan.price == nil || output+streamSlice/2 <= o.held || o.held == o.most {
+	if t.plan.price == nil || output <= o.next || o.held == o.most {
 		return true
 	}
-	next := min(o.most, max(o.held, output)+streamSlice)
+	more := min(o.most, max(o.held, output)+streamSlice)
 	bound := func(tokens int64) money.Nano { return t.plan.price.Bound(o.prompt, tokens, o.tier, t.plan.ratio) }
-	if t.hold.Extend(bound(next) - bound(o.held)) {
-		o.held = next
+	if t.hold.Extend(bound(more) - bound(o.held)) {
+		o.held, o.next = more, more-streamSlice/2
 		t.record.Held = t.hold.Amount()
 		return true
 	}
+	// Asking may take seconds, so it is not done for every chunk that is left.
+	o.next = output + max((o.held-output)/2, leastOutput)
 	return output < o.held
 }
 
@@ -104,7 +107,7 @@ func outputCap(a *ask, p *plan) int64 {
 		return 0
 	case a.head.Cap() > 0:
 		return a.head.Cap()
-	case p.price.MaxOutputTokens > 0:
+	case p.price != nil && p.price.MaxOutputTokens > 0:
 		return p.price.MaxOutputTokens
 	}
 	return defaultOutputCap

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 
-	"halley/internal/channel"
 	"halley/internal/usage"
 )
 
@@ -14,9 +13,10 @@ type meter struct {
 	chunks    int64 // chunks with output in them
 	ascii     int   // bytes of output
 	other     int
-	finished  bool // a finish_reason has passed
-	failed    bool // an error event has passed
-	tierKnown bool // the service tier has passed
+	told      struct{ ascii, other int } // of those, what had passed at the report
+	finished  int64                      // how many finish_reasons have passed
+	failed    bool                       // an error event has passed
+	tierKnown bool                       // the service tier has passed
 
 	// head is how the chunks of this stream begin, up to their choices: the
 	// same bytes each time, read once.
@@ -47,14 +47,16 @@ func (m *meter) chunk(data []byte) (scan bool) {
 		}
 		i = value
 		switch first := data[value]; string(data[from+1 : to]) {
-		case "content", "arguments", "reasoning_content", "reasoning", "refusal":
+		case "content", "arguments", "reasoning_content", "reasoning", "refusal", "transcript":
 			if first == '"' {
 				end := stringEnd(data, value)
 				m.count(data[value+1 : end])
 				i = min(end+1, len(data))
 			}
 		case "finish_reason":
-			m.finished = m.finished || first == '"'
+			if first == '"' && finishes(data[value:]) {
+				m.finished++
+			}
 		case "usage", "error":
 			scan = scan || first != 'n'
 		case "choices":
@@ -69,6 +71,12 @@ func (m *meter) chunk(data []byte) (scan bool) {
 		m.chunks++
 	}
 	return scan
+}
+
+// finishes reports whether a finish_reason gives a reason; some servers have an
+// empty one in every chunk.
+func finishes(reason []byte) bool {
+	return !bytes.HasPrefix(reason, []byte(`""`)) && !bytes.HasPrefix(reason, []byte(`"null"`))
 }
 
 // stringEnd is the offset of the quote that ends the JSON string at b[from];
@@ -114,6 +122,40 @@ func (m *meter) count(text []byte) {
 	}
 }
 
+// report takes what the provider says was used so far.
+func (m *meter) report(u usage.Tokens) {
+	m.usage, m.hasUsage = u, true
+	m.told.ascii, m.told.other = m.ascii, m.other
+}
+
+// total is what the stream used, given whether it is whole and what its prompt
+// is estimated at. The provider's last word counts; output that passed after it
+// comes on top, and all output where a stream that broke off was said to have
+// none so far. ok is false when it broke off before any output.
+func (m *meter) total(whole bool, prompt func() int64) (t usage.Tokens, source usage.Source, ok bool) {
+	t, source = m.usage, usage.FromProvider
+	since := textTokens(m.ascii-m.told.ascii, m.other-m.told.other)
+	if m.hasUsage && since == 0 && (whole || t.Completion > 0) {
+		return t, source, true
+	}
+	if t.Completion == 0 {
+		since = m.tokens()
+	}
+	t.Completion += since
+	switch {
+	case since > 0:
+		source = usage.Metered
+	case m.finished > 0: // an answer without a word in it
+		source = usage.Estimated
+	default:
+		return usage.Tokens{}, usage.NoUsage, false
+	}
+	if t.Prompt == 0 {
+		t.Prompt = prompt()
+	}
+	return t, source, true
+}
+
 // tokens estimates the output: at least one for each chunk that had any is too
 // much for servers that send letters and too little for those that send
 // sentences, so the bytes decide.
@@ -121,6 +163,3 @@ func (m *meter) tokens() int64 { return textTokens(m.ascii, m.other) }
 
 // most is an upper estimate of the output's tokens so far.
 func (m *meter) most() int64 { return max(m.chunks, int64(m.ascii*4+m.other*7)/10) }
-
-// drains reports whether the upstream is read on when the client leaves.
-func (p *plan) drains() bool { return p.channel.OnDisconnect == channel.Drain }

@@ -18,6 +18,9 @@ func TestTheMeterReadsOutputAndNothingElse(t *testing.T) {
 		"escapes count as written": {`{"content":"a\"b\\"}`, 6, false, false},
 		"tool arguments":           {`{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{\"a\":1}"}}]}}`, 9, false, false},
 		"reasoning":                {`{"delta":{"reasoning_content":"hm","reasoning":"hm"}}`, 4, false, false},
+		"speech":                   {`{"delta":{"audio":{"data":"AAAA","transcript":"hi"}}}`, 2, false, false},
+		"no reason to finish":      {`{"delta":{"content":"hello"},"finish_reason":""}`, 5, false, false},
+		"nor a null that is text":  {`{"delta":{"content":"hello"},"finish_reason":"null"}`, 5, false, false},
 		"null content":             {`{"delta":{"content":null,"refusal":null}}`, 0, false, false},
 		"members quoted in a text": {`{"delta":{"content":"\"finish_reason\":\"stop\",\"usage\":{}"}}`, 39, false, false},
 		"usage":                    {`{"choices":[],"usage":{"prompt_tokens":1}}`, 0, false, true},
@@ -33,7 +36,7 @@ func TestTheMeterReadsOutputAndNothingElse(t *testing.T) {
 			t.Parallel()
 			var m meter
 			scan := m.chunk([]byte(row.chunk))
-			if m.ascii+m.other != row.bytes || m.finished != row.finished || scan != row.scan {
+			if m.ascii+m.other != row.bytes || (m.finished > 0) != row.finished || scan != row.scan {
 				t.Errorf("%d bytes, finished %v, scan %v", m.ascii+m.other, m.finished, scan)
 			}
 		})

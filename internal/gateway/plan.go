@@ -5,6 +5,7 @@ import (
 
 	"halley/internal/channel"
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -38,13 +39,14 @@ type plan struct {
 	channel *channel.Channel
 	group   string
 	ratio   money.Ratio
-	price   *price.Price // nil: no price, only for unlimited keys of unlimited accounts
+	limits  *limit.Limits // of the group
+	price   *price.Price  // nil: no price, only for callers without any limit
 }
 
 // plan judges model and group, chooses the channel and finds the price.
 func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
 	model := a.head.Model
-	if err := admitModel(who.key, model); err != nil {
+	if err := admitModel(who, model); err != nil {
 		return nil, err
 	}
 	groups, err := snap.groupsOf(who)
@@ -57,10 +59,10 @@ func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
 	}
 	p := &plan{channel: choice.Channel, group: choice.Group, ratio: money.One}
 	if gr, ok := snap.Groups.Get(choice.Group); ok {
-		p.ratio = gr.Ratio
+		p.ratio, p.limits = gr.Ratio, &gr.Limits
 	}
 	p.price = snap.priceOf(model, choice.Channel)
-	if p.price == nil && !(who.key.Unlimited && who.owner.Unlimited) {
+	if p.price == nil && !who.unlimited() {
 		return nil, fault.New(fault.Forbidden, "model_not_priced", "The model %q has no price, so a key or account with a limit cannot use it. An administrator can set one; free is an explicit price of 0.", model).Field("model")
 	}
 	return p, nil

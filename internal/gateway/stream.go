@@ -36,9 +36,10 @@ type streamBuffers struct{ in, out []byte }
 type relay struct {
 	t         *ticket
 	a         *ask
+	tether    tether
 	meter     meter
 	done      bool // the upstream said that the stream is complete
-	gone      bool // the client has left; only on channels that drain
+	gone      bool // the client has left and the upstream is read on
 	unended   bool // the last event forwarded lacks its empty line
 	rename    []byte
 	wantUsage bool
@@ -47,14 +48,15 @@ type relay struct {
 // stream forwards the upstream's events as they arrive. Nothing is sent before
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
-func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error {
+func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask) error {
 	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
 			buffers.Put(b)
 		}
 	}()
-	r := &relay{t: t, a: a, wantUsage: a.head.IncludeUsage}
+	r := &relay{t: t, a: a, tether: tether, wantUsage: a.head.IncludeUsage}
+	t.relay = r
 	if t.record.ServedModel != a.head.Model {
 		r.rename = openai.Quote(a.head.Model)
 	}
@@ -62,37 +64,40 @@ func (t *ticket) stream(ctx context.Context, call *upstream.Call, a *ask) error 
 	var err error
 	for err == nil {
 		err = events.Fill()
-		out := b.out[:0]
-		for e := events.Buffered(); e != nil; e = events.Buffered() {
+		out, paid := b.out[:0], true
+		for e := events.Buffered(); e != nil && paid; e = events.Buffered() {
 			out = r.take(out, e)
+			paid = r.paid()
 		}
-		if errors.Is(err, io.EOF) && complete(events.Rest()) {
+		if errors.Is(err, io.EOF) && paid && complete(events.Rest()) {
 			out, r.unended = r.take(out, events.Rest()), true
+			paid = r.paid()
 		}
 		b.out = out[:0]
 		if len(out) == 0 {
 			continue
 		}
-		if ctx.Err() != nil && !r.gone {
-			r.leave(ctx)
+		if left(ctx) {
+			r.leave()
 		}
-		if !r.done && !t.covers(r.meter.most()) {
+		if !paid {
 			return r.cut(call, out)
 		}
 		if r.done && !t.settled {
-			if !r.gone {
-				t.record.Status = http.StatusOK
-			}
 			r.settle()
 			call.Linger(afterDone)
 		}
-		if sendErr := r.send(call, out); sendErr != nil {
-			if !r.leave(ctx) {
-				err = errClientGone
-			}
+		if r.send(call, out) != nil && !r.leave() {
+			err = ErrClientGone
 		}
 	}
 	return r.finish(ctx, call, err)
+}
+
+// paid reports whether there is money for what has passed. It is asked after each
+// event, as one read may bring many of a fast upstream, the end among them.
+func (r *relay) paid() bool {
+	return r.done || r.meter.finished >= r.a.head.Choices || r.t.covers(r.meter.most())
 }
 
 // complete reports whether what stands after the last event is one that only
@@ -107,8 +112,6 @@ func complete(rest []byte) bool {
 }
 
 func isDone(data []byte) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) }
-
-var errClientGone = errors.New("the client has gone")
 
 // take meters one event and appends to out what the client gets of it.
 func (r *relay) take(out, event []byte) []byte {
@@ -136,7 +139,7 @@ func (r *relay) take(out, event []byte) []byte {
 		r.t.tier, r.meter.tierKnown = answer.ServiceTier, true
 	}
 	if answer.HasUsage {
-		r.meter.usage, r.meter.hasUsage = answer.Usage, true
+		r.meter.report(answer.Usage)
 		if answer.NoChoices && !r.wantUsage {
 			return out // the chunk that we asked for and the client did not
 		}
@@ -167,86 +170,107 @@ func (r *relay) send(call *upstream.Call, out []byte) error {
 
 // leave notes that the client has gone, and reports whether the upstream is
 // read on.
-func (r *relay) leave(ctx context.Context) bool {
+func (r *relay) leave() bool {
+	if r.gone {
+		return true
+	}
 	r.t.gone()
-	r.gone = r.t.plan.drains() && ctx.Err() != nil
+	r.tether.startLimit() // a client that does not read is still connected
+	r.gone = r.tether.drains
 	return r.gone
 }
 
-// cut ends a stream whose money has run out: the client gets what has arrived
-// and a proper end, the upstream is let go, and what was metered is charged.
+// cut ends a stream whose money has run out: the client gets what has passed and
+// a proper end, the upstream is let go, and what was metered is charged.
 func (r *relay) cut(call *upstream.Call, out []byte) error {
-	r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
+	call.Close() // it works no more for money that is not there
+	if r.t.record.Status != statusClientGone {
+		r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
+	}
 	r.settle()
 	var reported *usage.Tokens
 	if r.wantUsage {
 		reported = &r.t.record.Tokens
 	}
-	out = openai.AppendLengthEnd(out, r.meter.head[:r.meter.size], r.a.head.Model, int(r.a.head.Choices), reported)
-	if err := r.send(call, out); err != nil {
-		r.t.gone()
+	if r.unended {
+		out = append(out, "\n\n"...)
 	}
+	out = openai.AppendLengthEnd(out, r.meter.head[:r.meter.size], r.a.head.Model, int(r.a.head.Choices), reported)
+	_ = r.send(call, out) // the client may be gone; everything is settled
 	return nil
 }
 
 // finish settles and, when the stream was cut, says so.
 func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) error {
 	t := r.t
-	if r.done || (errors.Is(err, io.EOF) && (r.meter.finished || r.meter.failed)) {
-		if !t.started && !r.gone {
-			if sendErr := r.send(call, nil); sendErr != nil {
-				t.gone()
-			}
-		}
+	switch whole := r.done || (errors.Is(err, io.EOF) && (r.meter.finished > 0 || r.meter.failed)); {
+	case whole:
 		r.settle()
-		return nil
-	}
-	gone := errors.Is(err, errClientGone) || r.gone || (ctx.Err() != nil && !errors.Is(context.Cause(ctx), ErrShutdown))
-	switch {
-	case gone:
+		if !t.started && t.record.Status != statusClientGone {
+			_ = r.send(call, nil) // the client may be gone; everything is settled
+		}
+	case t.record.Status == statusClientGone || left(ctx):
 		t.gone()
 		r.settle()
-		return nil
-	case !t.started:
-		// Nothing has been sent: an honest error answer is still possible.
-		if errors.Is(err, io.EOF) {
-			return badGateway(errors.New("the upstream ended the stream before its first event"))
+		if !t.started {
+			return clientGone()
 		}
-		return t.failed(ctx, err)
-	}
-	f := interrupted(ctx, err)
-	t.refuse(f)
-	r.settle()
-	event := []byte("data: ")
-	if r.unended {
-		event = []byte("\n\ndata: ")
-	}
-	event = append(event, openai.Error(f, t.in.RequestID)...)
-	if _, err := t.sink.Write(append(event, "\n\n"...)); err == nil {
-		_ = t.sink.Flush() // the client may be gone
+		r.tell(clientGone())
+	case t.started:
+		f := interrupted(ctx, err)
+		t.refuse(f)
+		r.settle()
+		r.tell(f)
+	case errors.Is(err, io.EOF):
+		// Nothing has been sent: an honest error answer is still possible.
+		return badGateway(errors.New("the upstream ended the stream before its first event"))
+	default:
+		return failed(err)
 	}
 	return nil
 }
 
+// tell ends an answer that has begun and will not be complete.
+func (r *relay) tell(f *fault.Error) {
+	event := []byte("data: ")
+	if r.unended {
+		event = []byte("\n\ndata: ")
+	}
+	event = append(event, openai.Error(f, r.t.in.RequestID)...)
+	if _, err := r.t.sink.Write(append(event, "\n\n"...)); err == nil {
+		_ = r.t.sink.Flush() // the client may be gone
+	}
+}
+
 func interrupted(ctx context.Context, err error) *fault.Error {
 	switch {
-	case errors.Is(context.Cause(ctx), ErrShutdown):
+	case shutDown(ctx):
 		return fault.From(shuttingDown())
+	case errors.Is(err, upstream.ErrTotal):
+		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long altogether; the answer is not complete.")
 	case upstream.IsTimeout(err):
 		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream stopped sending; the answer is not complete.")
 	}
 	return fault.Wrap(fmt.Errorf("the upstream cut the stream: %w", err), fault.BadGateway, "upstream_error", "The upstream broke off; the answer is not complete.")
 }
 
-// settle charges what the provider reported or, without that, what was metered.
+// settle charges what the stream is known to have used, and gives it its status
+// when nothing else has.
 func (r *relay) settle() {
-	m := &r.meter
-	switch {
-	case m.hasUsage:
-		r.t.settle(m.usage, usage.FromProvider)
-	case m.chunks == 0:
-		r.t.refund()
-	default:
-		r.t.settle(usage.Tokens{Prompt: promptEstimate(r.a), Completion: m.tokens()}, usage.Metered)
+	m, t := &r.meter, r.t
+	if t.settled {
+		return
 	}
+	if t.record.ErrorCode == "" {
+		t.record.Status = http.StatusOK
+		if m.failed { // in the upstream's own words
+			t.record.ErrorCode = "upstream_error"
+		}
+	}
+	tokens, source, ok := m.total(r.done || m.finished > 0, func() int64 { return promptEstimate(r.a) })
+	if !ok {
+		t.refund()
+		return
+	}
+	t.settle(tokens, source)
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,9 +19,12 @@ import (
 	"halley/internal/wire/openai"
 )
 
-// statusClientGone is the status of a request whose client left; no client ever
-// sees it.
-const statusClientGone = 499
+// The status and code of a request whose client left; seen only by one that has
+// stopped sending and still reads.
+const (
+	statusClientGone = 499
+	codeClientGone   = "client_closed_request"
+)
 
 // ticket is one request's way to its one record: it collects the facts as the
 // stages learn them, keeps the hold, and makes sure that answer, settlement and
@@ -35,6 +39,7 @@ type ticket struct {
 	hold   budget.Hold
 	lease  *limit.Lease
 	output outputHold
+	relay  *relay // the stream, once there is one
 	cap    int64  // lowered output cap, 0 when it was not
 	secret string // our credential at the upstream
 	tier   string // service tier to price by
@@ -81,14 +86,25 @@ func clip(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "")
 }
 
+// gone notes that the client has hung up.
+func (t *ticket) gone() {
+	if !t.settled {
+		t.record.Status, t.record.ErrorCode = statusClientGone, codeClientGone
+	}
+}
+
 // refuse notes what went wrong; the first fault stays.
 func (t *ticket) refuse(err error) {
 	if t.fault != nil || err == nil {
 		return
 	}
 	t.fault = fault.From(err)
-	t.record.Status = t.fault.Kind.Status()
-	t.record.ErrorCode = t.fault.Code
+	switch {
+	case errors.Is(err, ErrClientGone):
+		t.gone()
+	case !t.settled:
+		t.record.Status, t.record.ErrorCode = t.fault.Kind.Status(), t.fault.Code
+	}
 	if t.record.Status >= 500 {
 		t.gateway.Log.LogAttrs(context.Background(), slog.LevelWarn, "model request failed",
 			slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", t.record.ChannelID), slog.String("code", t.fault.Code), slog.String("error", string(t.masked([]byte(err.Error())))))
@@ -105,18 +121,16 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	if t.settled || t.who.key == nil {
 		return
 	}
-	t.settled = true
-	r := &t.record
-	r.Tokens, r.Source = tokens, source
 	var cost money.Nano
 	if t.plan != nil && source != usage.NoUsage {
 		cost = t.plan.spent(tokens, t.tier)
 	}
-	if r.Settled = t.hold.Open(); r.Settled {
-		t.lease.Done(t.gateway.Now(), tokens.Prompt+tokens.Completion)
-	} else {
-		t.lease.Cancel() // refused after all
-	}
+	t.settled = true
+	r := &t.record
+	r.Tokens, r.Source = tokens, source
+	r.Settled = t.hold.Open()
+	// Last, as it may have to wait for others to be told.
+	defer t.endLimits(r.Settled, tokens)
 	charge := t.hold.Settle(cost)
 	r.Term = t.hold.Term()
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
@@ -136,7 +150,9 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 // begin starts the answer.
 func (t *ticket) begin(status int) {
 	t.started = true
-	t.record.Status = status
+	if !t.settled {
+		t.record.Status = status
+	}
 	t.record.FirstByte = t.gateway.Now().Sub(t.in.Start)
 	t.sink.Start(status)
 }
@@ -144,7 +160,7 @@ func (t *ticket) begin(status int) {
 // answer tells the client about the fault, if there is one and nothing has been
 // sent yet.
 func (t *ticket) answer() {
-	if t.fault == nil || t.started || t.record.Status == statusClientGone {
+	if t.fault == nil || t.started {
 		return
 	}
 	t.refund()
@@ -157,20 +173,36 @@ func (t *ticket) answer() {
 	body := openai.Error(t.fault, t.in.RequestID)
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	t.sink.Start(t.fault.Kind.Status())
+	status := t.fault.Kind.Status()
+	if t.fault.Code == codeClientGone {
+		status = statusClientGone
+	}
+	t.sink.Start(status)
 	_, _ = t.sink.Write(body) // the client may be gone
 }
 
 // close is deferred: it settles what is still open and turns a panic into an
-// answer.
+// answer, or into the end of one that has begun.
 func (t *ticket) close() {
-	if reason := recover(); reason != nil {
-		t.gateway.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
-			slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
-		t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
-		t.answer()
+	defer t.refund() // whatever goes wrong here: no hold outlives its request
+	reason := recover()
+	if reason == nil {
+		return
 	}
-	t.refund()
+	t.gateway.Log.LogAttrs(context.Background(), slog.LevelError, "panic while serving a request",
+		slog.String("request_id", t.in.RequestID), slog.String("panic", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
+	t.refuse(fault.New(fault.Internal, "internal_error", "Something went wrong on our side."))
+	if t.started && t.relay != nil {
+		t.relay.settle()
+		t.relay.tell(t.fault)
+	}
+	t.answer()
+}
+
+// clientGone is for a client that has hung up. One that has only stopped sending
+// may still read it, and must not take silence for an answer.
+func clientGone() *fault.Error {
+	return fault.Wrap(ErrClientGone, fault.Malformed, codeClientGone, "The client has closed its side of the connection; there is no more of the answer.")
 }
 
 func shuttingDown() error {

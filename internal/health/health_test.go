@@ -2,6 +2,7 @@ package health_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -640,6 +641,53 @@ func TestAdministratorsSeeStatesWithTheirReasons(t *testing.T) {
 	}
 	if v := w.Channel(w.now, 99); v.ID != 99 || v.Targets != nil {
 		t.Errorf("%+v", v)
+	}
+}
+
+func TestManyMayUseATrackerAtOnce(t *testing.T) {
+	t.Parallel()
+	var told atomic.Int64
+	tracker, err := health.New(health.Config{Roll: rand.Float64, OnTransition: func(health.Transition) { told.Add(1) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 3000 {
+				now := start.Add(time.Duration(i) * 20 * time.Millisecond)
+				target := health.Target{Channel: rand.Int64N(3), Credential: []string{"k", "l"}[rand.IntN(2)], Model: fmt.Sprint("m", rand.IntN(3))}
+				switch rand.IntN(100) {
+				case 0:
+					tracker.Channels(now)
+				case 1:
+					tracker.Retain(func(_ int64, credential string) bool { return credential == "k" })
+				case 2:
+					tracker.Hint(now, health.Hint{Target: target, Broken: rand.IntN(2) == 0, Until: now.Add(time.Second)})
+				case 3:
+					tracker.Forget(target.Channel)
+				}
+				tracker.FirstByte(now, target)
+				if a, ok := tracker.Begin(now, target, tracker.Look(now, target).Probe); ok {
+					a.FirstByte(now.Add(time.Millisecond))
+					a.Done(now.Add(2*time.Millisecond), health.Outcome{Class: health.Class(rand.IntN(7)), RetryAfter: time.Second})
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for id := range int64(3) {
+		if n := tracker.InFlight(id); n != 0 {
+			t.Errorf("channel %d has %d attempts under way when all have ended", id, n)
+		}
+		tracker.Forget(id)
+		if !tracker.Clear(id) {
+			t.Errorf("something speaks against channel %d although it is forgotten", id)
+		}
+	}
+	if told.Load() == 0 {
+		t.Error("nobody heard of a transition")
 	}
 }
 

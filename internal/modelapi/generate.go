@@ -3,9 +3,12 @@ package modelapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -39,7 +42,7 @@ func (s *Server) generate(op provider.Operation) http.HandlerFunc {
 
 // readBody reads the whole body before anything is sent on: a retry needs it,
 // and a body that is handed to a transport while the client still writes it
-// breaks streams.
+// breaks streams. A server that ends its requests does not wait for it.
 func (s *Server) readBody(r *http.Request, control *http.ResponseController, into *requestBody) ([]byte, error) {
 	if r.ContentLength > s.MaxBody {
 		return nil, tooLarge(s.MaxBody)
@@ -47,7 +50,14 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 	// A length is only a promise: large ones are not taken at their word.
 	body := into.grab(int(min(max(r.ContentLength, 512), 1<<20)) + 1)
 	defer func() { into.held = body }()
-	for {
+	unhook := func() bool { return true }
+	defer func() { unhook() }()
+	for reads := 0; ; reads++ {
+		if reads == 1 { // most bodies come in one piece
+			unhook = context.AfterFunc(r.Context(), func() {
+				_ = control.SetReadDeadline(time.Unix(1, 0)) // not every writer has one
+			})
+		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if int64(len(body)) > s.MaxBody {
@@ -59,6 +69,9 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 			_ = control.SetReadDeadline(time.Time{}) // not every writer has one
 			return body, nil
 		}
+		if hungUp(err) {
+			err = fmt.Errorf("%w: %w", gateway.ErrClientGone, err)
+		}
 		if err != nil {
 			return nil, fault.Wrap(err, fault.Malformed, "invalid_request", "The body could not be read to its end.")
 		}
@@ -66,6 +79,12 @@ func (s *Server) readBody(r *http.Request, control *http.ResponseController, int
 			body = append(body, 0)[:len(body)]
 		}
 	}
+}
+
+// hungUp reports whether a body ends because its connection did.
+func hungUp(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return errors.Is(err, io.ErrUnexpectedEOF) || (network && !errors.Is(err, os.ErrDeadlineExceeded))
 }
 
 // requestBody is a body's memory, used again for the next request once the

@@ -36,6 +36,7 @@ type channelTimeouts struct {
 	FirstByte int64 `json:"first_byte_ms,omitzero"`
 	Idle      int64 `json:"idle_ms,omitzero"`
 	Total     int64 `json:"total_ms,omitzero"`
+	Drain     int64 `json:"drain_ms,omitzero"`
 }
 
 // Channels implements channel.Store.
@@ -109,7 +110,7 @@ func channelValues(c *channel.Channel) ([]any, error) {
 	}
 	timeouts := channelTimeouts{
 		Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
-		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(),
+		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 	}
 	texts := make([]string, 5)
 	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts} {
@@ -153,7 +154,7 @@ func scanChannel(row interface{ Scan(...any) error }) (*channel.Channel, error) 
 	}
 	c.Timeouts = channel.Timeouts{
 		Connect: time.Duration(timeouts.Connect) * time.Millisecond, FirstByte: time.Duration(timeouts.FirstByte) * time.Millisecond,
-		Idle: time.Duration(timeouts.Idle) * time.Millisecond, Total: time.Duration(timeouts.Total) * time.Millisecond,
+		Idle: time.Duration(timeouts.Idle) * time.Millisecond, Total: time.Duration(timeouts.Total) * time.Millisecond, Drain: time.Duration(timeouts.Drain) * time.Millisecond,
 	}
 	return &c, nil
 }

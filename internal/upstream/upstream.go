@@ -27,7 +27,7 @@ type AddressPolicy interface {
 type Timeouts struct {
 	Connect   time.Duration // TCP and TLS
 	FirstByte time.Duration // from sending until the answer's first body byte
-	Idle      time.Duration // between two reads of the body
+	Idle      time.Duration // from asking for more of the body until it comes
 	Total     time.Duration
 }
 
@@ -134,7 +134,7 @@ type Call struct {
 	sent   *source
 	cancel context.CancelCauseFunc
 	ctx    context.Context
-	phase  *time.Timer // runs until the next byte is due
+	phase  *time.Timer // runs while a byte is waited for, until it is due
 	total  *time.Timer
 	begun  atomic.Bool // the first byte is here
 	idle   time.Duration
@@ -174,14 +174,18 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 	return c, nil
 }
 
-// Read reads the body and restarts the idle limit.
+// Read reads the body. The idle limit runs meanwhile and not between two reads,
+// which may be as far apart as the reader likes.
 func (c *Call) Read(p []byte) (int, error) {
+	if c.begun.Load() {
+		c.phase.Reset(c.idle)
+	}
 	n, err := c.body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return n, c.explain(err)
 	}
 	c.begun.Store(true)
-	c.phase.Reset(c.idle)
+	c.phase.Stop()
 	if err == nil && n > 0 && c.ctx.Err() != nil {
 		return n, c.explain(c.ctx.Err())
 	}
@@ -191,7 +195,9 @@ func (c *Call) Read(p []byte) (int, error) {
 // Linger bounds what is left of the call to d a read.
 func (c *Call) Linger(d time.Duration) {
 	c.idle = d
-	c.phase.Reset(d)
+	if !c.begun.Load() {
+		c.phase.Reset(d)
+	}
 }
 
 // Close frees the connection: it goes back to the pool if the body was read to

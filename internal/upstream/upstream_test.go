@@ -195,6 +195,28 @@ func TestACallerWhoLeavesEndsTheCall(t *testing.T) {
 	})
 }
 
+// Whoever reads may be held up by a client that takes nothing, or by asking for
+// more money. That is no silence of the upstream's.
+func TestTheIdleLimitCountsOnlyWhileWeWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limits := upstream.Timeouts{Connect: time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: time.Hour}
+		call, err := upstream.Do(t.Context(), slow(0, 4*time.Second, 3), upstream.Request{Method: http.MethodGet, URL: "http://x", Times: limits})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer call.Close()
+		for i := range 3 {
+			if _, err := call.Read(make([]byte, 1)); err != nil {
+				t.Fatalf("byte %d: %v", i, err)
+			}
+			if err := rest(t.Context(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestLingerIsShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ type Options struct {
 	// temporary directory. Give one server's DataDir and DatabaseURL to the
 	// next to start it again on the same data.
 	DataDir string
+	// Listen is where to listen, HOST:PORT; "" is a free port on loopback.
+	Listen string
 	// RootPassword is what root gets on an empty database; "" is Password.
 	RootPassword string
 	// Env is added to the server's environment, "NAME=value" each; later
@@ -65,9 +68,15 @@ type Server struct {
 	DataDir     string
 	DatabaseURL string
 
+	options Options
+	log     *logBuffer
+	process atomic.Pointer[process]
+}
+
+// process is one run of the program.
+type process struct {
 	cmd  *exec.Cmd
-	log  *logBuffer
-	done chan struct{} // closed when the process has ended
+	done chan struct{} // closed when it has ended
 	err  error         // how it ended; read after done
 }
 
@@ -126,28 +135,29 @@ func Launch(t testing.TB, o Options) *Server {
 func (s *Server) Log() string { return s.log.String() }
 
 // PID is the process's id.
-func (s *Server) PID() int { return s.cmd.Process.Pid }
+func (s *Server) PID() int { return s.process.Load().cmd.Process.Pid }
 
 // Done is closed when the process has ended, whoever ended it.
-func (s *Server) Done() <-chan struct{} { return s.done }
+func (s *Server) Done() <-chan struct{} { return s.process.Load().done }
 
 // Stop asks the process to end (SIGTERM) and waits. It is a failure of the test
 // when that takes over 30 s or the process did not end well. Stopping twice, or
 // after Kill, does nothing.
 func (s *Server) Stop(t testing.TB) {
 	t.Helper()
+	p := s.process.Load()
 	select {
-	case <-s.done:
+	case <-p.done:
 		return
 	default:
 	}
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("halley serve: SIGTERM: %v", err)
 	}
 	select {
-	case <-s.done:
-		if s.err != nil {
-			t.Errorf("halley serve ended badly after SIGTERM: %v\n%s", s.err, s.log)
+	case <-p.done:
+		if p.err != nil {
+			t.Errorf("halley serve ended badly after SIGTERM: %v\n%s", p.err, s.log)
 		}
 	case <-time.After(30 * time.Second):
 		s.Kill()
@@ -156,12 +166,21 @@ func (s *Server) Stop(t testing.TB) {
 }
 
 // Signal sends the process a signal and does not wait.
-func (s *Server) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
+func (s *Server) Signal(sig os.Signal) error { return s.process.Load().cmd.Process.Signal(sig) }
 
 // Kill ends the process at once (SIGKILL) and waits until it is gone.
 func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill() // fails only when it has ended, which is what is wanted
-	<-s.done
+	p := s.process.Load()
+	_ = p.cmd.Process.Kill() // fails only when it has ended, which is what is wanted
+	<-p.done
+}
+
+// Restart starts the program again when it has ended, with the same settings, on
+// the same data and at the same address. It does not wait until the server is
+// ready; AwaitReady does.
+func (s *Server) Restart() error {
+	<-s.Done()
+	return s.run()
 }
 
 // Build compiles cmd/halley for this test and gives the program's path. Extra
@@ -177,8 +196,9 @@ func Build(t testing.TB, flags ...string) string {
 
 // Main builds cmd/halley once for all tests of a package that start it, runs
 // them, and gives the exit code: TestMain is os.Exit(harness.Main(m)). A
-// HALLEY_TEST_BINARY that is set is used instead.
-func Main(m *testing.M) int {
+// HALLEY_TEST_BINARY that is set is used instead. Extra arguments are go build
+// flags.
+func Main(m *testing.M, flags ...string) int {
 	if os.Getenv(binaryVariable) == "" {
 		dir, err := os.MkdirTemp("", "halley-test-")
 		if err != nil {
@@ -186,7 +206,7 @@ func Main(m *testing.M) int {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		path, err := BuildTo(dir)
+		path, err := BuildTo(dir, flags...)
 		if err == nil {
 			err = os.Setenv(binaryVariable, path)
 		}
@@ -234,43 +254,56 @@ func RepoRoot() (string, error) {
 	}
 }
 
-// launch starts one process and waits until it is ready or has failed.
+// launch starts a server and waits until it is ready or has failed.
 func launch(o Options) (*Server, error) {
-	addr, err := freeAddress()
-	if err != nil {
-		return nil, err
+	if o.Listen == "" {
+		var err error
+		if o.Listen, err = freeAddress(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{
-		BaseURL: "http://" + addr, DataDir: o.DataDir, DatabaseURL: o.DatabaseURL,
-		log: &logBuffer{}, done: make(chan struct{}),
+		BaseURL: "http://" + o.Listen, DataDir: o.DataDir, DatabaseURL: o.DatabaseURL,
+		options: o, log: &logBuffer{},
 	}
-	s.cmd = exec.Command(o.Binary, append([]string{"serve"}, o.Args...)...)
-	s.cmd.Dir = o.DataDir
-	s.cmd.Env = append(inherited(),
-		"HALLEY_LISTEN="+addr,
-		"HALLEY_DATABASE_URL="+o.DatabaseURL,
-		"HALLEY_DATA_DIR="+o.DataDir,
-		"HALLEY_ROOT_PASSWORD="+o.RootPassword,
-		"HALLEY_ALLOW_PRIVATE_UPSTREAMS=true",
-	)
-	s.cmd.Env = append(s.cmd.Env, o.Env...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
+	if err := s.run(); err != nil {
 		return nil, err
 	}
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.done)
-	}()
-	if err := s.awaitReady(o.ReadyWithin); err != nil {
+	if err := s.AwaitReady(o.ReadyWithin); err != nil {
 		s.Kill()
 		return nil, fmt.Errorf("%w\n%s", err, s.log)
 	}
 	return s, nil
 }
 
-// awaitReady asks /readyz until it answers 200.
-func (s *Server) awaitReady(within time.Duration) error {
+// run starts the program.
+func (s *Server) run() error {
+	o := s.options
+	p := &process{cmd: exec.Command(o.Binary, append([]string{"serve"}, o.Args...)...), done: make(chan struct{})}
+	p.cmd.Dir = o.DataDir
+	p.cmd.Env = append(inherited(),
+		"HALLEY_LISTEN="+o.Listen,
+		"HALLEY_DATABASE_URL="+o.DatabaseURL,
+		"HALLEY_DATA_DIR="+o.DataDir,
+		"HALLEY_ROOT_PASSWORD="+o.RootPassword,
+		"HALLEY_ALLOW_PRIVATE_UPSTREAMS=true",
+	)
+	p.cmd.Env = append(p.cmd.Env, o.Env...)
+	p.cmd.Stdout, p.cmd.Stderr = s.log, s.log
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	s.process.Store(p)
+	return nil
+}
+
+// AwaitReady asks /readyz until it answers 200.
+func (s *Server) AwaitReady(within time.Duration) error {
+	p := s.process.Load()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	again := time.NewTicker(20 * time.Millisecond)
@@ -288,8 +321,8 @@ func (s *Server) awaitReady(within time.Duration) error {
 		}
 		select {
 		case <-again.C:
-		case <-s.done:
-			return fmt.Errorf("ended before it was ready: %w", cmp.Or(s.err, errors.New("exit status 0")))
+		case <-p.done:
+			return fmt.Errorf("ended before it was ready: %w", cmp.Or(p.err, errors.New("exit status 0")))
 		case <-deadline.C:
 			return fmt.Errorf("not ready within %v: %s", within, last)
 		}

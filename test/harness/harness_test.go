@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,6 +56,27 @@ func TestKillWaitsUntilTheProcessIsGone(t *testing.T) {
 	}
 	if strings.Contains(s.Log(), "drained") {
 		t.Error("the process had time to drain")
+	}
+}
+
+func TestARestartedServerIsTheSameServerAgain(t *testing.T) {
+	t.Parallel()
+	s := harness.Start(t, options(t, "well"))
+	first, at := s.PID(), s.BaseURL
+	s.Kill()
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AwaitReady(30 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if s.PID() == first || s.BaseURL != at || strings.Count(s.Log(), "listening on") != 2 {
+		t.Errorf("process %d again, at %s after %s: %s", s.PID(), s.BaseURL, at, s.Log())
+	}
+	select {
+	case <-s.Done():
+		t.Error("Done tells of the process that was killed")
+	default:
 	}
 }
 

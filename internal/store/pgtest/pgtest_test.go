@@ -42,6 +42,36 @@ func TestADatabaseIsDroppedWithItsTest(t *testing.T) {
 	}
 }
 
+func TestAServerOfOnesOwnKeepsWhatItCommittedHoweverItIsStopped(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Own(t)
+	if _, err := connect(t, s.URL).Exec(t.Context(), "CREATE TABLE kept (n INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	for n, how := range []string{pgtest.Fast, pgtest.Immediate} {
+		conn := connect(t, s.URL)
+		if _, err := conn.Exec(t.Context(), "INSERT INTO kept VALUES ($1)", n); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Stop(how); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+			t.Errorf("%s: the server still answers", how)
+		}
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var rows int
+		if err := connect(t, s.URL).QueryRow(t.Context(), "SELECT COUNT(*) FROM kept").Scan(&rows); err != nil || rows != n+1 {
+			t.Errorf("%s: %d rows, %v, want %d", how, rows, err, n+1)
+		}
+	}
+	if err := s.Start(); err == nil {
+		t.Error("a server that runs was started again")
+	}
+}
+
 // TestServerEndsWithItsProcess kills a test process the hard way and looks for
 // what it may leave behind.
 func TestServerEndsWithItsProcess(t *testing.T) {

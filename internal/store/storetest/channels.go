@@ -36,7 +36,7 @@ func fullChannel() *channel.Channel {
 		},
 		Models: []string{"gpt-4o", "gpt-5*"}, ModelMapping: map[string]string{"gpt-4o": "azure-\"4o\""}, Groups: []string{"default", "vip"},
 		Priority: -7, Weight: 3, Status: channel.Disabled, Tag: "eu",
-		Timeouts:     channel.Timeouts{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 3 * time.Second, Total: 24 * time.Hour},
+		Timeouts:     channel.Timeouts{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 3 * time.Second, Total: 24 * time.Hour, Drain: 4 * time.Second},
 		OnDisconnect: channel.Drain, Created: noon,
 	}
 }
