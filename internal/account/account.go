@@ -46,6 +46,7 @@ type User struct {
 	TimeZone     string // IANA name, "" for UTC
 	Language     string
 	MustChange   bool // the password was set by somebody else
+	Limits       Limits
 	Created      time.Time
 	Version      int64
 }
@@ -60,6 +61,9 @@ func (u *User) Balance() budget.Balance {
 type Account struct {
 	*User
 	Balance budget.Balance
+	// Budgets are the live states of User.Limits.Budgets, in their order; nil
+	// when they could not be told.
+	Budgets []budget.AllowanceState
 }
 
 // Scope is what a personal access token may do.
@@ -106,6 +110,8 @@ type Identity struct {
 	Scope   Scope
 	TokenID int64  // 0 for sessions and the local socket
 	Session []byte // the session's hash; nil for tokens and the local socket
+	// RequestID is that of the call.
+	RequestID string
 }
 
 // Admin reports whether the caller may administer.
@@ -113,6 +119,11 @@ func (id *Identity) Admin() bool { return id.User.Role == RoleAdmin || id.User.R
 
 // Root reports whether the caller is root.
 func (id *Identity) Root() bool { return id.User.Role == RoleRoot }
+
+// Cause is the caller as a change of a balance names them.
+func (id *Identity) Cause() budget.Cause {
+	return budget.Cause{Actor: id.User.ID, RequestID: id.RequestID}
+}
 
 // Local reports whether the caller came over the local socket (or is a command
 // at work on the database itself) and so stands for the machine's operator, not

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/group"
 )
@@ -36,7 +37,7 @@ func (s *Service) EnsureRoot(ctx context.Context, password string) (generated st
 	created, err = s.store.InsertFirstUser(ctx, &User{
 		Username: RootName, PasswordHash: hash, Role: RoleRoot, Status: Enabled, Group: group.Default,
 		Unlimited: true, MustChange: generated != "", Created: s.now(),
-	})
+	}, budget.Cause{}.For(budget.FirstStart, s.now()))
 	if err != nil || !created {
 		return "", false, unavailable(err)
 	}

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
 )
 
@@ -40,7 +41,7 @@ func (s *Service) makeOwn(ctx context.Context, u *User, password string, from Or
 	}
 	counts := false
 	defer func() { end(counts) }()
-	err = s.insert(ctx, u, password)
+	err = s.insert(ctx, u, password, budget.Cause{RequestID: from.RequestID}.For(budget.Registered, s.now()))
 	counts = err == nil || fault.Is(err, fault.Conflict)
 	return err
 }

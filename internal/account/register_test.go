@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/money"
 )
@@ -16,7 +17,9 @@ import (
 func TestWhoRegistersIsAnOrdinaryUserAndSignedIn(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
-	a, login, err := h.Register(t.Context(), account.Registration{Username: "ada", Password: password, DisplayName: " Ada ", Email: "ada@example.com"}, home)
+	from := home
+	from.RequestID = "call-1"
+	a, login, err := h.Register(t.Context(), account.Registration{Username: "ada", Password: password, DisplayName: " Ada ", Email: "ada@example.com"}, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +34,10 @@ func TestWhoRegistersIsAnOrdinaryUserAndSignedIn(t *testing.T) {
 		t.Errorf("the session: %+v, %v", who, err)
 	}
 	h.signIn(t, "ada")
+	rows, _, err := h.store.Grants(t.Context(), budget.Subject{Kind: budget.User, ID: a.ID}, 0, 10)
+	if err != nil || len(rows) != 1 || rows[0].Delta != want.Granted || rows[0].Cause != (budget.Cause{RequestID: "call-1", Reason: budget.Registered, At: h.clock.now()}) {
+		t.Errorf("granted as %+v, %v", rows, err)
+	}
 }
 
 func TestRegistrationsThatAreRefusedMakeNobody(t *testing.T) {

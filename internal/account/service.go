@@ -20,10 +20,10 @@ var (
 // which stays taken.
 type UserStore interface {
 	// InsertUser sets u's ID and Version, or gives ErrNameTaken.
-	InsertUser(ctx context.Context, u *User) error
+	InsertUser(ctx context.Context, u *User, why budget.Cause) error
 	// InsertFirstUser is InsertUser if there has never been a user, else
 	// false; of two nodes that try, one does it.
-	InsertFirstUser(ctx context.Context, u *User) (bool, error)
+	InsertFirstUser(ctx context.Context, u *User, why budget.Cause) (bool, error)
 	// HasUsers reports whether there has ever been a user.
 	HasUsers(ctx context.Context) (bool, error)
 	// UserByID gives ErrNotFound when there is none.
@@ -97,6 +97,8 @@ type Edit struct {
 	User User
 	// Change is what happens to the money: the grant moves by Delta.
 	Change budget.Change
+	// Cause is why, when Change says anything.
+	Cause budget.Cause
 	// EndSessions ends all of the user's sessions.
 	EndSessions bool
 	// OtherRoots is how many enabled roots there are besides this user.
@@ -109,6 +111,8 @@ type Ledger interface {
 	Live(ctx context.Context, kind budget.Kind, read func() ([]budget.Stored, error)) ([]budget.Balance, error)
 	Edit(ctx context.Context, s budget.Subject, decide func(budget.Balance) (budget.Change, error), commit func(context.Context, budget.Change) error) (budget.Balance, error)
 	Forget(s budget.Subject)
+	// Allowances are the renewing budgets as they are now.
+	Allowances(ctx context.Context, s budget.Subject) ([]budget.AllowanceState, error)
 }
 
 // Config is what a Service is made of.

@@ -18,6 +18,7 @@ import (
 type Origin struct {
 	IP        netip.Addr // invalid over the local socket
 	UserAgent string
+	RequestID string
 }
 
 // Login is a session that was just opened. Value is the cookie's and is given

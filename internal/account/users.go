@@ -20,6 +20,7 @@ type NewUser struct {
 	Group       string // "" is the default group
 	Quota       *int64 // units; nil is what new users get
 	Unlimited   bool
+	Limits      *LimitsPatch
 }
 
 // Patch is a change of a user by an administrator; nil leaves a field.
@@ -31,6 +32,7 @@ type Patch struct {
 	Email       *string
 	Password    *string
 	Unlimited   *bool
+	Limits      *LimitsPatch
 }
 
 // SelfPatch is a change of a user by themselves; nil leaves a field.
@@ -56,7 +58,8 @@ func (s *Service) Get(ctx context.Context, id int64) (*Account, error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return &Account{User: u, Balance: b}, nil
+	a := &Account{User: u, Balance: b}
+	return a, s.addBudgets(ctx, a)
 }
 
 // List is one page of users, newest first, and how many match.
@@ -66,7 +69,15 @@ func (s *Service) List(ctx context.Context, f Filter) ([]*Account, int64, error)
 		users, total, err = s.store.ListUsers(ctx, f)
 		return users, err
 	})
-	return accounts, total, unavailable(err)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	for _, a := range accounts {
+		if err := s.addBudgets(ctx, a); err != nil {
+			return nil, 0, err
+		}
+	}
+	return accounts, total, nil
 }
 
 // Create makes a user. Administrators make users, root also administrators.
@@ -79,19 +90,20 @@ func (s *Service) Create(ctx context.Context, by *Identity, n NewUser) (*Account
 	if u.Role != RoleUser && !by.Root() {
 		return nil, fault.New(fault.Forbidden, "root_required", "Only root may make administrators.").Field("role")
 	}
-	if err := s.insert(ctx, u, n.Password); err != nil {
+	if err := s.insert(ctx, u, n.Password, by.Cause().For(budget.Created, s.now())); err != nil {
 		return nil, err
 	}
-	return &Account{User: u, Balance: u.Balance()}, nil
+	a := &Account{User: u, Balance: u.Balance()}
+	return a, s.addBudgets(ctx, a)
 }
 
 // insert keeps a new user with the password's hash.
-func (s *Service) insert(ctx context.Context, u *User, password string) error {
+func (s *Service) insert(ctx context.Context, u *User, password string, why budget.Cause) error {
 	var err error
 	if u.PasswordHash, err = s.hasher.hash(ctx, password); err != nil {
 		return unavailable(err)
 	}
-	err = s.store.InsertUser(ctx, u)
+	err = s.store.InsertUser(ctx, u, why)
 	if errors.Is(err, ErrNameTaken) {
 		return fault.New(fault.Conflict, "username_taken", "The username %s is taken; a deleted user's name stays reserved, so that records of the past keep one meaning.", u.Username).Field("username")
 	}
@@ -133,10 +145,18 @@ func (s *Service) draft(n NewUser) (*User, error) {
 	if err := checkQuota(quota); err != nil {
 		return nil, err
 	}
-	return &User{
+	u := &User{
 		Username: n.Username, DisplayName: displayName, Email: email, Role: n.Role, Status: Enabled, Group: n.Group,
 		Granted: money.FromUnits(quota), Unlimited: n.Unlimited, MustChange: true, Created: s.now(),
-	}, nil
+	}
+	if n.Limits == nil {
+		return u, nil
+	}
+	budgets, err := s.budgets(u, n.Limits)
+	if err == nil {
+		u.Limits, err = n.Limits.apply(u.Limits, budgets)
+	}
+	return u, err
 }
 
 // Update changes a user on an administrator's behalf.
@@ -158,23 +178,59 @@ func (s *Service) Update(ctx context.Context, by *Identity, id int64, p Patch) (
 			return nil, unavailable(err)
 		}
 	}
+	var limits func(Limits) (Limits, error)
+	var allowances *[]budget.Allowance
+	if p.Limits != nil {
+		if limits, allowances, err = s.newLimits(ctx, id, p.Limits); err != nil {
+			return nil, err
+		}
+	}
 	change := func(e *Edit) error {
 		// The user may have become somebody else's business meanwhile.
 		if err := mayUpdate(by, &e.User, p); err != nil {
 			return err
 		}
 		before := e.User
+		e.Cause = by.Cause().For(budget.Edited, s.now())
 		p.apply(&e.User, hash)
+		if limits != nil {
+			var err error
+			if e.User.Limits, err = limits(before.Limits); err != nil {
+				return err
+			}
+		}
 		if lostRoot(&before, &e.User) && e.OtherRoots == 0 {
 			return lastRoot()
 		}
 		e.EndSessions = hash != "" || e.User.Role != before.Role || e.User.Status == Disabled
 		return nil
 	}
-	if p.Unlimited == nil {
+	if p.Unlimited == nil && allowances == nil {
 		return s.edit(ctx, id, change)
 	}
-	return s.editMoney(ctx, id, func(budget.Balance) (budget.Change, error) { return budget.Change{Unlimited: p.Unlimited}, nil }, change)
+	return s.editMoney(ctx, id, func(budget.Balance) (budget.Change, error) {
+		return budget.Change{Unlimited: p.Unlimited, Allowances: allowances}, nil
+	}, change)
+}
+
+// newLimits is what changes a user's limits as they are when they are written.
+// The ledger must know the budgets before that; without them allowances is nil.
+func (s *Service) newLimits(ctx context.Context, id int64, p *LimitsPatch) (change func(Limits) (Limits, error), allowances *[]budget.Allowance, err error) {
+	if !p.Budgets.Set {
+		return func(l Limits) (Limits, error) { return p.apply(l, l.Budgets) }, nil, nil
+	}
+	u, err := s.store.UserByID(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil, userNotFound(id)
+	}
+	if err != nil {
+		return nil, nil, unavailable(err)
+	}
+	budgets, err := s.budgets(u, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func(l Limits) (Limits, error) { return p.apply(l, budgets) }, new(budget.Allowances(budgets)), nil
 }
 
 // UpdateSelf changes the caller's own record. A new password needs the old one
@@ -218,7 +274,10 @@ func (s *Service) ChangeBalance(ctx context.Context, by *Identity, id int64, dec
 	if _, err := s.Owner(ctx, id); err != nil {
 		return nil, err
 	}
-	return s.editMoney(ctx, id, decide, func(e *Edit) error { return mayManage(by, &e.User) })
+	return s.editMoney(ctx, id, decide, func(e *Edit) error {
+		e.Cause = by.Cause().For(budget.Quota, s.now())
+		return mayManage(by, &e.User)
+	})
 }
 
 // Delete removes a user for good. The row stays, so that records of the past
@@ -262,32 +321,39 @@ func (s *Service) Delete(ctx context.Context, by *Identity, id int64) error {
 
 // edit changes a record that is not about money.
 func (s *Service) edit(ctx context.Context, id int64, change func(*Edit) error) (*Account, error) {
+	u, err := s.write(ctx, id, change)
+	if err != nil {
+		return nil, err
+	}
+	a := &Account{User: u, Balance: u.Balance()}
+	// It is done, whether or not the live figures can be had. Who edited money
+	// knows better.
+	if accounts, err := s.live(ctx, func() ([]*User, error) {
+		u, err := s.store.UserByID(ctx, id)
+		return []*User{u}, err
+	}); err == nil {
+		a = accounts[0]
+	}
+	_ = s.addBudgets(ctx, a) // see above
+	return a, nil
+}
+
+func (s *Service) write(ctx context.Context, id int64, change func(*Edit) error) (*User, error) {
 	// Also when it failed: a commit whose answer was lost may have happened.
 	defer s.Invalidate(id)
 	u, err := s.store.EditUser(ctx, id, change)
 	if errors.Is(err, ErrNotFound) {
 		return nil, userNotFound(id)
 	}
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	// Money may have moved since; who edited it knows better.
-	accounts, err := s.live(ctx, func() ([]*User, error) {
-		u, err := s.store.UserByID(ctx, id)
-		return []*User{u}, err
-	})
-	if err != nil {
-		return &Account{User: u, Balance: u.Balance()}, nil // it is done all the same
-	}
-	return accounts[0], nil
+	return u, unavailable(err)
 }
 
 // editMoney changes balance and record together.
 func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Balance) (budget.Change, error), change func(*Edit) error) (*Account, error) {
-	var account *Account
+	var u *User
 	balance, err := s.ledger.Edit(ctx, subject(id), decide, func(ctx context.Context, c budget.Change) error {
 		var err error
-		account, err = s.edit(ctx, id, func(e *Edit) error {
+		u, err = s.write(ctx, id, func(e *Edit) error {
 			e.Change = c
 			return change(e)
 		})
@@ -296,8 +362,8 @@ func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Ba
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	account.Balance = balance
-	return account, nil
+	a := &Account{User: u, Balance: balance}
+	return a, s.addBudgets(ctx, a)
 }
 
 // live reads users together with their live balances.

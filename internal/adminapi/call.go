@@ -155,16 +155,15 @@ func malformed(err error) error {
 	if bad.Field == "" {
 		return fault.Wrap(err, fault.Malformed, "invalid_body", "The request is not right: %s.", bad.Reason)
 	}
+	if bad.NotWhole && strings.HasPrefix(bad.Field, "limits.") {
+		// Half a request a minute can be read, but is no limit.
+		return fault.Wrap(err, fault.Invalid, "invalid_limits", "%s %s.", bad.Field, bad.Reason).Field(bad.Field)
+	}
 	return fault.Wrap(err, fault.Malformed, "invalid_type", "%s %s.", bad.Field, bad.Reason).Field(bad.Field)
 }
 
 // notNull refuses a member that is there but null.
-func notNull[T any](name string, o jsonx.Opt[T]) error {
-	if o.Set && o.Null {
-		return fault.New(fault.Malformed, "invalid_type", "%s must not be null.", name).Field(name)
-	}
-	return nil
-}
+func notNull[T any](name string, o jsonx.Opt[T]) error { return o.NotNull(name) }
 
 // firstError is the first that is not nil.
 func firstError(errs ...error) error {

@@ -9,6 +9,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/group"
 	"halley/internal/jsonx"
+	"halley/internal/limit"
 )
 
 func (s *Server) groupRoutes() []route {
@@ -30,6 +31,8 @@ type groupBody struct {
 	Ratio    jsonx.Opt[string]   `json:"ratio" doc:"A decimal number, such as 1.25; costs are multiplied by it."`
 	Desc     jsonx.Opt[string]   `json:"desc"`
 	UsableBy jsonx.Opt[usableBy] `json:"usable_by"`
+
+	Limits jsonx.Opt[limit.Patch] `json:"limits" doc:"Merged member by member; null takes a member away."`
 }
 
 type groupView struct {
@@ -38,10 +41,12 @@ type groupView struct {
 	Desc     string   `json:"desc"`
 	UsableBy usableBy `json:"usable_by"`
 	Version  int64    `json:"version"`
+
+	Limits ratesRecord `json:"limits" doc:"They bind all requests that are routed in the group, together."`
 }
 
 func viewGroup(g *group.Group) groupView {
-	return groupView{Name: g.Name, Ratio: g.Ratio.String(), Desc: g.Desc, UsableBy: usableBy{groups: g.UsableBy}, Version: g.Version}
+	return groupView{Name: g.Name, Ratio: g.Ratio.String(), Desc: g.Desc, UsableBy: usableBy{groups: g.UsableBy}, Version: g.Version, Limits: newRatesRecord(g.Limits)}
 }
 
 // usableBy is "all" or a list of user groups.
@@ -89,12 +94,12 @@ func (usableBy) Schema(huma.Registry) *huma.Schema {
 }
 
 func (b *groupBody) change() (group.Change, error) {
-	change := group.Change{Ratio: b.Ratio.Ptr(), Desc: b.Desc.Ptr()}
+	change := group.Change{Ratio: b.Ratio.Ptr(), Desc: b.Desc.Ptr(), Limits: b.Limits.Ptr()}
 	if by := b.UsableBy.Ptr(); by != nil {
 		change.UsableBy = &by.groups
 	}
 	return change, firstError(
-		notNull("name", b.Name), notNull("ratio", b.Ratio), notNull("desc", b.Desc), notNull("usable_by", b.UsableBy), b.UsableBy.Value.bad,
+		notNull("name", b.Name), notNull("ratio", b.Ratio), notNull("desc", b.Desc), notNull("usable_by", b.UsableBy), notNull("limits", b.Limits), b.UsableBy.Value.bad,
 	)
 }
 
@@ -109,6 +114,9 @@ func (b *groupBody) changes(now groupView) map[string]any {
 	}
 	if b.UsableBy.Set {
 		changes["usable_by"] = now.UsableBy
+	}
+	if b.Limits.Set {
+		changes["limits"] = now.Limits
 	}
 	return changes
 }

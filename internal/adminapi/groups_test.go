@@ -7,33 +7,42 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 )
+
+// noGroupLimits is the limits object of a group without any.
+const noGroupLimits = `{"rpm":null,"rpd":null,"tpm":null,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null}`
 
 func TestAGroupIsMadeReadChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)
-	if got := d.must(t, "GET", "/api/group/", "").Data; string(got) != `{"page":1,"page_size":20,"total":1,"items":[{"name":"default","ratio":"1","desc":"","usable_by":"all","version":1}]}` {
+	if got := d.must(t, "GET", "/api/group/", "").Data; string(got) != `{"page":1,"page_size":20,"total":1,"items":[{"name":"default","ratio":"1","desc":"","usable_by":"all","version":1,"limits":`+noGroupLimits+`}]}` {
 		t.Errorf("a new server has %s", got)
 	}
 	for body, want := range map[string]string{
-		`{"name":"vip","ratio":"1.250","desc":" fast ","usable_by":["gold","gold"]}`: `{"name":"vip","ratio":"1.25","desc":"fast","usable_by":["gold"],"version":1}`,
-		`{"name":"free","ratio":"0","usable_by":"all"}`:                              `{"name":"free","ratio":"0","desc":"","usable_by":"all","version":1}`,
-		`{"name":"own","usable_by":[]}`:                                              `{"name":"own","ratio":"1","desc":"","usable_by":[],"version":1}`,
+		`{"name":"vip","ratio":"1.250","desc":" fast ","usable_by":["gold","gold"]}`: `{"name":"vip","ratio":"1.25","desc":"fast","usable_by":["gold"],"version":1,"limits":` + noGroupLimits + `}`,
+		`{"name":"free","ratio":"0","usable_by":"all"}`:                              `{"name":"free","ratio":"0","desc":"","usable_by":"all","version":1,"limits":` + noGroupLimits + `}`,
+		`{"name":"own","usable_by":[]}`:                                              `{"name":"own","ratio":"1","desc":"","usable_by":[],"version":1,"limits":` + noGroupLimits + `}`,
 	} {
 		if got := d.must(t, "POST", "/api/group/", body); string(got.Data) != want || got.header.Get("ETag") != `"1"` {
 			t.Errorf("%s became %s", body, got.Data)
 		}
 	}
-	if got := d.must(t, "PATCH", "/api/group/vip", `{"name":"vip","ratio":"2"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":["gold"],"version":2}` {
+	if got := d.must(t, "PATCH", "/api/group/vip", `{"name":"vip","ratio":"2"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":["gold"],"version":2,"limits":`+noGroupLimits+`}` {
 		t.Errorf("after the change: %s", got)
 	}
-	if got := d.must(t, "PATCH", "/api/group/vip", `{"usable_by":"all"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":"all","version":3}` {
+	if got := d.must(t, "PATCH", "/api/group/vip", `{"usable_by":"all"}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":"all","version":3,"limits":`+noGroupLimits+`}` {
 		t.Errorf("after opening: %s", got)
+	}
+	limited := `{"rpm":null,"rpd":5,"tpm":null,"tpm_input":0,"tpm_output":null,"concurrency":null,"per_model":null}`
+	d.must(t, "PATCH", "/api/group/vip", `{"limits":{"rpm":60,"tpm_input":0}}`)
+	if got := d.must(t, "PATCH", "/api/group/vip", `{"limits":{"rpm":null,"rpd":5}}`).Data; string(got) != `{"name":"vip","ratio":"2","desc":"fast","usable_by":"all","version":5,"limits":`+limited+`}` {
+		t.Errorf("after limiting: %s", got)
 	}
 	if a := d.do(t, admin, "PATCH", "/api/group/vip", `{}`, `If-Match: "2"`); a.status != 412 {
 		t.Error(a.raw)
 	}
-	if got := d.must(t, "GET", "/api/group/vip", ""); got.header.Get("ETag") != `"3"` {
+	if got := d.must(t, "GET", "/api/group/vip", ""); got.header.Get("ETag") != `"5"` {
 		t.Error(got.raw)
 	}
 	if a := d.must(t, "DELETE", "/api/group/vip", ""); a.raw != `{"success":true,"message":""}` {
@@ -77,6 +86,11 @@ func TestBadGroupsAreRefusedByName(t *testing.T) {
 		{`{"name":"x","usable_by":["a",5]}`, 400, "invalid_type", "usable_by"},
 		{`{"name":"x","usable_by":["a b"]}`, 422, "invalid_usable_by", "usable_by"},
 		{`{"name":"x","desc":5}`, 400, "invalid_type", "desc"},
+		{`{"name":"x","limits":null}`, 400, "invalid_type", "limits"},
+		{`{"name":"x","limits":5}`, 400, "invalid_type", "limits"},
+		{`{"name":"x","limits":{"rpm":-1}}`, 422, "invalid_limits", "limits.rpm"},
+		{`{"name":"x","limits":{"tpm":0.5}}`, 422, "invalid_limits", "limits.tpm"},
+		{`{"name":"x","limits":{"per_model":{"a":{"tpm_output":-1}}}}`, 422, "invalid_limits", "limits.per_model.tpm_output"},
 	} {
 		if a := d.do(t, admin, "POST", "/api/group/", tc.body); a.status != tc.status || a.Code != tc.code || a.Param != tc.param {
 			t.Errorf("%s: %d %s, want %d %s %s", tc.body, a.status, a.raw, tc.status, tc.code, tc.param)
@@ -94,7 +108,7 @@ func TestAGroupInUseStays(t *testing.T) {
 	d.must(t, "POST", "/api/channel/", `{"name":"c","kind":"demo","models":["*"],"groups":["vip"]}`)
 	for i := range 2 {
 		u := &account.User{Username: fmt.Sprint("u", i), Role: account.RoleUser, Status: account.Enabled, Group: "vip"}
-		if err := d.db.InsertUser(t.Context(), u); err != nil {
+		if err := d.db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"halley/internal/budget"
 	"halley/internal/key"
 	"halley/internal/usage"
 )
@@ -15,7 +16,7 @@ import (
 // spend makes a key of the user and applies one record of it per change.
 func (p *people) spend(t *testing.T, userID int64, keyName string, changes ...func(*usage.Record)) (keyID int64) {
 	t.Helper()
-	keyID, err := p.store.InsertKey(t.Context(), &key.Key{UserID: userID, Status: key.Enabled, Name: keyName, ExpiresAt: key.Never, Sealed: []byte{1}, Hash: []byte(keyName)}, 100)
+	keyID, err := p.store.InsertKey(t.Context(), &key.Key{UserID: userID, Status: key.Enabled, Name: keyName, ExpiresAt: key.Never, Sealed: []byte{1}, Hash: []byte(keyName)}, 100, budget.Cause{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestPeopleRegisterOnlyWhereTheOptionSaysSo(t *testing.T) {
 	into[map[string]any](t, p.asRoot(t, "PUT", "/api/option/register_enabled", `{"value":true}`))
 
 	made := p.send(t, caller{addr: "198.51.100.7"}, "POST", "/api/user/register", `{"username":"ada","password":"correct horse","email":"a@example.com","display_name":"Ada","role":"admin","group":"vip","quota":9,"unlimited_quota":true}`)
-	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"default","quota":2500,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":false}}`, p.now().Unix())
+	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"default","quota":2500,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":false,"limits":%s}}`, p.now().Unix(), noUserLimits)
 	if made.text != want {
 		t.Errorf("made\n%s, want\n%s", made.text, want)
 	}

@@ -48,6 +48,7 @@ func (s *Server) table() []route {
 		s.keySelfRoutes(),
 		s.optionRoutes(),
 		s.auditRoutes(),
+		s.ledgerRoutes(),
 		s.logRoutes(),
 		s.dataRoutes(),
 		s.statusRoutes(),

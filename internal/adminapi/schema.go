@@ -9,8 +9,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"halley/internal/account"
 	"halley/internal/jsonx"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/price"
 )
 
@@ -35,7 +37,11 @@ func newDescriber(schemas map[string]*huma.Schema) *describer {
 
 // nullUnsets reports whether null takes a member of the struct away.
 func nullUnsets(t reflect.Type) bool {
-	return t == reflect.TypeFor[key.LimitsPatch]() || t == reflect.TypeFor[key.RatePatch]() || t == reflect.TypeFor[timeoutsBody]()
+	switch t {
+	case reflect.TypeFor[key.LimitsPatch](), reflect.TypeFor[account.LimitsPatch](), reflect.TypeFor[limit.Patch](), reflect.TypeFor[limit.RatePatch](), reflect.TypeFor[timeoutsBody]():
+		return true
+	}
+	return false
 }
 
 // optionalType is what an optional member holds; false when t is none.

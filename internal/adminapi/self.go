@@ -79,7 +79,7 @@ func (s *Server) login(c *call) (any, error) {
 	c.setSession(opened)
 	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
 	s.trail(c, "user.login", userTarget(a.ID), "")
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 func (s *Server) register(c *call) (any, error) {
@@ -103,13 +103,13 @@ func (s *Server) register(c *call) (any, error) {
 	}, c.origin())
 	if a != nil {
 		c.who = &account.Identity{User: a.User, Scope: account.ScopeFull}
-		s.trail(c, "user.register", userTarget(a.ID), detail(map[string]any{"username": a.Username, "group": a.Group, "quota": viewUser(a).Quota}))
+		s.trail(c, "user.register", userTarget(a.ID), detail(map[string]any{"username": a.Username, "group": a.Group, "quota": s.viewUser(a).Quota}))
 	}
 	if err != nil {
 		return nil, err
 	}
 	c.setSession(opened)
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 func (s *Server) logout(c *call) (any, error) {
@@ -129,7 +129,7 @@ func (s *Server) getSelf(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 func (s *Server) patchSelf(c *call) (any, error) {
@@ -156,7 +156,7 @@ func (s *Server) patchSelf(c *call) (any, error) {
 	if opened != nil {
 		c.setSession(opened)
 	}
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 // changes are the members that were sent, for the audit trail. Of a password
@@ -175,7 +175,7 @@ func (b selfPatchBody) changes() map[string]any {
 
 // origin is where the call came from.
 func (c *call) origin() account.Origin {
-	return account.Origin{IP: c.ip, UserAgent: c.request.UserAgent()}
+	return account.Origin{IP: c.ip, UserAgent: c.request.UserAgent(), RequestID: requestID(c.request)}
 }
 
 // setSession puts the session cookie on the answer.

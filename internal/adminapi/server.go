@@ -166,7 +166,9 @@ func (s *Server) run(rt route, c *call, w http.ResponseWriter) (any, error) {
 		if err := permit(rt, r.Method, who); err != nil {
 			return nil, err
 		}
-		c.who = who
+		in := *who
+		in.RequestID = requestID(r)
+		c.who = &in
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		body, err := readBody(w, r)

@@ -9,6 +9,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
+	"halley/internal/reconcile"
 	"halley/internal/usage"
 )
 
@@ -18,6 +19,7 @@ type Services struct {
 	Accounts      *account.Service
 	Audit         *audit.Service
 	Balances      Balances
+	Books         *reconcile.Service
 	Channels      *channel.Service
 	ChannelTester ChannelTester
 	DailyUsage    DailyUsage

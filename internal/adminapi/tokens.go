@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/key"
@@ -90,25 +91,12 @@ type keyRecord struct {
 
 // keyLimitsRecord is the limits object; unset members are null.
 type keyLimitsRecord struct {
-	RPM         *int64                    `json:"rpm"`
-	RPD         *int64                    `json:"rpd"`
-	TPM         *int64                    `json:"tpm"`
-	Concurrency *int64                    `json:"concurrency"`
-	PerModel    *map[string]key.RateLimit `json:"per_model"`
-	Budgets     *[]keyBudgetRecord        `json:"budgets"`
-	Endpoints   *[]string                 `json:"endpoints" enum:"endpoints"`
-	AutoGroups  *[]string                 `json:"auto_groups"`
-	ParentID    *int64                    `json:"parent_id"`
-	Metadata    *map[string]string        `json:"metadata"`
-}
-
-type keyBudgetRecord struct {
-	Amount   int64  `json:"amount"`
-	Period   string `json:"period"`
-	TimeZone string `json:"time_zone"`
-	Anchor   int64  `json:"anchor,omitzero"`
-	Used     int64  `json:"used"`
-	RenewsAt int64  `json:"renews_at"`
+	ratesRecord
+	Budgets    *[]budgetRecord    `json:"budgets"`
+	Endpoints  *[]string          `json:"endpoints" enum:"endpoints"`
+	AutoGroups *[]string          `json:"auto_groups"`
+	ParentID   *int64             `json:"parent_id"`
+	Metadata   *map[string]string `json:"metadata"`
 }
 
 // newKeyRecord shows a key with the value as given.
@@ -122,16 +110,13 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 		ModelLimitsEnabled: k.ModelLimitsEnabled, ModelLimits: strings.Join(k.Models, ","),
 		UsedQuota: used, Group: k.Group, CrossGroupRetry: k.CrossGroupRetry, HeldQuota: held, Version: k.Version,
 		Limits: keyLimitsRecord{
-			RPM: k.Limits.RPM, RPD: k.Limits.RPD, TPM: k.Limits.TPM, Concurrency: k.Limits.Concurrency, ParentID: k.Limits.ParentID,
+			ratesRecord: newRatesRecord(k.Limits.Limits), Budgets: newBudgetRecords(k.Limits.Budgets, v.Budgets, func() time.Time { return now }), ParentID: k.Limits.ParentID,
 		},
 	}
 	if len(k.AllowIPs) > 0 {
 		record.AllowIPs = new(key.FormatAddresses(k.AllowIPs))
 	}
 	l := &record.Limits
-	if k.Limits.PerModel != nil {
-		l.PerModel = &k.Limits.PerModel
-	}
 	if k.Limits.Endpoints != nil {
 		l.Endpoints = &k.Limits.Endpoints
 	}
@@ -140,17 +125,6 @@ func newKeyRecord(v key.View, value string, now time.Time) keyRecord {
 	}
 	if k.Limits.Metadata != nil {
 		l.Metadata = &k.Limits.Metadata
-	}
-	if k.Limits.Budgets != nil {
-		budgets := make([]keyBudgetRecord, 0, len(k.Limits.Budgets))
-		for i, b := range k.Limits.Budgets {
-			budget := keyBudgetRecord{Amount: b.Amount, Period: b.Period, TimeZone: b.TimeZone, Anchor: b.Anchor, RenewsAt: b.RenewsAt(now).Unix()}
-			if v.Budgets != nil {
-				budget.Used, budget.RenewsAt = v.Budgets[i].Used.CeilUnits(), v.Budgets[i].Renews.Unix()
-			}
-			budgets = append(budgets, budget)
-		}
-		l.Budgets = &budgets
 	}
 	return record
 }
@@ -191,13 +165,13 @@ type keyQuotaBody struct {
 	Set jsonx.Opt[int64] `json:"set" doc:"What can be spent from now on. Either add or set."`
 }
 
-// patch is the body as the domain takes it. Only allow_ips may be null: no
-// restriction.
-func (b *keyBody) patch() (key.Patch, error) {
+// patch is the body as the domain takes it, asked for by somebody. Only
+// allow_ips may be null: no restriction.
+func (b *keyBody) patch(by budget.Cause) (key.Patch, error) {
 	p := key.Patch{
 		Name: b.Name.Ptr(), ExpiresAt: b.ExpiredTime.Ptr(), RemainQuota: b.RemainQuota.Ptr(), Unlimited: b.UnlimitedQuota.Ptr(),
 		ModelLimitsEnabled: b.ModelLimitsEnabled.Ptr(), ModelLimits: b.ModelLimits.Ptr(), AllowIPs: b.AllowIPs.Ptr(),
-		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(),
+		Group: b.Group.Ptr(), CrossGroupRetry: b.CrossGroupRetry.Ptr(), Limits: b.Limits.Ptr(), Cause: by,
 	}
 	if b.Status.Set {
 		p.Status = new(key.Status(b.Status.Value))
@@ -356,7 +330,7 @@ func (s *Server) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	patch, err := body.patch()
+	patch, err := body.patch(c.who.Cause())
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +365,7 @@ func (s *Server) updateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	patch, err := body.patch()
+	patch, err := body.patch(c.who.Cause())
 	if err != nil {
 		return nil, err
 	}
@@ -514,9 +488,9 @@ func (s *Server) changeKeyQuota(c *call) (any, error) {
 	case body.Add.Set == body.Set.Set:
 		return nil, fault.New(fault.Invalid, "invalid_quota_change", "Give either add or set, in quota units.")
 	case body.Add.Set:
-		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value)
+		v, err = s.Keys.AddQuota(c.ctx, owner, id, body.Add.Value, c.who.Cause())
 	default:
-		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value)
+		v, err = s.Keys.SetQuota(c.ctx, owner, id, body.Set.Value, c.who.Cause())
 	}
 	if err != nil {
 		return nil, err

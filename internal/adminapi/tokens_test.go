@@ -28,6 +28,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/option"
+	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -103,7 +104,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 		adminapi.Base{Log: log, Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil)},
 		adminapi.Services{
 			Accounts: accounts, Audit: audit.NewService(db, d.now), Options: option.NewService(db, exists), Groups: groups,
-			Keys: d.keys, Balances: d.ledger, DailyUsage: usage.NewQueries(db),
+			Keys: d.keys, Balances: d.ledger, Books: reconcile.NewService(db), DailyUsage: usage.NewQueries(db),
 			KeyHolders: gateway.New(gateway.Config{Keys: d.keys, Owners: accounts, Observer: uncounted{}}),
 		})
 	if err != nil {
@@ -272,7 +273,7 @@ func TestAKeysRecordHasThePublishedFieldsInOrder(t *testing.T) {
 		row := made.row(t)
 		want := fmt.Sprintf(`{"id":%d,"user_id":%d,"key":%q,"status":4,"name":"Prod 🔑","created_time":1800000000,"accessed_time":1800000000,"expired_time":-1,`+
 			`"remain_quota":0,"unlimited_quota":false,"model_limits_enabled":false,"model_limits":"","allow_ips":null,"used_quota":0,"group":"","cross_group_retry":false,"held_quota":0,`+
-			`"limits":{"rpm":null,"rpd":null,"tpm":null,"concurrency":null,"per_model":null,"budgets":null,"endpoints":null,"auto_groups":null,"parent_id":null,"metadata":null},"version":1}`,
+			`"limits":{"rpm":null,"rpd":null,"tpm":null,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null,"budgets":null,"endpoints":null,"auto_groups":null,"parent_id":null,"metadata":null},"version":1}`,
 			row.ID, d.ada.id, row.Key)
 		if string(made.Data) != want {
 			t.Errorf("POST %s gives\n%s, want\n%s", path, made.Data, want)
@@ -298,7 +299,7 @@ func fullKey() fields {
 	return fields{
 		"name": "full", "expired_time": 1_900_000_000, "remain_quota": 500, "model_limits_enabled": true, "model_limits": " gpt-5*, o3,o3",
 		"allow_ips": "10.1.2.3/8, ::ffff:192.0.2.1\n2001:DB8::/32", "group": "auto", "cross_group_retry": true,
-		"limits": json.RawMessage(`{"rpm":60,"tpm":0,"per_model":{"gpt-5*":{"rpm":10}},"budgets":[{"amount":500,"period":"day"},{"amount":5,"period":"hours:5","time_zone":"Europe/Berlin"}],"endpoints":["chat"],"auto_groups":["vip","default"],"metadata":{"team":"search"}}`),
+		"limits": json.RawMessage(`{"rpm":60,"tpm":0,"tpm_output":7,"per_model":{"gpt-5*":{"rpm":10,"tpm_input":0}},"budgets":[{"amount":500,"period":"day"},{"amount":5,"period":"hours:5","time_zone":"Europe/Berlin"}],"endpoints":["chat"],"auto_groups":["vip","default"],"metadata":{"team":"search"}}`),
 	}
 }
 
@@ -326,7 +327,7 @@ func TestLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
 	t.Parallel()
 	d := newKeyDesk(t)
 	row := d.create(t, d.ada, fullKey())
-	want := `{"rpm":60,"rpd":null,"tpm":0,"concurrency":null,"per_model":{"gpt-5*":{"rpm":10,"tpm":null}},` +
+	want := `{"rpm":60,"rpd":null,"tpm":0,"tpm_input":null,"tpm_output":7,"concurrency":null,"per_model":{"gpt-5*":{"rpm":10,"tpm":null,"tpm_input":0,"tpm_output":null}},` +
 		`"budgets":[{"amount":500,"period":"day","time_zone":"UTC","used":0,"renews_at":1800057600},{"amount":5,"period":"hours:5","time_zone":"Europe/Berlin","used":0,"renews_at":1800000000}],` +
 		`"endpoints":["chat"],"auto_groups":["vip","default"],"parent_id":null,"metadata":{"team":"search"}}`
 	// 1,800,000,000 is a multiple of five hours, so a new period begins then.
@@ -343,8 +344,8 @@ func TestLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
 	if row = d.must(t, d.ada.token, "GET", fmt.Sprint("/api/token/", row.ID), nil).row(t); string(row.Limits) != want {
 		t.Errorf("limits after a request\n%s, want\n%s", row.Limits, want)
 	}
-	row = d.must(t, d.ada.token, "PUT", "/api/token/", fields{"id": row.ID, "limits": json.RawMessage(`{"rpm":null,"endpoints":[],"budgets":null,"per_model":null,"auto_groups":null,"metadata":null}`)}).row(t)
-	want = `{"rpm":null,"rpd":null,"tpm":0,"concurrency":null,"per_model":null,"budgets":null,"endpoints":[],"auto_groups":null,"parent_id":null,"metadata":null}`
+	row = d.must(t, d.ada.token, "PUT", "/api/token/", fields{"id": row.ID, "limits": json.RawMessage(`{"rpm":null,"tpm_output":null,"endpoints":[],"budgets":null,"per_model":null,"auto_groups":null,"metadata":null}`)}).row(t)
+	want = `{"rpm":null,"rpd":null,"tpm":0,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null,"budgets":null,"endpoints":[],"auto_groups":null,"parent_id":null,"metadata":null}`
 	if string(row.Limits) != want {
 		t.Errorf("limits after a merge\n%s, want\n%s", row.Limits, want)
 	}
@@ -465,7 +466,9 @@ func TestBadInputIsRefusedByNameAndChangesNothing(t *testing.T) {
 			row{`"fe80::1%eth0"`, "invalid_ip", 0}, row{`"::ffff:10.0.0.0/90"`, "invalid_ip", 0}, row{`"1.2.3.4\u0000"`, "invalid_ip", 0}, row{`"` + many(10000) + `"`, "too_many_ips", 0}),
 		"group":             append(wrong("null", "5", "[]"), row{`"nope"`, "invalid_group", 0}, row{`"closed"`, "invalid_group", 0}, row{`"a\u0000"`, "invalid_group", 0}, row{`"Auto"`, "invalid_group", 0}),
 		"cross_group_retry": wrong("null", "1", `"yes"`),
-		"limits": append(wrong("null", "5", `"x"`, "[]", `{"rpm":"x"}`, `{"rpm":1.5}`, `{"rpm":`+beyond+`}`, `{"per_model":[]}`, `{"per_model":{"a":null}}`, `{"budgets":{}}`, `{"endpoints":"chat"}`, `{"endpoints":[null]}`, `{"metadata":{"a":1}}`, `{"auto_groups":[5]}`),
+		"limits": append(wrong("null", "5", `"x"`, "[]", `{"rpm":"x"}`, `{"per_model":[]}`, `{"per_model":{"a":null}}`, `{"budgets":{}}`, `{"endpoints":"chat"}`, `{"endpoints":[null]}`, `{"metadata":{"a":1}}`, `{"auto_groups":[5]}`),
+			row{`{"rpm":1.5}`, "invalid_limits", 0}, row{`{"rpm":` + beyond + `}`, "invalid_limits", 0}, row{`{"per_model":{"a":{"tpm_input":0.5}}}`, "invalid_limits", 0},
+			row{`{"budgets":[{"amount":1.5,"period":"day"}]}`, "invalid_limits", 0}, row{`{"budgets":[{"amount":1,"period":"day","anchor":1.5}]}`, "invalid_limits", 0},
 			row{`{"rpm":-1}`, "invalid_limits", 0}, row{`{"rpm":` + huge + `}`, "invalid_limits", 0}, row{`{"endpoints":["telepathy"]}`, "invalid_limits", 0},
 			row{`{"budgets":[{"amount":1,"period":"year"}]}`, "invalid_limits", 0}, row{`{"auto_groups":["nope"]}`, "invalid_group", 0}),
 		"user_id": append(wrong("null", `"1"`, "1.5", beyond), row{fmt.Sprint(d.bob.id), "admin_required", 403}, row{"999", "admin_required", 403}, row{"-1", "admin_required", 403}),

@@ -29,14 +29,23 @@ type userView struct {
 	TimeZone           string `json:"time_zone"`
 	Language           string `json:"language"`
 	MustChangePassword bool   `json:"must_change_password"`
+
+	Limits userLimitsRecord `json:"limits" doc:"They bind all of the user's keys together."`
 }
 
-func viewUser(a *account.Account) userView {
+// userLimitsRecord is the limits object; unset members are null.
+type userLimitsRecord struct {
+	ratesRecord
+	Budgets *[]budgetRecord `json:"budgets"`
+}
+
+func (s *Server) viewUser(a *account.Account) userView {
 	remaining, used, _ := a.Balance.Units()
 	return userView{
 		ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, Email: a.Email, Role: string(a.Role), Status: int(a.Status), Group: a.Group,
 		Quota: remaining, UnlimitedQuota: a.Balance.Unlimited, UsedQuota: used, RequestCount: a.RequestCount, CreatedTime: a.Created.Unix(),
 		TimeZone: a.TimeZone, Language: a.Language, MustChangePassword: a.MustChange,
+		Limits: userLimitsRecord{newRatesRecord(a.Limits.Limits), newBudgetRecords(a.Limits.Budgets, a.Budgets, s.Status.Now)},
 	}
 }
 
@@ -49,6 +58,8 @@ type newUserBody struct {
 	Group          jsonx.Opt[string] `json:"group"`
 	Quota          jsonx.Opt[int64]  `json:"quota" doc:"The balance; without it the option new_user_quota."`
 	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
+
+	Limits jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
 }
 
 type userPatchBody struct {
@@ -59,6 +70,8 @@ type userPatchBody struct {
 	Email          jsonx.Opt[string] `json:"email"`
 	Password       jsonx.Opt[string] `json:"password"`
 	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
+
+	Limits jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
 }
 
 // userQuotaBody has one of the two.
@@ -103,18 +116,18 @@ func (s *Server) createUser(c *call) (any, error) {
 	if err := firstError(
 		notNull("username", body.Username), notNull("password", body.Password), notNull("display_name", body.DisplayName), notNull("email", body.Email),
 		notNull("role", body.Role), notNull("group", body.Group), notNull("quota", body.Quota), notNull("unlimited_quota", body.UnlimitedQuota),
-		notBlank("role", body.Role), notBlank("group", body.Group),
+		notNull("limits", body.Limits), notBlank("role", body.Role), notBlank("group", body.Group),
 	); err != nil {
 		return nil, err
 	}
 	a, err := s.Accounts.Create(c.ctx, c.who, account.NewUser{
 		Username: body.Username.Value, Password: body.Password.Value, DisplayName: body.DisplayName.Value, Email: body.Email.Value,
-		Role: account.Role(body.Role.Value), Group: body.Group.Value, Quota: body.Quota.Ptr(), Unlimited: body.UnlimitedQuota.Value,
+		Role: account.Role(body.Role.Value), Group: body.Group.Value, Quota: body.Quota.Ptr(), Unlimited: body.UnlimitedQuota.Value, Limits: body.Limits.Ptr(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	view := viewUser(a)
+	view := s.viewUser(a)
 	s.trail(c, "user.create", userTarget(a.ID), detail(map[string]any{
 		"username": view.Username, "role": view.Role, "group": view.Group, "quota": view.Quota, "unlimited_quota": view.UnlimitedQuota,
 	}))
@@ -132,7 +145,7 @@ func (s *Server) listUsers(c *call) (any, error) {
 	}
 	items := make([]userView, 0, len(accounts))
 	for _, a := range accounts {
-		items = append(items, viewUser(a))
+		items = append(items, s.viewUser(a))
 	}
 	return newPage(p, total, items), nil
 }
@@ -146,7 +159,7 @@ func (s *Server) getUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 func (s *Server) patchUser(c *call) (any, error) {
@@ -161,12 +174,13 @@ func (s *Server) patchUser(c *call) (any, error) {
 	if err := firstError(
 		notNull("status", body.Status), notNull("role", body.Role), notNull("group", body.Group), notNull("display_name", body.DisplayName),
 		notNull("email", body.Email), notNull("password", body.Password), notNull("unlimited_quota", body.UnlimitedQuota),
+		notNull("limits", body.Limits),
 	); err != nil {
 		return nil, err
 	}
 	patch := account.Patch{
 		Group: body.Group.Ptr(), DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(),
-		Password: body.Password.Ptr(), Unlimited: body.UnlimitedQuota.Ptr(),
+		Password: body.Password.Ptr(), Unlimited: body.UnlimitedQuota.Ptr(), Limits: body.Limits.Ptr(),
 	}
 	if body.Status.Set {
 		patch.Status = new(account.Status(body.Status.Value))
@@ -179,7 +193,7 @@ func (s *Server) patchUser(c *call) (any, error) {
 		return nil, err
 	}
 	s.trail(c, "user.update", userTarget(id), detail(body.changes()))
-	return viewUser(a), nil
+	return s.viewUser(a), nil
 }
 
 // changes are the members that were sent, for the audit trail. Of a password
@@ -194,6 +208,9 @@ func (b userPatchBody) changes() map[string]any {
 	note(changes, "unlimited_quota", b.UnlimitedQuota)
 	if b.Password.Set {
 		changes["password"] = "changed"
+	}
+	if b.Limits.Set {
+		changes["limits"] = "changed"
 	}
 	return changes
 }
@@ -234,7 +251,7 @@ func (s *Server) changeUserQuota(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := viewUser(a)
+	view := s.viewUser(a)
 	changes := map[string]any{"quota": view.Quota}
 	note(changes, "add", body.Add)
 	note(changes, "set", body.Set)

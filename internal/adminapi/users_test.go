@@ -189,11 +189,14 @@ func (p *people) trailOf(t *testing.T) audit.Entry {
 	return records[0].Entry
 }
 
+// noUserLimits is the limits object of a user without any.
+const noUserLimits = `{"rpm":null,"rpd":null,"tpm":null,"tpm_input":null,"tpm_output":null,"concurrency":null,"per_model":null,"budgets":null}`
+
 func TestAUserIsMadeFoundChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t)
 	made := p.asRoot(t, "POST", "/api/user/", `{"username":"ada","password":"correct horse","display_name":"Ada","email":"a@example.com","role":"user","group":"vip","quota":1000,"unknown":1}`)
-	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":true}}`, p.now().Unix())
+	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":true,"limits":%s}}`, p.now().Unix(), noUserLimits)
 	if made.text != want {
 		t.Errorf("made\n%s, want\n%s", made.text, want)
 	}
@@ -305,6 +308,18 @@ func TestBadUsersAreRefusedByName(t *testing.T) {
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":null}`, 400, "invalid_type", "quota"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":-1}`, 422, "quota_too_low", "quota"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":4000000000000001}`, 422, "quota_too_high", "quota"},
+		{"POST", "/api/user/", `{"username":"x","password":"correct horse","limits":null}`, 400, "invalid_type", "limits"},
+		{"POST", "/api/user/", `{"username":"x","password":"correct horse","limits":{"rpm":-1}}`, 422, "invalid_limits", "limits.rpm"},
+		{"PATCH", path, `{"limits":[]}`, 400, "invalid_type", "limits"},
+		{"PATCH", path, `{"limits":null}`, 400, "invalid_type", "limits"},
+		{"PATCH", path, `{"limits":{"tpm_input":"5"}}`, 400, "invalid_type", "limits.tpm_input"},
+		{"PATCH", path, `{"limits":{"tpm_output":1.5}}`, 422, "invalid_limits", "limits.tpm_output"},
+		{"PATCH", path, `{"limits":{"rpd":-1}}`, 422, "invalid_limits", "limits.rpd"},
+		{"PATCH", path, `{"limits":{"budgets":[{"amount":0.5,"period":"day"}]}}`, 422, "invalid_limits", "limits.budgets.0.amount"},
+		{"PATCH", path, `{"limits":{"budgets":[{"amount":-5,"period":"day"}]}}`, 422, "invalid_limits", "limits.budgets.0.amount"},
+		{"PATCH", path, `{"limits":{"budgets":[{"amount":5,"period":"hours:0"}]}}`, 422, "invalid_limits", "limits.budgets.0.period"},
+		{"PATCH", path, `{"limits":{"budgets":[{"amount":5,"period":"day","time_zone":"Nowhere"}]}}`, 422, "invalid_limits", "limits.budgets.0.time_zone"},
+		{"PATCH", path, `{"limits":{"budgets":[{"amount":5,"period":"day","anchor":5}]}}`, 422, "invalid_limits", "limits.budgets.0.anchor"},
 		{"PATCH", path, `{"status":3}`, 422, "invalid_status", "status"},
 		{"PATCH", path, `{"status":"1"}`, 400, "invalid_type", "status"},
 		{"PATCH", path, `{"status":null}`, 400, "invalid_type", "status"},
@@ -428,5 +443,32 @@ func TestSecretsOfPeopleLeaveNoTrace(t *testing.T) {
 		if strings.Contains(p.logs.String(), secret) {
 			t.Errorf("the log has the secret %q:\n%s", secret, p.logs)
 		}
+	}
+}
+
+func TestAUsersLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	type shown struct {
+		ID     int64           `json:"id"`
+		Limits json.RawMessage `json:"limits"`
+	}
+	made := into[shown](t, p.asRoot(t, "POST", "/api/user/", `{"username":"ada","password":"`+peoplePassword+`","limits":{"rpm":60}}`))
+	path := fmt.Sprint("/api/user/", made.ID)
+	got := into[shown](t, p.asRoot(t, "PATCH", path, `{"limits":{"rpm":null,"tpm_input":5000,"budgets":[{"amount":500,"period":"hours:5","used":9,"renews_at":1}]}}`))
+	renews := p.now().Unix()/18000*18000 + 18000
+	want := fmt.Sprintf(`{"rpm":null,"rpd":null,"tpm":null,"tpm_input":5000,"tpm_output":null,"concurrency":null,"per_model":null,"budgets":[{"amount":500,"period":"hours:5","time_zone":"UTC","used":0,"renews_at":%d}]}`, renews)
+	if string(got.Limits) != want {
+		t.Errorf("limits\n%s, want\n%s", got.Limits, want)
+	}
+	if entry := p.trailOf(t); entry.Action != "user.update" || entry.Detail != `{"limits":"changed"}` {
+		t.Errorf("the trail has %+v", entry)
+	}
+	if read := into[shown](t, p.asRoot(t, "GET", path, nil)); string(read.Limits) != want {
+		t.Errorf("read\n%s, want\n%s", read.Limits, want)
+	}
+	self := into[shown](t, p.send(t, p.signIn(t, "ada", peoplePassword), "GET", "/api/user/self", nil))
+	if string(self.Limits) != want {
+		t.Errorf("their own record\n%s, want\n%s", self.Limits, want)
 	}
 }

@@ -86,6 +86,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.services.recorder.Start()
 	a.services.changes.start()
+	a.services.limits.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
@@ -100,6 +101,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.services.sharing.start()
 	a.workers.Go(a.sweepLedger)
 	a.workers.Go(a.tidyKeys)
+	a.workers.Go(a.keepLimits)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
 	return nil
 }

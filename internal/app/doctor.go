@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"halley/internal/channel"
 	"halley/internal/config"
+	"halley/internal/reconcile"
 	"halley/internal/store"
 	"halley/internal/usage/journal"
 )
@@ -50,6 +52,17 @@ func Examine(ctx context.Context, cfg *config.Config, o Options) []Finding {
 	defer func() { _ = a.Close(context.WithoutCancel(ctx)) }() // nothing was written
 	findings = append(findings, Finding{What: "master key", OK: true, Text: "opens what the database holds (" + masterKeyPlace(cfg) + ")"}, a.clock(ctx))
 	return append(findings, a.channelFindings(ctx)...)
+}
+
+// CheckBooks works every balance out again from its rows. It only reads, and in
+// one snapshot, so that servers may be at work on the database.
+func CheckBooks(ctx context.Context, cfg *config.Config, o Options) (reconcile.Report, error) {
+	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), o.Log)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	report, err := db.Reconcile(ctx, reconcile.Most)
+	return report, errors.Join(err, db.Close())
 }
 
 func masterKeyPlace(cfg *config.Config) string {

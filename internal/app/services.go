@@ -18,11 +18,11 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/key"
-	"halley/internal/limit"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/openai"
+	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/telemetry"
@@ -42,11 +42,13 @@ type services struct {
 	accounts *account.Service
 	keys     *key.Service
 	audit    *audit.Service
+	books    *reconcile.Service
 	recorder *usage.Recorder
 	journal  *journal.Journal // nil when nothing is written
 	sharing  *sharing         // nil where nobody shares the database
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
+	limits   *limits
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -92,6 +94,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.audit = audit.NewService(s.db, now)
+	s.books = reconcile.NewService(s.db)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
 	s.channels = channel.NewService(channel.Deps{
@@ -150,6 +153,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	s.changes = s.followChanges(o.Log)
+	if err := s.openLimits(cfg, o); err != nil {
+		return err
+	}
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
@@ -157,7 +163,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: limit.New(key.MatchModel), Roll: mathrand.Float64,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
@@ -306,7 +312,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
 		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},
@@ -325,5 +331,5 @@ func (s *services) tidyKeys(ctx context.Context) error {
 func (s *services) close(ctx context.Context) error {
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
-	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
+	return errors.Join(stopped, shared, s.limits.close(), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

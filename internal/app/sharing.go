@@ -34,6 +34,7 @@ type sharing struct {
 	term   int64
 	joined time.Time
 	peers  peers
+	seat   atomic.Pointer[seat]
 	lapses atomic.Uint64
 	nudge  chan struct{} // there may be a recall
 	quit   chan struct{}
@@ -41,8 +42,10 @@ type sharing struct {
 }
 
 const (
-	// pulse is how often a node shows that it lives.
-	pulse = 2 * time.Second
+	// pulse is how often a node shows that it lives, and silence how long it may
+	// fail to and still count as one at work.
+	pulse   = 2 * time.Second
+	silence = 5 * pulse
 	// tend is how often a node looks after its leases. Other nodes' recalls come
 	// with a notice, which may get lost.
 	tend = 250 * time.Millisecond
@@ -172,6 +175,7 @@ func (s *sharing) beat(ctx context.Context) error {
 	}
 	alive, dead := s.peers.see(time.Now(), beats)
 	s.leases.SetNodes(alive)
+	s.seat.Store(&seat{s.peers.before(time.Now()), alive})
 	for _, node := range dead {
 		lapsed, err := s.leases.Lapse(ctx, node, beats[node])
 		if err != nil {
@@ -182,6 +186,20 @@ func (s *sharing) beat(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// seat is a node's place among those at work.
+type seat struct{ index, nodes int }
+
+// share is which of how many nodes at work this one is, as last seen.
+func (s *sharing) share() (index, nodes int) {
+	if s == nil {
+		return 0, 1
+	}
+	if at := s.seat.Load(); at != nil {
+		return at.index, at.nodes
+	}
+	return 0, 1
 }
 
 // figures are the metrics'.
@@ -226,7 +244,7 @@ func newPeers(own int64, term time.Duration) peers {
 // one included, and those whose count has been watched to stand still for so
 // long that they know themselves that their term is over.
 func (p *peers) see(now time.Time, beats map[int64]int64) (alive int, dead []int64) {
-	if now.Sub(p.last) > 5*pulse {
+	if now.Sub(p.last) > silence {
 		clear(p.known) // nobody was watched: the database may have been away for all
 	}
 	p.last = now
@@ -246,11 +264,21 @@ func (p *peers) see(now time.Time, beats map[int64]int64) (alive int, dead []int
 			p.known[id] = seen
 		}
 		switch quiet := now.Sub(seen.since); {
-		case quiet < 5*pulse:
+		case quiet < silence:
 			alive++
 		case quiet > p.term+p.term/10+pulse:
 			dead = append(dead, id)
 		}
 	}
 	return alive, dead
+}
+
+// before is how many of the nodes at work come before this one, by their ids.
+func (p *peers) before(now time.Time) (n int) {
+	for id, seen := range p.known {
+		if id < p.own && now.Sub(seen.since) < silence {
+			n++
+		}
+	}
+	return n
 }

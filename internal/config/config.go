@@ -22,7 +22,7 @@ type Config struct {
 
 	Database Database `yaml:"database"`
 
-	// DataDir is the folder of the usage journal, the generated `master.key` and the socket that `halley` commands reach a running server through. It is made with mode 0700 when it is missing. One server per folder.
+	// DataDir is the folder of the usage journal, the generated `master.key`, what counts for rate limits over a restart, and the socket that `halley` commands reach a running server through. It is made with mode 0700 when it is missing. One server per folder.
 	DataDir string `yaml:"data_dir" default:"./data" example:"/var/lib/halley"`
 
 	// MasterKey seals API keys and upstream credentials at rest: 32 random bytes in base64. When it is not set, the file `master.key` in the data folder is used, and made with mode 0600 on first start. Keep a copy: without it, sealed values cannot be read again. Nodes that share a database must share it.
@@ -45,6 +45,7 @@ type Config struct {
 	Upstream Upstream `yaml:"upstream"`
 	Usage    Usage    `yaml:"usage"`
 	Cluster  Cluster  `yaml:"cluster"`
+	Redis    Redis    `yaml:"redis"`
 
 	// MaxBodyBytes is how large the body of a model request may be; above it the answer is 413. Bodies are held in memory while they are routed.
 	MaxBodyBytes Size `yaml:"max_body_bytes" default:"64MiB" example:"16MiB"`
@@ -123,6 +124,12 @@ type Upstream struct {
 type Cluster struct {
 	// LeaseTerm is how long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it. It is also how long a server that cannot reach the database goes on spending what it has leased. All servers on one database must have the same.
 	LeaseTerm time.Duration `yaml:"lease_term" default:"5m" example:"10m"`
+}
+
+// Redis is where servers that share one PostgreSQL count together.
+type Redis struct {
+	// URL is a Redis or Valkey server at which rate limits are counted for all servers on the database together, exactly: `redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:///path`; further nodes of a cluster or Sentinels as `?addr=HOST:PORT`. When it is not set, or while it does not answer, each server takes its share of every limit. One server alone needs none. Installations of Halley that share a Redis need a database number each.
+	URL Secret `yaml:"url" example:"redis://:secret@redis.internal:6379/0"`
 }
 
 // Usage says how usage is written.

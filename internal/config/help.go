@@ -6,7 +6,7 @@ package config
 var helpTexts = map[string]string{
 	"listen":                      "The address of the main listener, HOST:PORT.",
 	"database.url":                "sqlite:PATH or postgres://user:password@host/database.",
-	"data_dir":                    "The folder of the usage journal, the generated master.key and the socket that halley commands reach a running server through.",
+	"data_dir":                    "The folder of the usage journal, the generated master.key, what counts for rate limits over a restart, and the socket that halley commands reach a running server through.",
 	"master_key":                  "Seals API keys and upstream credentials at rest: 32 random bytes in base64.",
 	"root_password":               "What the account root gets when the database is empty.",
 	"trusted_proxies":             "The networks whose X-Forwarded-For is believed.",
@@ -28,6 +28,7 @@ var helpTexts = map[string]string{
 	"usage.flush_interval":        "How long usage rows and counters may wait to be written together, at most 200ms.",
 	"usage.fsync_interval":        "How much of the usage journal a machine that loses power may lose: usage is in the journal before the client has its whole answer, and on the disk after this interval.",
 	"cluster.lease_term":          "How long a server that shows no sign of life keeps what it has leased of keys' and accounts' money; then the others get it.",
+	"redis.url":                   "A Redis or Valkey server at which rate limits are counted for all servers on the database together, exactly: redis://user:password@host:6379/0, rediss:// for TLS, unix:///path; further nodes of a cluster or Sentinels as ?addr=HOST:PORT.",
 	"max_body_bytes":              "How large the body of a model request may be; above it the answer is 413.",
 	"drain_timeout":               "How long a stopping server lets requests in flight finish; new ones get 503 meanwhile.",
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"halley/internal/limit/redis"
 	"halley/internal/seal"
 )
 
@@ -50,6 +51,10 @@ func validate(c *Config) Problems {
 	v.check(c.Usage.FlushInterval > 0 && c.Usage.FlushInterval <= maxFlush, "usage.flush_interval", "must be above 0 and at most %v", maxFlush)
 	v.check(c.Usage.FsyncInterval >= 0 && c.Usage.FsyncInterval <= maxFsync, "usage.fsync_interval", "must be from 0s to %v", maxFsync)
 	v.check(c.Cluster.LeaseTerm >= minTerm && c.Cluster.LeaseTerm <= maxTime, "cluster.lease_term", "must be from %v to %v", minTerm, maxTime)
+	if c.Redis.URL != "" {
+		err := redis.CheckURL(c.Redis.URL.Reveal())
+		v.check(err == nil, "redis.url", "%v", err)
+	}
 	v.check(c.DrainTimeout >= 0 && c.DrainTimeout <= maxTime, "drain_timeout", "must be from 0s to %v", maxTime)
 	v.fields(c)
 	return v.problems

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Kind classifies an error by what the caller can do about it.
@@ -109,4 +110,32 @@ func Code(err error) string {
 		return e.Code
 	}
 	return ""
+}
+
+// Quote is an outsider's text fit for a message: in quotes, cut to 80
+// characters, without what could forge or hide text.
+func Quote(s string) string {
+	const most = 80
+	if r := []rune(s[:min(len(s), 4*most+4)]); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return `"` + strings.Map(func(r rune) rune {
+		if Unprintable(r) {
+			return '\ufffd'
+		}
+		return r
+	}, s) + `"`
+}
+
+// Unprintable are the characters that could forge or hide text in a terminal, a
+// log or a list: controls, line separators and changes of direction. The joiners
+// inside emoji are not among them.
+func Unprintable(r rune) bool {
+	switch {
+	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\ufeff':
+		return true
+	case '\u202a' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
+		return true
+	}
+	return false
 }

@@ -32,20 +32,26 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if g.Recorder.Full() {
 		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
 	}
-	if who.key.Unlimited && len(who.key.Limits.Budgets) == 0 {
+	if !who.key.Unlimited || len(who.key.Limits.Budgets) > 0 {
+		b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
+		if err != nil {
+			return err
+		}
+		if who.key.Effective(b, g.Now()) == key.Exhausted {
+			return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
+		}
+		if !b.SpentUntil.IsZero() {
+			return budget.Exhausted(b.SpentUntil, g.Now())
+		}
+	}
+	if len(who.owner.Limits.Budgets) == 0 {
 		return nil
 	}
-	b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
-	if err != nil {
-		return err
+	b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.User, ID: who.owner.ID})
+	if err == nil && !b.SpentUntil.IsZero() {
+		err = budget.Exhausted(b.SpentUntil, g.Now())
 	}
-	if who.key.Effective(b, g.Now()) == key.Exhausted {
-		return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
-	}
-	if !b.SpentUntil.IsZero() {
-		return budget.Exhausted(b.SpentUntil, g.Now())
-	}
-	return nil
+	return err
 }
 
 // admitPlace judges where the request comes from and where it goes.

@@ -197,7 +197,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.planned(plan)
-	if err := g.takeLimits(t, who, ask); err != nil {
+	if err := g.takeLimits(t, who, ask, plan); err != nil {
 		return err
 	}
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {

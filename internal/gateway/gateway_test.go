@@ -44,6 +44,7 @@ type house struct {
 	ledger   *budget.Ledger
 	leases   budget.Leases // nil on a store of its own
 	upstream *httptest.Server
+	limits   limit.Limits // of the default group
 
 	mu       sync.Mutex
 	records  []usage.Record
@@ -79,9 +80,9 @@ func (h *house) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balan
 }
 func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
 	if s.Kind == budget.User {
-		return nil, nil
+		return budget.Allowances(h.owner.Limits.Budgets), nil
 	}
-	return h.key.Limits.Allowances(), nil
+	return budget.Allowances(h.key.Limits.Budgets), nil
 }
 func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
 	return make([]money.Nano, len(since)), nil
@@ -120,7 +121,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
 		Routes: route.Compile([]*channel.Channel{h.channel}), Prices: book,
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
 	if h.leases != nil {
@@ -133,7 +134,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
 		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(key.MatchModel), Roll: rand.Float64,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: rand.Float64,
 	})
 	return h
 }
@@ -492,12 +493,12 @@ func TestRefusalsComeBeforeTheUpstreamAndLeaveARecord(t *testing.T) {
 func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
-		h.key.Limits = key.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}
+		h.key.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(2)), TPM: new(int64(1000))}}
 	})
 	for i, want := range []struct {
 		status           int
 		requests, tokens string
-	}{{200, "1", "998"}, {200, "0", "848"}, {429, "0", ""}} {
+	}{{200, "1", "742"}, {200, "0", "618"}, {429, "0", ""}} {
 		var c client
 		h.do(t.Context(), `{"model":"m"}`, &c)
 		if c.status != want.status || c.header.Get("X-Ratelimit-Remaining-Requests") != want.requests || c.header.Get("X-Ratelimit-Limit-Requests") != "2" {
@@ -516,9 +517,98 @@ func TestRateLimitsAreHeldAndTold(t *testing.T) {
 	}
 }
 
+func TestTheLimitsOfAccountAndGroupBindToo(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		change func(*house)
+		says   string
+		header string
+	}{
+		"the account's requests": {func(h *house) { h.owner.Limits.RPM = new(int64(1)) }, "This account may make 1 requests per minute", "X-Ratelimit-Remaining-Requests"},
+		"the account's output":   {func(h *house) { h.owner.Limits.TPMOutput = new(int64(50)) }, "This account may use 50 output tokens per minute", "X-Ratelimit-Remaining-Tokens"},
+		"the group's requests":   {func(h *house) { h.limits.RPD = new(int64(1)) }, `The group \"default\" may make 1 requests in 24 hours`, "X-Ratelimit-Remaining-Requests"},
+		"the group's input":      {func(h *house) { h.limits.TPMInput = new(int64(100)) }, `The group \"default\" may use 100 input tokens per minute`, "X-Ratelimit-Remaining-Tokens"},
+		"the key's own, tighter": {func(h *house) {
+			h.limits.RPM, h.owner.Limits.RPM, h.key.Limits.RPM = new(int64(9)), new(int64(5)), new(int64(1))
+		}, "This API key may make 1 requests per minute", "X-Ratelimit-Remaining-Requests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, answers(200, "application/json", plainAnswer), row.change)
+			var first, second client
+			h.do(t.Context(), `{"model":"m"}`, &first)
+			h.do(t.Context(), `{"model":"m"}`, &second)
+			if first.status != 200 || first.header.Get(row.header) == "" {
+				t.Errorf("the first got %d %v", first.status, first.header)
+			}
+			after, err := strconv.Atoi(second.header.Get("Retry-After"))
+			if second.status != 429 || second.header.Get(row.header) != "0" || !strings.Contains(second.body.String(), row.says) || err != nil || after < 1 {
+				t.Errorf("the second got %d %v %s", second.status, second.header, second.body.String())
+			}
+		})
+	}
+}
+
+// What a picture weighs is not what it costs in tokens.
+func TestAPictureIsNoMountainOfTokens(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits.TPMInput = new(int64(200)) })
+	var c client
+	h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,`+strings.Repeat("iVBORw0KGgo", 9000)+`"}}]}]}`, &c)
+	if c.status != 200 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+	h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":"`+strings.Repeat("word ", 900)+`"}]}`, &c)
+	if c.status != 429 {
+		t.Errorf("a long text: client got %d %s", c.status, c.body.String())
+	}
+}
+
+func TestARequestThatMoneyRefusesCountsAgainstNoRate(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) {
+		h.key.Granted = 3 * money.USD / 1000 // enough for a short prompt only
+		h.owner.Limits.RPM, h.limits.Concurrency = new(int64(1)), new(int64(1))
+	})
+	for range 3 {
+		var c client
+		if h.do(t.Context(), `{"model":"m","messages":[{"role":"user","content":"`+strings.Repeat("word ", 5000)+`"}]}`, &c); c.status != 402 {
+			t.Fatalf("client got %d %s", c.status, c.body.String())
+		}
+	}
+	var c client
+	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 200 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+}
+
+func TestAnAccountsSpentBudgetRefusesEveryKey(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
+		h.key.Unlimited, h.owner.Unlimited = true, true
+		h.owner.Limits.Budgets = []budget.Renewing{{Amount: 250, Period: "hours:1", TimeZone: "UTC"}} // $0.0005
+	})
+	var c client
+	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 200 || h.records[0].Cost != 500_000 {
+		t.Fatalf("client got %d, record %+v", c.status, h.records[0])
+	}
+	for _, body := range []string{`{"model":"m"}`, `{"model":"free"}`} {
+		var again client
+		h.do(t.Context(), body, &again)
+		after, err := strconv.Atoi(again.header.Get("Retry-After"))
+		if again.status != 402 || !strings.Contains(again.body.String(), "budget_exhausted") || err != nil || after < 1 || after > 3600 {
+			t.Errorf("%s: client got %d, Retry-After %q: %s", body, again.status, again.header.Get("Retry-After"), again.body.String())
+		}
+	}
+	v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
+	if err != nil || v.Allowed || v.Code != "budget_exhausted" {
+		t.Errorf("verify says %+v, %v", v, err)
+	}
+}
+
 func TestZeroMeansNoneAllowed(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Concurrency: new(int64(0))} })
+	h := newHouse(t, answers(200, "application/json", plainAnswer), func(h *house) { h.key.Limits = key.Limits{Limits: limit.Limits{Concurrency: new(int64(0))}} })
 	var c client
 	if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 429 {
 		t.Errorf("status %d", c.status)
@@ -593,7 +683,7 @@ func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, answers(200, "application/json", `{"choices":[{}],"usage":{"prompt_tokens":2000,"completion_tokens":500}}`), func(h *house) {
 				h.key.Unlimited, h.owner.Unlimited = unlimited, unlimited
-				h.key.Limits.Budgets = []key.RenewingBudget{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
+				h.key.Limits.Budgets = []budget.Renewing{{Amount: 250, Period: "month", TimeZone: "UTC"}, {Amount: 1000, Period: "day", TimeZone: "UTC"}} // $0.0005
 			})
 			var c client
 			h.do(t.Context(), `{"model":"m"}`, &c)

@@ -107,7 +107,7 @@ func outputCap(a *ask, p *plan) int64 {
 		return 0
 	case a.head.Cap() > 0:
 		return a.head.Cap()
-	case p.price.MaxOutputTokens > 0:
+	case p.price != nil && p.price.MaxOutputTokens > 0:
 		return p.price.MaxOutputTokens
 	}
 	return defaultOutputCap

@@ -1,15 +1,24 @@
 package gateway
 
 import (
-	"halley/internal/key"
 	"halley/internal/limit"
+	"halley/internal/provider"
+	"halley/internal/usage"
+	"halley/internal/wire"
 )
 
-// takeLimits counts the request against the key's rate limits, all of them
-// together or none, and tells the client how it stands.
-func (g *Gateway) takeLimits(t *ticket, who caller, a *ask) error {
-	limits := rateLimits(who.key)
-	lease, denied := g.Limiter.Take(g.Now(), who.key.ID, a.head.Model, &limits, int64(len(a.body)/bytesPerToken))
+// takeLimits counts the request against the rate limits of the key, its owner
+// and the group, all of them together or none, and tells the client how it
+// stands.
+func (g *Gateway) takeLimits(t *ticket, who caller, a *ask, p *plan) error {
+	var room [4]limit.Scope
+	scopes := append(who.scopes(room[:0]), limit.Scope{Whose: limit.Group, Name: p.group, Limits: p.limits})
+	if !limit.Limited(scopes) {
+		return nil
+	}
+	lease, denied := g.Limiter.Take(g.Now(), scopes, limit.Request{
+		Model: a.head.Model, Input: leastInput(a), OutputCap: outputCap(a, p) * a.head.Choices,
+	})
 	if denied != nil {
 		t.limitFacts(denied.Facts)
 		return denied.Fault()
@@ -19,21 +28,42 @@ func (g *Gateway) takeLimits(t *ticket, who caller, a *ask) error {
 	return nil
 }
 
-// bytesPerToken makes the low estimate that a request surely uses of a limit of
-// tokens: the whole body over a rich number of bytes. The real figure replaces
-// it when it is known.
-const bytesPerToken = 5
+// scopes are those whose limits bind all that the caller does.
+func (c caller) scopes(list []limit.Scope) []limit.Scope {
+	return append(list,
+		limit.Scope{Whose: limit.ThisKey, ID: c.key.ID, Limits: &c.key.Limits.Limits},
+		limit.Scope{Whose: limit.Account, ID: c.owner.ID, Limits: &c.owner.Limits.Limits},
+	)
+}
 
-// rateLimits are the key's limits in the limiter's terms.
-func rateLimits(k *key.Key) limit.Limits {
-	l := limit.Limits{RPM: k.Limits.RPM, RPD: k.Limits.RPD, TPM: k.Limits.TPM, Concurrency: k.Limits.Concurrency}
-	if len(k.Limits.PerModel) > 0 {
-		l.PerModel = make(map[string]limit.Rate, len(k.Limits.PerModel))
-		for pattern, rate := range k.Limits.PerModel {
-			l.PerModel[pattern] = limit.Rate{RPM: rate.RPM, TPM: rate.TPM}
-		}
+// The low estimate of what a request surely uses of a limit of tokens: its text
+// over a rich number of bytes. Embeddings may be asked for as lists of token
+// ids, of which the longest take eight bytes.
+const (
+	bytesPerToken   = 5
+	bytesPerTokenID = 8
+)
+
+func leastInput(a *ask) int64 {
+	size := len(a.body)
+	if a.head.Media > 0 {
+		ascii, other := wire.TextSize(a.body)
+		size = ascii + other
 	}
-	return l
+	if a.operation == provider.Embeddings {
+		return int64(size / bytesPerTokenID)
+	}
+	return int64(size / bytesPerToken)
+}
+
+// endLimits replaces what was estimated by the real figures; a request that was
+// refused after all counts nowhere.
+func (t *ticket) endLimits(served bool, used usage.Tokens) {
+	if served {
+		t.lease.Done(t.gateway.Now(), limit.Tokens{Input: used.Prompt, Output: used.Completion})
+	} else {
+		t.lease.Cancel(t.gateway.Now())
+	}
 }
 
 func (t *ticket) limitFacts(f limit.Facts) {
@@ -47,6 +77,6 @@ func (t *ticket) tellLimits() {
 	if t.who.key == nil || t.limitsTold {
 		return
 	}
-	limits := rateLimits(t.who.key)
-	t.limitFacts(t.gateway.Limiter.Peek(t.gateway.Now(), t.who.key.ID, t.record.Model, &limits))
+	var room [4]limit.Scope
+	t.limitFacts(t.gateway.Limiter.Peek(t.gateway.Now(), t.who.scopes(room[:0]), limit.Request{Model: t.record.Model}))
 }

@@ -5,6 +5,7 @@ import (
 
 	"halley/internal/channel"
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -38,7 +39,8 @@ type plan struct {
 	channel *channel.Channel
 	group   string
 	ratio   money.Ratio
-	price   *price.Price // nil: no price, only for unlimited keys of unlimited accounts
+	limits  *limit.Limits // of the group
+	price   *price.Price  // nil: no price, only for unlimited keys of unlimited accounts
 }
 
 // plan judges model and group, chooses the channel and finds the price.
@@ -57,7 +59,7 @@ func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
 	}
 	p := &plan{channel: choice.Channel, group: choice.Group, ratio: money.One}
 	if gr, ok := snap.Groups.Get(choice.Group); ok {
-		p.ratio = gr.Ratio
+		p.ratio, p.limits = gr.Ratio, &gr.Limits
 	}
 	p.price = snap.priceOf(model, choice.Channel)
 	if p.price == nil && !(who.key.Unlimited && who.owner.Unlimited) {

@@ -128,11 +128,9 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	t.settled = true
 	r := &t.record
 	r.Tokens, r.Source = tokens, source
-	if r.Settled = t.hold.Open(); r.Settled {
-		t.lease.Done(t.gateway.Now(), tokens.Prompt+tokens.Completion)
-	} else {
-		t.lease.Cancel() // refused after all
-	}
+	r.Settled = t.hold.Open()
+	// Last, as it may have to wait for others to be told.
+	defer t.endLimits(r.Settled, tokens)
 	charge := t.hold.Settle(cost)
 	r.Term = t.hold.Term()
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed

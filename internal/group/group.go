@@ -3,7 +3,10 @@
 // know HTTP, SQL or channels.
 package group
 
-import "halley/internal/money"
+import (
+	"halley/internal/limit"
+	"halley/internal/money"
+)
 
 // Default is the group that always exists.
 const Default = "default"
@@ -15,6 +18,7 @@ type Group struct {
 	Desc  string
 	// UsableBy lists the user groups that may use it; nil means everybody.
 	UsableBy []string
+	Limits   limit.Limits // of all requests that are routed in the group, together
 	Version  int64
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -90,6 +92,8 @@ func TestFieldsAreChecked(t *testing.T) {
 		{"everybody", Change{UsableBy: new([]string(nil))}, "", &Group{Name: "g", Ratio: money.One, Version: 1}},
 		{"no name", Change{UsableBy: new([]string{""})}, "invalid_usable_by", nil},
 		{"auto is nobody's", Change{UsableBy: new([]string{"auto"})}, "invalid_usable_by", nil},
+		{"limits", Change{Limits: &limit.Patch{RPM: jsonx.Some(int64(0))}}, "", &Group{Name: "g", Ratio: money.One, Version: 1, Limits: limit.Limits{RPM: new(int64(0))}}},
+		{"a negative limit", Change{Limits: &limit.Patch{TPMOutput: jsonx.Some(int64(-1))}}, "invalid_limits", nil},
 		{"too many", Change{UsableBy: new(make([]string, MaxUsableBy+1))}, "invalid_usable_by", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -130,6 +134,15 @@ func TestAChangeIsSeenByTheNextRead(t *testing.T) {
 	if g, _ := s.Current().Get("vip"); g.Desc != "fast" || g.Ratio != 2*money.One || g.Version != 2 {
 		t.Errorf("after the update the set has %+v", g)
 	}
+	if _, err := s.Update(ctx, "vip", Change{Limits: &limit.Patch{RPM: jsonx.Some(int64(5)), TPM: jsonx.Some(int64(0))}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Update(ctx, "vip", Change{Limits: &limit.Patch{RPM: jsonx.Opt[int64]{Set: true, Null: true}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if g, _ := s.Current().Get("vip"); g.Limits.RPM != nil || g.Limits.TPM == nil || *g.Limits.TPM != 0 || g.Desc != "fast" {
+		t.Errorf("after limits were set and one taken away the set has %+v", g)
+	}
 	if _, err := s.Update(ctx, "vip", Change{Desc: new("slow")}, new(int64(1))); !fault.Is(err, fault.PreconditionFailed) {
 		t.Errorf("an update of an old version: %v, want 412", err)
 	}
@@ -139,8 +152,8 @@ func TestAChangeIsSeenByTheNextRead(t *testing.T) {
 	if s.Current().Usable("vip", "vip") {
 		t.Error("a deleted group is still usable")
 	}
-	if swaps != 4 {
-		t.Errorf("the hook ran %d times, want 4: reload, create, update, delete", swaps)
+	if swaps != 6 {
+		t.Errorf("the hook ran %d times, want 6: reload, create, three updates, delete", swaps)
 	}
 }
 

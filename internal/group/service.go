@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -62,6 +63,7 @@ type Change struct {
 	Ratio    *string   // decimal, as in "1.25"
 	Desc     *string   // at most MaxDesc characters
 	UsableBy *[]string // nil inside means everybody
+	Limits   *limit.Patch
 }
 
 // Service owns the groups. Reads come from an immutable Set; every change is
@@ -207,6 +209,16 @@ func (c Change) apply(g Group) (*Group, error) {
 			return nil, err
 		}
 		g.UsableBy = list
+	}
+	if c.Limits != nil {
+		limits, err := c.Limits.Apply(g.Limits)
+		if err == nil {
+			err = limit.CheckSize(limits)
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.Limits = limits
 	}
 	return &g, nil
 }

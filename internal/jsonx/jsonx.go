@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"halley/internal/fault"
 )
 
 // Value is raw JSON text.
@@ -44,6 +46,32 @@ func (o Opt[T]) Ptr() *T {
 	return &o.Value
 }
 
+// NotNull refuses a member that is there but null; field is its path.
+func (o Opt[T]) NotNull(field string) error {
+	if o.Set && o.Null {
+		return fault.New(fault.Malformed, "invalid_type", "%s must not be null.", field).Field(field)
+	}
+	return nil
+}
+
+// Merge changes a member as a patch says: one that is absent stays, null takes
+// it away, anything else is parsed and replaces it as a whole.
+func Merge[From, To any](to *To, from Opt[From], parse func(From) (To, error)) error {
+	if !from.Set {
+		return nil
+	}
+	var unset To
+	if from.Null {
+		*to = unset
+		return nil
+	}
+	parsed, err := parse(from.Value)
+	if err == nil {
+		*to = parsed
+	}
+	return err
+}
+
 // UnmarshalJSONFrom reads the member.
 func (o *Opt[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	o.Set = true
@@ -70,7 +98,9 @@ func (o Opt[T]) Inner() reflect.Type { return reflect.TypeFor[T]() }
 type DecodeError struct {
 	Field  string // dotted path of the member, "" for the body as a whole
 	Reason string // plain language
-	cause  error
+	// NotWhole says that it is a number, but not a whole one within 64 bits.
+	NotWhole bool
+	cause    error
 }
 
 // Error gives the field and the reason.
@@ -94,7 +124,7 @@ func Decode(data []byte, v any) error {
 		return nil
 	}
 	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		return &DecodeError{Field: dotted(semantic.JSONPointer), Reason: reason(semantic), cause: err}
+		return &DecodeError{Field: dotted(semantic.JSONPointer), Reason: reason(semantic), NotWhole: notWhole(semantic), cause: err}
 	}
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
@@ -121,10 +151,14 @@ func reason(e *json.SemanticError) string {
 	switch {
 	case e.JSONKind == 'n':
 		return want + ", not null"
-	case e.JSONKind == '0' && e.GoType != nil && isInteger(e.GoType):
+	case notWhole(e):
 		return "must be a whole number within 64 bits"
 	}
 	return want
+}
+
+func notWhole(e *json.SemanticError) bool {
+	return e.JSONKind == '0' && e.GoType != nil && isInteger(e.GoType)
 }
 
 func isInteger(t reflect.Type) bool {

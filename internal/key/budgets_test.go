@@ -99,7 +99,7 @@ func TestABudgetsZoneIsItsOwnersUnlessItSaysAnother(t *testing.T) {
 	b := newBench(t)
 	b.OwnerZone = func(context.Context, int64) (string, error) { return "Asia/Tokyo", nil }
 	v, _ := b.create(t, limits(t, `{"budgets":[{"amount":1,"period":"day"},{"amount":1,"period":"day","time_zone":"UTC"}]}`))
-	if diff := cmp.Diff([]key.RenewingBudget{{Amount: 1, Period: "day", TimeZone: "Asia/Tokyo"}, {Amount: 1, Period: "day", TimeZone: "UTC"}}, v.Key.Limits.Budgets); diff != "" {
+	if diff := cmp.Diff([]budget.Renewing{{Amount: 1, Period: "day", TimeZone: "Asia/Tokyo"}, {Amount: 1, Period: "day", TimeZone: "UTC"}}, v.Key.Limits.Budgets); diff != "" {
 		t.Error(diff)
 	}
 }

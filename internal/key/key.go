@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"halley/internal/budget"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -78,28 +80,10 @@ type OldValue struct {
 // The JSON is how the store keeps it: unset members are left out, and ParentID
 // has a column of its own.
 type Limits struct {
-	RPM         *int64               `json:"rpm,omitzero"`
-	RPD         *int64               `json:"rpd,omitzero"`
-	TPM         *int64               `json:"tpm,omitzero"`
-	Concurrency *int64               `json:"concurrency,omitzero"`
-	PerModel    map[string]RateLimit `json:"per_model,omitzero"` // by model pattern
-	Budgets     []RenewingBudget     `json:"budgets,omitzero"`
-	Endpoints   []string             `json:"endpoints,omitzero"` // see Endpoints
-	AutoGroups  []string             `json:"auto_groups,omitzero"`
-	Metadata    map[string]string    `json:"metadata,omitzero"`
-	ParentID    *int64               `json:"-"`
-}
-
-// RateLimit is the limits of one model pattern.
-type RateLimit struct {
-	RPM *int64 `json:"rpm"`
-	TPM *int64 `json:"tpm"`
-}
-
-// RenewingBudget is an amount that comes back at each period's boundary.
-type RenewingBudget struct {
-	Amount   int64  `json:"amount"`          // quota units
-	Period   string `json:"period"`          // day, week, month or hours:N
-	TimeZone string `json:"time_zone"`       // IANA name
-	Anchor   int64  `json:"anchor,omitzero"` // Unix seconds of one of its boundaries, 0 for none
+	limit.Limits
+	Budgets    []budget.Renewing `json:"budgets,omitzero"`
+	Endpoints  []string          `json:"endpoints,omitzero"` // see Endpoints
+	AutoGroups []string          `json:"auto_groups,omitzero"`
+	Metadata   map[string]string `json:"metadata,omitzero"`
+	ParentID   *int64            `json:"-"`
 }

@@ -25,16 +25,18 @@ type Store interface {
 	// Keys gives one page of what the query asks for, newest first, and how
 	// many there are in all.
 	Keys(ctx context.Context, q Query) ([]*Key, int64, error)
+	// InsertKey, UpdateKey and GrantKey note what they grant, and why.
+	//
 	// InsertKey adds k with its value as version 1 and gives its id, unless the
 	// owner has most keys already (ErrTooMany) or the hash was ever used
 	// (ErrValueTaken). A missing owner is a NotFound fault.
-	InsertKey(ctx context.Context, k *Key, most int64) (int64, error)
+	InsertKey(ctx context.Context, k *Key, most int64, why budget.Cause) (int64, error)
 	// UpdateKey replaces the record of k's id by k, whose version becomes the
 	// stored one plus 1, if the stored one is still k.Version; else false. The
 	// grant changes by delta; creation, last use, money and value stay.
-	UpdateKey(ctx context.Context, k *Key, delta money.Nano) (bool, error)
+	UpdateKey(ctx context.Context, k *Key, delta money.Nano, why budget.Cause) (bool, error)
 	// GrantKey changes the grant alone; false when the key is gone.
-	GrantKey(ctx context.Context, id int64, delta money.Nano) (bool, error)
+	GrantKey(ctx context.Context, id int64, delta money.Nano, why budget.Cause) (bool, error)
 	// DeleteKeys deletes those of the ids that belong to the owner and gives
 	// them. Their values can never be used again, not even for another key.
 	DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) ([]int64, error)
@@ -332,7 +334,7 @@ func (s *Service) endsWith(id int64, v Value, tail string) bool {
 // under RevealOnce does.
 func (s *Service) Create(ctx context.Context, userID int64, p Patch) (View, string, error) {
 	value := NewValue()
-	v, err := s.create(ctx, userID, p, value)
+	v, err := s.create(ctx, userID, p, value, budget.Created)
 	return v, value, err
 }
 
@@ -346,10 +348,10 @@ func (s *Service) Import(ctx context.Context, userID int64, p Patch, value strin
 	if Check(value) == BadChecksum {
 		return View{}, fault.New(fault.Invalid, "invalid_value", "The value looks like a Halley key, but its checksum is wrong: was it copied whole?").Field("value")
 	}
-	return s.create(ctx, userID, p, value)
+	return s.create(ctx, userID, p, value, budget.Imported)
 }
 
-func (s *Service) create(ctx context.Context, userID int64, p Patch, value string) (View, error) {
+func (s *Service) create(ctx context.Context, userID int64, p Patch, value string, why budget.Reason) (View, error) {
 	j, err := s.judge(ctx, userID, true)
 	if err != nil {
 		return View{}, err
@@ -368,7 +370,7 @@ func (s *Service) create(ctx context.Context, userID int64, p Patch, value strin
 	most := s.Rules().MaxPerUser
 	// An unknown outcome may still be a key.
 	defer s.cache.welcome(hash)
-	k.ID, err = s.Store.InsertKey(ctx, &k, most)
+	k.ID, err = s.Store.InsertKey(ctx, &k, most, p.Cause.For(why, now))
 	switch {
 	case errors.Is(err, ErrTooMany):
 		return View{}, fault.New(fault.Invalid, "too_many_keys", "An account can have at most %d keys; delete some first.", most)
@@ -448,7 +450,7 @@ func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error)
 		if change.Delta == 0 && same(k, &next) {
 			return nil
 		}
-		written, err := s.Store.UpdateKey(ctx, &next, change.Delta)
+		written, err := s.Store.UpdateKey(ctx, &next, change.Delta, p.Cause.For(budget.Edited, s.Now()))
 		if err == nil && !written {
 			err = errMoved
 		}
@@ -479,7 +481,7 @@ func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error)
 			change.Unlimited = &next.Unlimited
 		}
 		if rebudgeted {
-			change.Allowances = new(next.Limits.Allowances())
+			change.Allowances = new(budget.Allowances(next.Limits.Budgets))
 		}
 		return change, nil
 	}, write)
@@ -498,16 +500,16 @@ func moved(err error) error {
 }
 
 // AddQuota changes the unheld remainder by units, which may be negative.
-func (s *Service) AddQuota(ctx context.Context, userID, id, units int64) (View, error) {
-	return s.editQuota(ctx, userID, id, budget.AddRemaining(units))
+func (s *Service) AddQuota(ctx context.Context, userID, id, units int64, by budget.Cause) (View, error) {
+	return s.editQuota(ctx, userID, id, budget.AddRemaining(units), by)
 }
 
 // SetQuota makes the unheld remainder units.
-func (s *Service) SetQuota(ctx context.Context, userID, id, units int64) (View, error) {
-	return s.editQuota(ctx, userID, id, budget.SetRemaining(units))
+func (s *Service) SetQuota(ctx context.Context, userID, id, units int64, by budget.Cause) (View, error) {
+	return s.editQuota(ctx, userID, id, budget.SetRemaining(units), by)
 }
 
-func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(budget.Balance) (budget.Change, error)) (View, error) {
+func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(budget.Balance) (budget.Change, error), by budget.Cause) (View, error) {
 	if _, err := s.find(ctx, userID, id); err != nil {
 		return View{}, err
 	}
@@ -516,7 +518,7 @@ func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(b
 		if change.Delta == 0 {
 			return nil
 		}
-		granted, err := s.Store.GrantKey(ctx, id, change.Delta)
+		granted, err := s.Store.GrantKey(ctx, id, change.Delta, by.For(budget.Quota, s.Now()))
 		if err == nil && !granted {
 			err = NotFound(id)
 		}

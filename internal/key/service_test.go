@@ -22,6 +22,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/seal"
 	"halley/internal/store"
@@ -60,11 +61,11 @@ func (w *watched) KeyByID(ctx context.Context, id int64) (*key.Key, error) {
 	return w.DB.KeyByID(ctx, id)
 }
 
-func (w *watched) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano) (bool, error) {
+func (w *watched) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano, why budget.Cause) (bool, error) {
 	if f := w.writing.Swap(nil); f != nil {
 		(*f)()
 	}
-	return w.DB.UpdateKey(ctx, k, delta)
+	return w.DB.UpdateKey(ctx, k, delta, why)
 }
 
 // clock is a time that tests move.
@@ -123,7 +124,7 @@ func newBench(t testing.TB) *bench {
 func (b *bench) owner(t testing.TB, name string) int64 {
 	t.Helper()
 	u := &account.User{Username: name, PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: b.clock.now(), Granted: money.USD}
-	if err := b.store.InsertUser(t.Context(), u); err != nil {
+	if err := b.store.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
@@ -378,7 +379,7 @@ func TestALateReadDoesNotReplaceANewerRecord(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = b.Authenticate(t.Context(), old) }) // reads version 2
 	<-hasRead
-	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1); !done || err != nil {
+	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1, budget.Cause{}); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if k, err := b.Authenticate(t.Context(), current); err != nil || k.Version != 3 {
@@ -459,21 +460,21 @@ func TestChangesCountForTheNextRequest(t *testing.T) {
 	if !before.AllowsModel("o3") {
 		t.Error("a record that was handed out has changed")
 	}
-	if _, err := b.AddQuota(t.Context(), b.ada, v.Key.ID, 5); err != nil {
+	if _, err := b.AddQuota(t.Context(), b.ada, v.Key.ID, 5, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	if k := auth(); k.Version != 3 {
 		t.Errorf("version %d after two changes, want 3", k.Version)
 	}
 	// A change made by others is heard of through Forget.
-	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1); !done || err != nil {
+	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1, budget.Cause{}); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	b.Forget(v.Key.ID)
 	if k := auth(); k.Version != 4 {
 		t.Errorf("version %d after Forget, want 4", k.Version)
 	}
-	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1); !done || err != nil {
+	if done, err := b.store.GrantKey(t.Context(), v.Key.ID, 1, budget.Cause{}); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	b.ForgetAll()
@@ -498,8 +499,8 @@ func TestOnlyTheOwnersKeysAreThere(t *testing.T) {
 		"get":    func() error { _, err := b.Get(t.Context(), b.bob, id); return err },
 		"update": func() error { _, err := b.Update(t.Context(), b.bob, id, key.Patch{Name: new("x")}, nil); return err },
 		"status": func() error { _, err := b.SetStatus(t.Context(), b.bob, id, key.Disabled, nil); return err },
-		"add":    func() error { _, err := b.AddQuota(t.Context(), b.bob, id, 1); return err },
-		"set":    func() error { _, err := b.SetQuota(t.Context(), b.bob, id, 1); return err },
+		"add":    func() error { _, err := b.AddQuota(t.Context(), b.bob, id, 1, budget.Cause{}); return err },
+		"set":    func() error { _, err := b.SetQuota(t.Context(), b.bob, id, 1, budget.Cause{}); return err },
 		"delete": func() error { return b.Delete(t.Context(), b.bob, id) },
 		"nobody": func() error { _, err := b.Get(t.Context(), b.ada, 999); return err },
 	} {
@@ -541,7 +542,7 @@ func TestWhatWasReadCanBeSentBackAndChangesNothing(t *testing.T) {
 		same := key.Patch{
 			Name: &v.Key.Name, Status: &v.Status, ExpiresAt: &v.Key.ExpiresAt, RemainQuota: &remaining, Unlimited: &v.Key.Unlimited,
 			ModelLimitsEnabled: &v.Key.ModelLimitsEnabled, ModelLimits: new(strings.Join(v.Key.Models, ",")), AllowIPs: new(key.FormatAddresses(v.Key.AllowIPs)),
-			Group: &v.Key.Group, CrossGroupRetry: &v.Key.CrossGroupRetry, Limits: &key.LimitsPatch{RPM: jsonx.Opt[int64]{Set: true, Null: true}},
+			Group: &v.Key.Group, CrossGroupRetry: &v.Key.CrossGroupRetry, Limits: &key.LimitsPatch{Patch: limit.Patch{RPM: jsonx.Opt[int64]{Set: true, Null: true}}},
 		}
 		after, err := b.Update(t.Context(), b.ada, v.Key.ID, same, &v.Key.Version)
 		if err != nil {
@@ -633,24 +634,24 @@ func TestQuotaMovesTheUnheldRemainder(t *testing.T) {
 		got  [3]int64
 		want [3]int64
 	}{
-		{"add", units(b.AddQuota(t.Context(), b.ada, id, 10)), [3]int64{60, 30, 20}},
-		{"take", units(b.AddQuota(t.Context(), b.ada, id, -60)), [3]int64{0, 30, 20}},
-		{"set", units(b.SetQuota(t.Context(), b.ada, id, 7)), [3]int64{7, 30, 20}},
+		{"add", units(b.AddQuota(t.Context(), b.ada, id, 10, budget.Cause{})), [3]int64{60, 30, 20}},
+		{"take", units(b.AddQuota(t.Context(), b.ada, id, -60, budget.Cause{})), [3]int64{0, 30, 20}},
+		{"set", units(b.SetQuota(t.Context(), b.ada, id, 7, budget.Cause{})), [3]int64{7, 30, 20}},
 		{"put", units(b.Update(t.Context(), b.ada, id, key.Patch{RemainQuota: new(int64(9))}, nil)), [3]int64{9, 30, 20}},
-		{"add nothing", units(b.AddQuota(t.Context(), b.ada, id, 0)), [3]int64{9, 30, 20}},
+		{"add nothing", units(b.AddQuota(t.Context(), b.ada, id, 0, budget.Cause{})), [3]int64{9, 30, 20}},
 		{"lift", units(b.Update(t.Context(), b.ada, id, key.Patch{Unlimited: new(true)}, nil)), [3]int64{9, 30, 20}},
 	} {
 		if step.got != step.want {
 			t.Errorf("%s: remaining, used, held %v, want %v", step.what, step.got, step.want)
 		}
 	}
-	_, err := b.AddQuota(t.Context(), b.ada, id, -10)
+	_, err := b.AddQuota(t.Context(), b.ada, id, -10, budget.Cause{})
 	wantCode(t, "below what is unheld", err, "quota_too_low")
-	_, err = b.SetQuota(t.Context(), b.ada, id, -1)
+	_, err = b.SetQuota(t.Context(), b.ada, id, -1, budget.Cause{})
 	wantCode(t, "below 0", err, "quota_too_low")
-	_, err = b.SetQuota(t.Context(), b.ada, id, money.MaxUnits+1)
+	_, err = b.SetQuota(t.Context(), b.ada, id, money.MaxUnits+1, budget.Cause{})
 	wantCode(t, "beyond", err, "quota_too_high")
-	_, err = b.AddQuota(t.Context(), b.ada, id, -1<<63)
+	_, err = b.AddQuota(t.Context(), b.ada, id, -1<<63, budget.Cause{})
 	wantCode(t, "far below", err, "quota_too_high")
 	stored, err := b.store.KeyByID(t.Context(), id)
 	if err != nil || stored.Granted != 59*money.Unit || !stored.Unlimited {
@@ -666,7 +667,7 @@ func TestConcurrentEditsAreAllThereInTheEnd(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if _, err := b.AddQuota(t.Context(), b.ada, id, 5); err != nil {
+			if _, err := b.AddQuota(t.Context(), b.ada, id, 5, budget.Cause{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -713,7 +714,7 @@ func TestAnUpdateFromAnOldVersionIsRefused(t *testing.T) {
 	}
 	// Somebody comes in between reading and writing.
 	between := func() {
-		if _, err := b.store.GrantKey(context.Background(), id, 1); err != nil {
+		if _, err := b.store.GrantKey(context.Background(), id, 1, budget.Cause{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -739,7 +740,7 @@ func TestAFailedWriteChangesNoBalance(t *testing.T) {
 		"away": func() error {
 			b.store.away.Store(true)
 			defer b.store.away.Store(false)
-			_, err := b.AddQuota(t.Context(), b.ada, v.Key.ID, 5)
+			_, err := b.AddQuota(t.Context(), b.ada, v.Key.ID, 5, budget.Cause{})
 			return err
 		},
 		"wrong": func() error {

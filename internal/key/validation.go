@@ -8,7 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -16,7 +18,6 @@ import (
 const (
 	MaxName        = 50       // characters
 	MaxModelLimits = 64 << 10 // bytes, all together
-	MaxModelName   = 256      // bytes
 	MaxAllowIPs    = 1000
 	// MaxExpiresAt is the last second of the year 9999.
 	MaxExpiresAt int64 = 253402300799
@@ -36,6 +37,9 @@ type Patch struct {
 	Group              *string
 	CrossGroupRetry    *bool
 	Limits             *LimitsPatch
+
+	// Cause is who asks for it, for the rows of what it grants.
+	Cause budget.Cause
 }
 
 // judge is what the rules need to know beside the fields.
@@ -120,39 +124,12 @@ func invalid(field, code, format string, args ...any) error {
 	return fault.New(fault.Invalid, code, format, args...).Field(field)
 }
 
-// quoted is an outsider's text fit for a message.
-func quoted(s string) string {
-	const most = 80
-	if r := []rune(s[:min(len(s), 4*most+4)]); len(r) > most {
-		s = string(r[:most]) + "…"
-	}
-	return `"` + strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return '�'
-		}
-		return r
-	}, s) + `"`
-}
-
-// unprintable are the characters that could forge or hide text in a terminal, a
-// log or a list: controls, line separators and changes of direction. The joiners
-// inside emoji are not among them.
-func unprintable(r rune) bool {
-	switch {
-	case unicode.IsControl(r), r == '\u2028', r == '\u2029', r == '\ufeff':
-		return true
-	case '\u202a' <= r && r <= '\u202e', '\u2066' <= r && r <= '\u2069':
-		return true
-	}
-	return false
-}
-
 func checkName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch n := utf8.RuneCountInString(name); {
 	case name == "":
 		return "", invalid("name", "name_required", "name must not be empty.")
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unprintable):
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, fault.Unprintable):
 		return "", invalid("name", "name_invalid", "name must not contain control characters.")
 	case n > MaxName:
 		return "", invalid("name", "name_too_long", "name must have at most %d characters, it has %d.", MaxName, n)
@@ -205,24 +182,13 @@ func parseModels(text string) ([]string, error) {
 		if m == "" || seen[m] {
 			continue
 		}
-		if why := modelFault(m); why != "" {
-			return nil, invalid(field, code, "model_limits: %s %s.", quoted(m), why)
+		if why := limit.PatternFault(m); why != "" {
+			return nil, invalid(field, code, "model_limits: %s %s.", fault.Quote(m), why)
 		}
 		seen[m] = true
 		models = append(models, m)
 	}
 	return models, nil
-}
-
-// modelFault says why m cannot be a model's name or pattern, "" when it can.
-func modelFault(m string) string {
-	switch {
-	case len(m) > MaxModelName:
-		return "is longer than 256 bytes"
-	case !utf8.ValidString(m) || strings.ContainsFunc(m, unprintable):
-		return "contains control characters"
-	}
-	return ""
 }
 
 // parseAddresses reads addresses and networks separated by line breaks, commas
@@ -234,7 +200,7 @@ func parseAddresses(text string) ([]netip.Prefix, error) {
 	for entry := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 		p, why := parseAddress(entry)
 		if why != "" {
-			return nil, invalid(field, "invalid_ip", "allow_ips: %s %s.", quoted(entry), why)
+			return nil, invalid(field, "invalid_ip", "allow_ips: %s %s.", fault.Quote(entry), why)
 		}
 		if seen[p] {
 			continue
@@ -300,7 +266,7 @@ func checkGroup(field, name string, own bool, j judge) error {
 		return nil
 	}
 	if !j.usable(name) {
-		return invalid(field, "invalid_group", "%s: there is no group %s that the owner of this key may use.", field, quoted(name))
+		return invalid(field, "invalid_group", "%s: there is no group %s that the owner of this key may use.", field, fault.Quote(name))
 	}
 	return nil
 }

@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/limit"
 	"halley/internal/money"
 )
 
@@ -156,7 +158,7 @@ func TestAnUpdateLeavesWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
 	before := Key{
 		Status: Disabled, Name: "n", ExpiresAt: 5, Models: []string{"m"}, ModelLimitsEnabled: true, AllowIPs: []netip.Prefix{netip.MustParsePrefix("::1/128")},
-		Group: "gone", CrossGroupRetry: true, Unlimited: true, Limits: Limits{RPM: new(int64(1)), AutoGroups: []string{"gone"}},
+		Group: "gone", CrossGroupRetry: true, Unlimited: true, Limits: Limits{Limits: limit.Limits{RPM: new(int64(1))}, AutoGroups: []string{"gone"}},
 	}
 	updating := creating()
 	updating.creating = false
@@ -186,14 +188,14 @@ func TestLimitsAreMergedMemberByMember(t *testing.T) {
 		want  Limits
 	}{
 		{`{"rpm":60,"rpd":null,"per_model":{" gpt-5* ":{"rpm":10,"tpm":null}},"parent_id":7}`, "",
-			Limits{RPM: new(int64(60)), PerModel: map[string]RateLimit{"gpt-5*": {RPM: new(int64(10))}}}},
+			Limits{Limits: limit.Limits{RPM: new(int64(60)), PerModel: map[string]limit.Rate{"gpt-5*": {RPM: new(int64(10))}}}}},
 		{`{"tpm":0,"endpoints":["chat","chat","videos"],"metadata":{"team":"search","x":""}}`, "",
-			Limits{RPM: new(int64(60)), TPM: new(int64(0)), PerModel: map[string]RateLimit{"gpt-5*": {RPM: new(int64(10))}}, Endpoints: []string{"chat", "videos"}, Metadata: map[string]string{"team": "search", "x": ""}}},
+			Limits{Limits: limit.Limits{RPM: new(int64(60)), TPM: new(int64(0)), PerModel: map[string]limit.Rate{"gpt-5*": {RPM: new(int64(10))}}}, Endpoints: []string{"chat", "videos"}, Metadata: map[string]string{"team": "search", "x": ""}}},
 		{`{"rpm":-1}`, "invalid_limits", Limits{}},
 		{`{"rpm":null,"per_model":null,"metadata":{},"endpoints":[],"budgets":[{"amount":5,"period":"hours:5","used":9,"renews_at":1},{"amount":0,"period":"week","time_zone":"Europe/Berlin"}]}`, "",
-			Limits{TPM: new(int64(0)), Endpoints: []string{}, Metadata: map[string]string{}, Budgets: []RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "UTC"}, {Period: "week", TimeZone: "Europe/Berlin"}}}},
+			Limits{Limits: limit.Limits{TPM: new(int64(0))}, Endpoints: []string{}, Metadata: map[string]string{}, Budgets: []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "UTC"}, {Period: "week", TimeZone: "Europe/Berlin"}}}},
 		{`{"auto_groups":["vip","default","vip"],"budgets":null,"metadata":null,"endpoints":null,"tpm":null,"concurrency":3}`, "",
-			Limits{AutoGroups: []string{"vip", "default"}, Concurrency: new(int64(3))}},
+			Limits{Limits: limit.Limits{Concurrency: new(int64(3))}, AutoGroups: []string{"vip", "default"}}},
 	} {
 		var p LimitsPatch
 		if err := jsonx.Decode([]byte(step.patch), &p); err != nil {
@@ -239,6 +241,9 @@ func TestEveryRuleOfTheLimitsHasItsCode(t *testing.T) {
 	for name, row := range map[string]struct{ patch, code, field string }{
 		"negative rpd":              {`{"rpd":-1}`, "invalid_limits", "limits.rpd"},
 		"negative tpm":              {`{"tpm":-5}`, "invalid_limits", "limits.tpm"},
+		"negative tpm_input":        {`{"tpm_input":-5}`, "invalid_limits", "limits.tpm_input"},
+		"huge tpm_output":           {`{"tpm_output":1000000000001}`, "invalid_limits", "limits.tpm_output"},
+		"negative output per model": {`{"per_model":{"a":{"tpm_output":-1}}}`, "invalid_limits", "limits.per_model.tpm_output"},
 		"negative concurrency":      {`{"concurrency":-5}`, "invalid_limits", "limits.concurrency"},
 		"huge rpm":                  {`{"rpm":9007199254740992}`, "invalid_limits", "limits.rpm"},
 		"negative per model":        {`{"per_model":{"a":{"rpm":-1}}}`, "invalid_limits", "limits.per_model.rpm"},
@@ -285,7 +290,7 @@ func TestEveryRuleOfTheLimitsHasItsCode(t *testing.T) {
 			if err := jsonx.Decode([]byte(row.patch), &p); err != nil {
 				t.Fatal(err)
 			}
-			before := Limits{RPM: new(int64(1))}
+			before := Limits{Limits: limit.Limits{RPM: new(int64(1))}}
 			_, err := p.apply(before, creating())
 			if fault.Code(err) != row.code {
 				t.Fatalf("code %q, want %q (%v)", fault.Code(err), row.code, err)
@@ -316,7 +321,7 @@ func TestABudgetRenewsAtItsZonesBoundary(t *testing.T) {
 		{"hours:5", "UTC", "1970-01-01T05:00:00Z", "1970-01-01T10:00:00Z"},
 	} {
 		now, _ := time.Parse(time.RFC3339, row.now)
-		got := RenewingBudget{Period: row.period, TimeZone: row.zone}.RenewsAt(now)
+		got := budget.Renewing{Period: row.period, TimeZone: row.zone}.RenewsAt(now)
 		if text := got.UTC().Format(time.RFC3339); text != row.want {
 			t.Errorf("%s in %s at %s: %s, want %s", row.period, row.zone, row.now, text, row.want)
 		}

@@ -26,17 +26,26 @@ type Stand struct {
 func facts(now time.Time, rules []rule) Facts {
 	var f Facts
 	for i := range rules {
-		r := &rules[i]
-		stand := Stand{Set: true, Limit: r.limit, Remaining: max(0, r.limit-r.window.within(now, r.span)), Reset: r.window.clear(now, r.span)}
-		tightest := &f.Requests
-		if r.isTokens {
-			tightest = &f.Tokens
-		}
-		if !tightest.Set || stand.Remaining < tightest.Remaining || (stand.Remaining == tightest.Remaining && stand.Limit < tightest.Limit) {
-			*tightest = stand
+		if r := &rules[i]; r.window != nil {
+			f.add(r, r.share-r.window.within(now, r.span), r.window.clear(now, r.span))
 		}
 	}
 	return f
+}
+
+// add takes in how a rule stands, if it is tighter than what is there.
+func (f *Facts) add(r *rule, remaining int64, reset time.Duration) {
+	if r.counts == atOnce {
+		return // there is no header for it
+	}
+	stand := Stand{Set: true, Limit: r.limit, Remaining: max(0, remaining), Reset: reset}
+	tightest := &f.Requests
+	if r.counts.tokens() {
+		tightest = &f.Tokens
+	}
+	if !tightest.Set || stand.Remaining < tightest.Remaining || (stand.Remaining == tightest.Remaining && stand.Limit < tightest.Limit) {
+		*tightest = stand
+	}
 }
 
 // Headers calls set with every header that the facts are good for.
@@ -55,7 +64,7 @@ func (s Stand) headers(of string, set func(name, value string)) {
 	set("x-ratelimit-reset-"+of, (s.Reset + time.Millisecond - 1).Truncate(time.Millisecond).String())
 }
 
-// Which names a limit, as the key's limits object does.
+// Which names a limit, as the limits object does.
 type Which string
 
 // The limits.
@@ -63,6 +72,8 @@ const (
 	RequestsPerMinute Which = "rpm"
 	RequestsPerDay    Which = "rpd"
 	TokensPerMinute   Which = "tpm"
+	InputPerMinute    Which = "tpm_input"
+	OutputPerMinute   Which = "tpm_output"
 	Concurrency       Which = "concurrency"
 )
 
@@ -70,12 +81,17 @@ const (
 type Denied struct {
 	Which   Which
 	Limit   int64
+	Whose   Whose
+	Group   string // whose it is, when it is a group's
 	Pattern string // of the limit's models, "" when it is for all
 	// RetryAfter is when the request would fit if no other came. For a request
 	// that never fits it is the limit's whole span.
 	RetryAfter time.Duration
 	Need       int64 // what the request would have taken of it
-	Facts      Facts
+	// Share is what one node may let in of the limit, where Nodes share it.
+	Share int64
+	Nodes int
+	Facts Facts
 }
 
 // Fault is the refusal for the caller.
@@ -84,16 +100,36 @@ func (d *Denied) Fault() error {
 	if d.Pattern != "" {
 		of = fmt.Sprintf(" with %q", d.Pattern)
 	}
-	var message string
+	if d.Nodes > 1 {
+		of += fmt.Sprintf(" (%d at this one of %d servers)", d.Share, d.Nodes)
+	}
+	var may string
 	switch d.Which {
 	case RequestsPerMinute:
-		message = fmt.Sprintf("This API key may make %d requests per minute%s.", d.Limit, of)
+		may = fmt.Sprintf("make %d requests per minute%s", d.Limit, of)
 	case RequestsPerDay:
-		message = fmt.Sprintf("This API key may make %d requests in 24 hours%s.", d.Limit, of)
+		may = fmt.Sprintf("make %d requests in 24 hours%s", d.Limit, of)
 	case TokensPerMinute:
-		message = fmt.Sprintf("This API key may use %d tokens per minute%s; the request needs about %d.", d.Limit, of, d.Need)
+		may = fmt.Sprintf("use %d tokens per minute%s; the request needs about %d", d.Limit, of, d.Need)
+	case InputPerMinute:
+		may = fmt.Sprintf("use %d input tokens per minute%s; the request needs about %d", d.Limit, of, d.Need)
+	case OutputPerMinute:
+		may = fmt.Sprintf("use %d output tokens per minute%s; the request is expected to need %d", d.Limit, of, d.Need)
 	case Concurrency:
-		message = fmt.Sprintf("This API key may have %d requests under way at the same time.", d.Limit)
+		may = fmt.Sprintf("have %d requests under way at the same time%s", d.Limit, of)
 	}
-	return fault.New(fault.RateLimited, "rate_limit_exceeded", "%s", message).Retry(d.RetryAfter)
+	return fault.New(fault.RateLimited, "rate_limit_exceeded", "%s may %s.", d.whose(), may).Retry(d.RetryAfter)
+}
+
+func (d *Denied) whose() string {
+	switch d.Whose {
+	case ParentKey:
+		return "The parent key"
+	case Account:
+		return "This account"
+	case Group:
+		return fmt.Sprintf("The group %q", d.Group)
+	case ThisKey:
+	}
+	return "This API key"
 }

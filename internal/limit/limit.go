@@ -1,233 +1,251 @@
 // Package limit owns how often and how much at once: requests per minute and
-// per day, tokens per minute and requests at the same time, per key and per
-// model of a key. It is exact on one node and keeps nothing but recent history
-// in memory. It must not know HTTP, SQL, or what a key is: limits come in as
-// plain numbers.
+// per day, tokens per minute and requests at the same time, of keys, accounts,
+// groups and models of each. It is exact on one node. Several nodes count
+// together through a Shared, or else each takes its share of every limit. It
+// keeps nothing but recent history in memory, and must not know HTTP, SQL, or
+// what a key is.
 package limit
 
 import (
+	"math/bits"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Limits are one key's. nil is no limit; 0 allows nothing.
-type Limits struct {
-	RPM         *int64          // requests in any 60 seconds
-	RPD         *int64          // requests in any 24 hours
-	TPM         *int64          // tokens in any 60 seconds
-	Concurrency *int64          // requests at the same time
-	PerModel    map[string]Rate // by model pattern; all patterns that match apply
+// Whose says whose limits a scope's are.
+type Whose uint8
+
+// A parent key's are counted together with what the parent does itself.
+const (
+	ThisKey Whose = iota
+	ParentKey
+	Account
+	Group
+)
+
+// Scope is one whom a request counts against, with the limits.
+type Scope struct {
+	Whose  Whose
+	ID     int64  // of the key or the account
+	Name   string // of the group
+	Limits *Limits
 }
 
-// Rate is the limits of what matches one model pattern, taken together.
-type Rate struct {
-	RPM *int64
-	TPM *int64
+// subject is who a history belongs to.
+type subject struct {
+	kind byte // k, u or g
+	id   int64
+	name string
 }
 
-func (l *Limits) none() bool {
-	return l == nil || (l.RPM == nil && l.RPD == nil && l.TPM == nil && l.Concurrency == nil && len(l.PerModel) == 0)
+func (s *Scope) subject() subject {
+	switch s.Whose {
+	case Account:
+		return subject{kind: 'u', id: s.ID}
+	case Group:
+		return subject{kind: 'g', name: s.Name}
+	}
+	return subject{kind: 'k', id: s.ID}
 }
 
-// Limiter counts what keys do. Use New.
+// Request is what is known of a request when it asks to be let in.
+type Request struct {
+	Model string
+	// Input is how many input tokens it will use at the least.
+	Input int64
+	// OutputCap is how many output tokens it may use at the most.
+	OutputCap int64
+}
+
+// Limited reports whether any of the scopes has a limit.
+func Limited(scopes []Scope) bool {
+	for i := range scopes {
+		if !scopes[i].Limits.none() {
+			return true
+		}
+	}
+	return false
+}
+
+// Tokens are what a request used.
+type Tokens struct{ Input, Output int64 }
+
+// Options are what a Limiter is made of.
+type Options struct {
+	// Match tells whether a model is one of a pattern's.
+	Match func(pattern, model string) bool
+	// Share says which of how many nodes this is, from 0; nil is the only one.
+	Share func() (index, nodes int)
+	// Shared counts for all nodes together; nil when each takes its share.
+	Shared Shared
+}
+
+// Limiter counts what keys, accounts and groups do. Use New.
 type Limiter struct {
 	match  func(pattern, model string) bool
+	shares shares
+	shared Shared
+	leases atomic.Uint64 // counts those that the Shared knows
+	node   string        // begins their names
 	shards [shardCount]shard
 }
 
-const shardCount = 64
+const shardCount = 64 // as many as a shardSet has bits
 
 type shard struct {
-	mu   sync.Mutex
-	keys map[int64]*state
+	mu     sync.Mutex
+	states map[subject]*state
 }
 
-// state is one key's recent history, guarded by its shard's lock.
+// state is a subject's recent history, guarded by its shard's lock.
 type state struct {
 	inFlight int64
+	outputs  int64 // a running mean of output tokens, see reserve
 	whole    windows
 	patterns map[string]*windows
 }
 
-// windows are the histories of a key, or of one of its patterns.
+// windows are the histories of a subject, or of one of its patterns.
 type windows struct {
 	minute window // requests
 	day    window // requests
-	tokens window // in a minute
+	tokens [3]window
 }
 
-// New makes a Limiter; match tells whether a model is one of a pattern's.
-func New(match func(pattern, model string) bool) *Limiter {
-	l := &Limiter{match: match}
+// New makes a Limiter.
+func New(o Options) *Limiter {
+	l := &Limiter{match: o.Match, shared: o.Shared, node: nodeName()}
+	l.shares.of = o.Share
 	for i := range l.shards {
-		l.shards[i].keys = map[int64]*state{}
+		l.shards[i].states = map[subject]*state{}
 	}
 	return l
 }
 
-// Lease is one request that was let in. A nil Lease is that of a key without
-// limits; its methods do nothing.
-type Lease struct {
-	shard  *shard
-	state  *state
-	facts  Facts
-	tokens int64 // reserved
-	takes  []take
-	room   [4]take // for takes: what most keys need
-	done   bool
+// shardSet is a set of shards, a bit each.
+type shardSet uint64
+
+func (s subject) shard() int {
+	h := uint64(s.id)*2 + uint64(s.kind)
+	for i := range len(s.name) {
+		h = h*31 + uint64(s.name[i])
+	}
+	return int(h % shardCount)
 }
 
-// take is what a lease has put into one window.
-type take struct {
-	window   *window
-	entry    uint64
-	isTokens bool
+func shardsOf(scopes []Scope) shardSet {
+	var set shardSet
+	for i := range scopes {
+		if !scopes[i].Limits.none() {
+			set |= 1 << scopes[i].subject().shard()
+		}
+	}
+	return set
 }
 
-// rule is one limit that applies to a request.
-type rule struct {
-	window   *window
-	span     time.Duration
-	limit    int64
-	pattern  string
-	isTokens bool
+// lock takes the shards' locks, always in the same order.
+func (l *Limiter) lock(set shardSet) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(uint64(set))].mu.Lock()
+	}
 }
 
-// Take lets a request in, all of its limits together, or says why not. estimate
-// is how many tokens the request will surely use; it counts until Done brings
-// the real figure. A refused request counts nowhere.
-func (l *Limiter) Take(now time.Time, keyID int64, model string, limits *Limits, estimate int64) (*Lease, *Denied) {
-	if limits.none() {
+func (l *Limiter) unlock(set shardSet) {
+	for ; set != 0; set &= set - 1 {
+		l.shards[bits.TrailingZeros64(uint64(set))].mu.Unlock()
+	}
+}
+
+// Take lets a request in, by all limits of all scopes together, or says why not. Its
+// tokens count as estimated until Done brings the real figures. A refused
+// request counts nowhere.
+func (l *Limiter) Take(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	if !Limited(scopes) {
 		return nil, nil
 	}
-	estimate = max(estimate, 0)
-	sh := &l.shards[uint64(keyID)%shardCount]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	st := sh.state(now, keyID)
-	var space [8]rule
-	rules := l.rules(space[:0], now, st, model, limits)
-	if denied := deny(now, st, rules, limits.Concurrency, estimate); denied != nil {
+	if l.shared != nil {
+		return l.takeShared(now, scopes, r)
+	}
+	return l.takeLocal(now, scopes, r)
+}
+
+// takeLocal judges by this node's share.
+func (l *Limiter) takeLocal(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	set := shardsOf(scopes)
+	l.lock(set)
+	defer l.unlock(set)
+	var space [12]rule
+	rules := l.rules(space[:0], now, scopes, r)
+	l.shares.apply(now, rules)
+	if denied := deny(now, scopes, rules); denied != nil {
 		denied.Facts = facts(now, rules)
 		return nil, denied
 	}
-	lease := &Lease{shard: sh, state: st, tokens: estimate}
-	lease.takes = lease.room[:0]
-	for i := range rules {
-		r := &rules[i]
-		amount := int64(1)
-		if r.isTokens {
-			amount = estimate
+	return l.admit(now, scopes, set, rules), nil
+}
+
+// admit counts a request in; the shards are locked.
+func (l *Limiter) admit(now time.Time, scopes []Scope, set shardSet, rules []rule) *Lease {
+	lease := &Lease{limiter: l, set: set}
+	lease.takes, lease.states = lease.takeRoom[:0], lease.stateRoom[:0]
+	for i := range scopes {
+		if s := &scopes[i]; !s.Limits.none() {
+			st := l.state(now, s.subject())
+			st.inFlight++
+			lease.states = append(lease.states, st)
 		}
-		lease.takes = append(lease.takes, take{r.window, r.window.add(now, r.span, amount), r.isTokens})
 	}
-	st.inFlight++
+	for i := range rules {
+		if rl := &rules[i]; rl.window != nil {
+			lease.takes = append(lease.takes, take{rl.window, rl.window.add(now, rl.span, rl.amount), rl.amount, rl.counts})
+		}
+	}
 	lease.facts = facts(now, rules)
-	return lease, nil
+	return lease
 }
 
 // Peek gives the facts without taking anything.
-func (l *Limiter) Peek(now time.Time, keyID int64, model string, limits *Limits) Facts {
-	if limits.none() {
+func (l *Limiter) Peek(now time.Time, scopes []Scope, r Request) Facts {
+	if !Limited(scopes) {
 		return Facts{}
 	}
-	sh := &l.shards[uint64(keyID)%shardCount]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	st := sh.keys[keyID]
-	if st == nil {
-		st = &state{}
+	if l.shared != nil {
+		return l.peekShared(now, scopes, r)
 	}
-	var space [8]rule
-	return facts(now, l.rules(space[:0], now, st, model, limits))
+	return l.peekLocal(now, scopes, r)
 }
 
-// Forget drops a deleted key's history. Leases of it may still end.
-func (l *Limiter) Forget(keyID int64) {
-	sh := &l.shards[uint64(keyID)%shardCount]
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	delete(sh.keys, keyID)
+func (l *Limiter) peekLocal(now time.Time, scopes []Scope, r Request) Facts {
+	set := shardsOf(scopes)
+	l.lock(set)
+	defer l.unlock(set)
+	var space [12]rule
+	rules := l.rules(space[:0], now, scopes, r)
+	l.shares.apply(now, rules)
+	return facts(now, rules)
 }
 
-// Facts are those for the answer's headers, as of Take.
-func (le *Lease) Facts() Facts {
-	if le == nil {
-		return Facts{}
-	}
-	return le.facts
-}
-
-// Done ends the request. What it used beyond the estimate counts from now on;
-// what it used less is given back. Only the first of Done and Cancel counts.
-func (le *Lease) Done(now time.Time, tokens int64) {
-	if le == nil {
-		return
-	}
-	le.shard.mu.Lock()
-	defer le.shard.mu.Unlock()
-	if !le.end() {
-		return
-	}
-	over := max(tokens, 0) - le.tokens
-	for _, t := range le.takes {
-		switch {
-		case !t.isTokens || over == 0:
-		case over > 0:
-			t.window.add(now, time.Minute, over)
-		default:
-			t.window.giveBack(t.entry, -over)
-		}
-	}
-}
-
-// Cancel ends a request that was refused after all, by another rule: it counts
-// nowhere.
-func (le *Lease) Cancel() {
-	if le == nil {
-		return
-	}
-	le.shard.mu.Lock()
-	defer le.shard.mu.Unlock()
-	if !le.end() {
-		return
-	}
-	for _, t := range le.takes {
-		amount := int64(1)
-		if t.isTokens {
-			amount = le.tokens
-		}
-		t.window.giveBack(t.entry, amount)
-	}
-}
-
-func (le *Lease) end() bool {
-	if le.done {
-		return false
-	}
-	le.done = true
-	le.state.inFlight--
-	return true
-}
-
-// state is the key's history; whoever adds a key takes some idle ones away, so
-// that memory follows the number of keys in use.
-func (sh *shard) state(now time.Time, keyID int64) *state {
-	st := sh.keys[keyID]
+// state is the subject's history; whoever adds one takes some idle ones away, so
+// that memory follows the number of subjects in use.
+func (l *Limiter) state(now time.Time, s subject) *state {
+	states := l.shards[s.shard()].states
+	st := states[s]
 	if st != nil {
 		return st
 	}
 	looked := 0
-	for id, old := range sh.keys { // begins anywhere
+	for id, old := range states { // begins anywhere
 		if old.idle(now) {
-			delete(sh.keys, id)
+			delete(states, id)
 		}
 		if looked++; looked == 8 {
 			break
 		}
 	}
-	st = &state{}
-	sh.keys[keyID] = st
+	st = &state{outputs: firstOutputs}
+	states[s] = st
 	return st
 }
 
@@ -245,78 +263,17 @@ func (st *state) idle(now time.Time) bool {
 }
 
 func (w *windows) idle(now time.Time) bool {
-	return w.minute.within(now, time.Minute) == 0 && w.day.within(now, day) == 0 && w.tokens.within(now, time.Minute) == 0
+	for i := range w.tokens {
+		if w.tokens[i].within(now, time.Minute) != 0 {
+			return false
+		}
+	}
+	return w.minute.within(now, time.Minute) == 0 && w.day.within(now, day) == 0
 }
 
 const day = 24 * time.Hour
 
-// rules are the windows that the request has to pass.
-func (l *Limiter) rules(rules []rule, now time.Time, st *state, model string, limits *Limits) []rule {
-	rules = st.whole.rules(rules, "", limits.RPM, limits.RPD, limits.TPM)
-	for pattern, rate := range limits.PerModel {
-		if (rate.RPM == nil && rate.TPM == nil) || !l.match(pattern, model) {
-			continue
-		}
-		w := st.patterns[pattern]
-		if w == nil {
-			if st.patterns == nil {
-				st.patterns = map[string]*windows{}
-			}
-			// Patterns that the key no longer has go when others come.
-			for old, history := range st.patterns {
-				if _, has := limits.PerModel[old]; !has && history.idle(now) {
-					delete(st.patterns, old)
-				}
-			}
-			w = &windows{}
-			st.patterns[pattern] = w
-		}
-		rules = w.rules(rules, pattern, rate.RPM, nil, rate.TPM)
-	}
-	return rules
-}
-
-func (w *windows) rules(rules []rule, pattern string, rpm, rpd, tpm *int64) []rule {
-	if rpm != nil {
-		rules = append(rules, rule{&w.minute, time.Minute, *rpm, pattern, false})
-	}
-	if rpd != nil {
-		rules = append(rules, rule{&w.day, day, *rpd, pattern, false})
-	}
-	if tpm != nil {
-		rules = append(rules, rule{&w.tokens, time.Minute, *tpm, pattern, true})
-	}
-	return rules
-}
-
-// deny finds what speaks against the request, if anything does: of several
-// limits the one that takes longest to pass.
-func deny(now time.Time, st *state, rules []rule, concurrency *int64, estimate int64) *Denied {
-	var worst *Denied
-	if concurrency != nil && st.inFlight >= *concurrency {
-		worst = &Denied{Which: Concurrency, Limit: *concurrency, RetryAfter: time.Second}
-	}
-	for i := range rules {
-		r := &rules[i]
-		need := int64(1)
-		if r.isTokens {
-			need = max(estimate, 1)
-		}
-		wait, ok := r.window.wait(now, r.span, r.limit, need)
-		if ok || (worst != nil && worst.RetryAfter >= wait) {
-			continue
-		}
-		worst = &Denied{Which: r.which(), Limit: r.limit, Pattern: r.pattern, RetryAfter: wait, Need: need}
-	}
-	return worst
-}
-
-func (r *rule) which() Which {
-	switch {
-	case r.isTokens:
-		return TokensPerMinute
-	case r.span == day:
-		return RequestsPerDay
-	}
-	return RequestsPerMinute
+// leaseName names a request for the Shared, unlike any other of any node.
+func (l *Limiter) leaseName() string {
+	return l.node + strconv.FormatUint(l.leases.Add(1), 36)
 }

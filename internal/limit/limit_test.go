@@ -26,29 +26,47 @@ var start = time.Unix(1_766_000_000, 0)
 
 func at(d time.Duration) time.Time { return start.Add(d) }
 
+// alone is a limiter of one node without a Shared.
+func alone() *Limiter { return New(Options{Match: byPrefix}) }
+
+// take lets in a request that counts against one key.
+func (l *Limiter) take(now time.Time, id int64, model string, limits *Limits, input int64) (*Lease, *Denied) {
+	return l.Take(now, []Scope{{Whose: ThisKey, ID: id, Limits: limits}}, Request{Model: model, Input: input})
+}
+
+func (l *Limiter) peek(now time.Time, id int64, model string, limits *Limits) Facts {
+	return l.Peek(now, []Scope{{Whose: ThisKey, ID: id, Limits: limits}}, Request{Model: model})
+}
+
+// remembered is the history of a key, nil when there is none.
+func (l *Limiter) remembered(id int64) *state {
+	s := subject{kind: 'k', id: id}
+	return l.shards[s.shard()].states[s]
+}
+
 func TestAKeyWithoutLimitsIsNotCounted(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	for _, limits := range []*Limits{nil, {}, {PerModel: map[string]Rate{}}} {
-		lease, denied := l.Take(start, 1, "m", limits, 10)
+		lease, denied := l.take(start, 1, "m", limits, 10)
 		if lease != nil || denied != nil {
 			t.Fatal("counted")
 		}
-		lease.Done(start, 5)
-		lease.Cancel()
+		lease.Done(start, Tokens{Input: 5})
+		lease.Cancel(start)
 		if f := lease.Facts(); f != (Facts{}) {
 			t.Errorf("facts: %+v", f)
 		}
 	}
-	if l.shards[1].keys[1] != nil {
+	if l.remembered(1) != nil {
 		t.Error("something is remembered")
 	}
 }
 
 func TestRequestsPerMinuteSlide(t *testing.T) {
 	t.Parallel()
-	l, limits := New(byPrefix), &Limits{RPM: new(int64(2))}
-	take := func(when time.Duration) (*Lease, *Denied) { return l.Take(at(when), 1, "m", limits, 0) }
+	l, limits := alone(), &Limits{RPM: new(int64(2))}
+	take := func(when time.Duration) (*Lease, *Denied) { return l.take(at(when), 1, "m", limits, 0) }
 	first, _ := take(0)
 	second, _ := take(40 * time.Second)
 	if first == nil || second == nil {
@@ -76,9 +94,10 @@ func TestRequestsPerMinuteSlide(t *testing.T) {
 func TestZeroAllowsNothingAndSaysSo(t *testing.T) {
 	t.Parallel()
 	for which, limits := range map[Which]*Limits{
-		RequestsPerMinute: {RPM: new(int64(0))}, RequestsPerDay: {RPD: new(int64(0))}, TokensPerMinute: {TPM: new(int64(0))}, Concurrency: {Concurrency: new(int64(0))},
+		RequestsPerMinute: {RPM: new(int64(0))}, RequestsPerDay: {RPD: new(int64(0))}, TokensPerMinute: {TPM: new(int64(0))},
+		InputPerMinute: {TPMInput: new(int64(0))}, OutputPerMinute: {TPMOutput: new(int64(0))}, Concurrency: {Concurrency: new(int64(0))},
 	} {
-		lease, denied := New(byPrefix).Take(start, 1, "m", limits, 0)
+		lease, denied := alone().take(start, 1, "m", limits, 0)
 		if lease != nil || denied == nil || denied.Which != which || denied.RetryAfter <= 0 || denied.Limit != 0 {
 			t.Errorf("%s: %+v", which, denied)
 		}
@@ -87,10 +106,10 @@ func TestZeroAllowsNothingAndSaysSo(t *testing.T) {
 
 func TestEachKeyAndEachPatternHasItsOwnCount(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	limits := &Limits{RPM: new(int64(3)), PerModel: map[string]Rate{"gpt-5*": {RPM: new(int64(1))}, "other": {TPM: new(int64(1))}}}
 	let := func(key int64, model string) *Denied {
-		_, denied := l.Take(start, key, model, limits, 0)
+		_, denied := l.take(start, key, model, limits, 0)
 		return denied
 	}
 	if let(1, "gpt-5-mini") != nil {
@@ -110,18 +129,22 @@ func TestEachKeyAndEachPatternHasItsOwnCount(t *testing.T) {
 	if let(2, "gpt-5-mini") != nil {
 		t.Fatal("another key is refused")
 	}
-	if let(1+shardCount, "gpt-5-mini") != nil {
+	other := int64(2)
+	for (&Scope{ID: other}).subject().shard() != (&Scope{ID: 1}).subject().shard() {
+		other++
+	}
+	if let(other, "gpt-5-mini") != nil {
 		t.Fatal("another key of the same shard is refused")
 	}
 }
 
 func TestTokensAreReservedAndPutRight(t *testing.T) {
 	t.Parallel()
-	l, limits := New(byPrefix), &Limits{TPM: new(int64(100))}
+	l, limits := alone(), &Limits{TPM: new(int64(100))}
 	take := func(when time.Duration, estimate int64) (*Lease, *Denied) {
-		return l.Take(at(when), 1, "m", limits, estimate)
+		return l.take(at(when), 1, "m", limits, estimate)
 	}
-	remaining := func(when time.Duration) int64 { return l.Peek(at(when), 1, "m", limits).Tokens.Remaining }
+	remaining := func(when time.Duration) int64 { return l.peek(at(when), 1, "m", limits).Tokens.Remaining }
 	a, _ := take(0, 60)
 	if _, denied := take(time.Second, 50); denied == nil || denied.RetryAfter != 59*time.Second || denied.Need != 50 {
 		t.Fatalf("more than is left: %+v", denied)
@@ -129,20 +152,20 @@ func TestTokensAreReservedAndPutRight(t *testing.T) {
 	if _, denied := take(time.Second, 101); denied == nil || denied.RetryAfter != time.Minute {
 		t.Fatalf("more than there ever is: %+v", denied)
 	}
-	a.Done(at(2*time.Second), 20) // gives 40 back
+	a.Done(at(2*time.Second), Tokens{Input: 20}) // gives 40 back
 	if got := remaining(2 * time.Second); got != 80 {
 		t.Fatalf("%d remain, want 80", got)
 	}
 	b, _ := take(3*time.Second, 10)
-	b.Done(at(90*time.Second), 150) // long, and far more than said: counts when it ends
+	b.Done(at(90*time.Second), Tokens{Input: 150}) // long, and far more than said: counts when it ends
 	if got := remaining(90 * time.Second); got != 0 {
 		t.Fatalf("%d remain, want 0", got)
 	}
 	if _, denied := take(100*time.Second, 0); denied == nil || denied.RetryAfter != 50*time.Second {
 		t.Fatalf("nothing is left: %+v", denied)
 	}
-	b.Done(at(120*time.Second), 150) // again: nothing
-	b.Cancel()
+	b.Done(at(120*time.Second), Tokens{Input: 150}) // again: nothing
+	b.Cancel(start)
 	if got := remaining(150 * time.Second); got != 100 {
 		t.Fatalf("%d remain, want 100", got)
 	}
@@ -150,29 +173,29 @@ func TestTokensAreReservedAndPutRight(t *testing.T) {
 
 func TestACancelledRequestCountsNowhere(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	limits := &Limits{RPM: new(int64(1)), RPD: new(int64(1)), TPM: new(int64(10)), Concurrency: new(int64(1)), PerModel: map[string]Rate{"*": {RPM: new(int64(1)), TPM: new(int64(10))}}}
 	for range 5 {
-		lease, denied := l.Take(start, 1, "m", limits, 10)
+		lease, denied := l.take(start, 1, "m", limits, 10)
 		if denied != nil {
 			t.Fatalf("%+v", denied)
 		}
-		lease.Cancel()
-		lease.Done(start, 10)
+		lease.Cancel(start)
+		lease.Done(start, Tokens{Input: 10})
 	}
-	if f := l.Peek(start, 1, "m", limits); f.Requests.Remaining != 1 || f.Tokens.Remaining != 10 || f.Requests.Reset != 0 {
+	if f := l.peek(start, 1, "m", limits); f.Requests.Remaining != 1 || f.Tokens.Remaining != 10 || f.Requests.Reset != 0 {
 		t.Errorf("%+v", f)
 	}
 }
 
 func TestOfSeveralLimitsTheLongestWaitIsTold(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	limits := &Limits{RPM: new(int64(1)), RPD: new(int64(1)), Concurrency: new(int64(1))}
-	if _, denied := l.Take(start, 1, "m", limits, 0); denied != nil {
+	if _, denied := l.take(start, 1, "m", limits, 0); denied != nil {
 		t.Fatal(denied)
 	}
-	_, denied := l.Take(at(time.Second), 1, "m", limits, 0)
+	_, denied := l.take(at(time.Second), 1, "m", limits, 0)
 	if denied == nil || denied.Which != RequestsPerDay || denied.RetryAfter != 24*time.Hour-time.Second {
 		t.Fatalf("%+v", denied)
 	}
@@ -185,9 +208,9 @@ func TestOfSeveralLimitsTheLongestWaitIsTold(t *testing.T) {
 
 func TestHeadersTellTheTightestLimit(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	limits := &Limits{RPM: new(int64(60)), RPD: new(int64(10)), TPM: new(int64(1000)), PerModel: map[string]Rate{"m*": {TPM: new(int64(500))}}}
-	lease, _ := l.Take(start, 1, "m1", limits, 100)
+	lease, _ := l.take(start, 1, "m1", limits, 100)
 	got := map[string]string{}
 	lease.Facts().Headers(func(name, value string) { got[name] = value })
 	want := map[string]string{
@@ -209,7 +232,7 @@ func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
 		pace := rapid.SampledFrom([]time.Duration{time.Millisecond, 100 * time.Millisecond, time.Second, 20 * time.Second}).Draw(t, "pace")
 		seed := rapid.Uint64().Draw(t, "seed")
 		random := rand.New(rand.NewPCG(seed, 1))
-		l, limits := New(byPrefix), &Limits{RPM: &limit}
+		l, limits := alone(), &Limits{RPM: &limit}
 		var in []time.Time // let in
 		now, oldest := start, 0
 		for range 1000 {
@@ -218,7 +241,7 @@ func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
 				oldest++
 			}
 			count := int64(len(in) - oldest)
-			lease, denied := l.Take(now, 7, "m", limits, 0)
+			lease, denied := l.take(now, 7, "m", limits, 0)
 			if denied == nil {
 				if count >= limit {
 					t.Fatalf("the %d. in a minute was let in, the limit is %d", count+1, limit)
@@ -235,13 +258,13 @@ func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
 			// Asked again when it said, it is let in.
 			if limit > 0 {
 				now = now.Add(denied.RetryAfter)
-				if _, again := l.Take(now, 7, "m", limits, 0); again != nil {
+				if _, again := l.take(now, 7, "m", limits, 0); again != nil {
 					t.Fatalf("refused again after the wait: %+v", again)
 				}
 				in = append(in, now)
 			}
 		}
-		if n := len(l.shards[7].keys[7].whole.minute.entries); n > 2*exact+2 {
+		if n := len(l.remembered(7).whole.minute.entries); n > 2*exact+2 {
 			t.Fatalf("%d entries are kept", n)
 		}
 	})
@@ -252,7 +275,7 @@ func TestNoWindowEverHoldsMoreTokensThanTheLimit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.Int64Range(1, 10_000).Draw(t, "limit")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		l, limits := New(byPrefix), &Limits{TPM: &limit}
+		l, limits := alone(), &Limits{TPM: &limit}
 		type spent struct {
 			at     time.Time
 			tokens int64
@@ -263,7 +286,7 @@ func TestNoWindowEverHoldsMoreTokensThanTheLimit(t *testing.T) {
 		for range 500 {
 			now = now.Add(time.Duration(random.Int64N(int64(3 * time.Second))))
 			estimate := random.Int64N(limit/3 + 1)
-			lease, denied := l.Take(now, 7, "m", limits, estimate)
+			lease, denied := l.take(now, 7, "m", limits, estimate)
 			if denied == nil {
 				sum := estimate
 				for _, s := range in {
@@ -278,7 +301,7 @@ func TestNoWindowEverHoldsMoreTokensThanTheLimit(t *testing.T) {
 				open = append(open, lease)
 			}
 			if len(open) > 0 && random.IntN(2) == 0 {
-				open[0].Done(now, open[0].tokens) // exactly as estimated
+				open[0].Done(now, Tokens{Input: open[0].takes[0].amount}) // exactly as estimated
 				open = open[1:]
 			}
 		}
@@ -287,13 +310,13 @@ func TestNoWindowEverHoldsMoreTokensThanTheLimit(t *testing.T) {
 
 func TestNeverMoreAtOnceThanAllowed(t *testing.T) {
 	t.Parallel()
-	l, limits := New(byPrefix), &Limits{Concurrency: new(int64(5)), RPM: new(int64(1 << 40))}
+	l, limits := alone(), &Limits{Concurrency: new(int64(5)), RPM: new(int64(1 << 40))}
 	var atOnce, let atomic.Int64
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
 			for range 500 {
-				lease, denied := l.Take(time.Now(), 1, "m", limits, 0)
+				lease, denied := l.take(time.Now(), 1, "m", limits, 0)
 				if denied != nil {
 					if denied.Which != Concurrency {
 						t.Errorf("%+v", denied)
@@ -305,7 +328,7 @@ func TestNeverMoreAtOnceThanAllowed(t *testing.T) {
 				}
 				let.Add(1)
 				atOnce.Add(-1)
-				lease.Done(time.Now(), 0)
+				lease.Done(time.Now(), Tokens{})
 			}
 		})
 	}
@@ -313,7 +336,7 @@ func TestNeverMoreAtOnceThanAllowed(t *testing.T) {
 	if let.Load() == 0 {
 		t.Error("none was let in")
 	}
-	if got := l.shards[1].keys[1].inFlight; got != 0 {
+	if got := l.remembered(1).inFlight; got != 0 {
 		t.Errorf("%d are still counted", got)
 	}
 }
@@ -321,13 +344,13 @@ func TestNeverMoreAtOnceThanAllowed(t *testing.T) {
 func TestManyAtOnceGetExactlyTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l, limits := New(byPrefix), &Limits{RPM: new(int64(300)), TPM: new(int64(2500))}
+		l, limits := alone(), &Limits{RPM: new(int64(300)), TPM: new(int64(2500))}
 		round := func() (let int64) {
 			var count atomic.Int64
 			var all sync.WaitGroup
 			for range 1000 {
 				all.Go(func() {
-					if _, denied := l.Take(time.Now(), 1, "m", limits, 10); denied == nil {
+					if _, denied := l.take(time.Now(), 1, "m", limits, 10); denied == nil {
 						count.Add(1)
 					}
 				})
@@ -351,47 +374,61 @@ func TestManyAtOnceGetExactlyTheLimit(t *testing.T) {
 
 func TestIdleKeysAreForgotten(t *testing.T) {
 	t.Parallel()
-	l, limits := New(byPrefix), &Limits{RPM: new(int64(5)), PerModel: map[string]Rate{"a*": {TPM: new(int64(5))}}}
+	l, limits := alone(), &Limits{RPM: new(int64(5)), PerModel: map[string]Rate{"a*": {TPM: new(int64(5))}}}
 	for i := range 50_000 {
-		lease, _ := l.Take(at(time.Duration(i)*100*time.Millisecond), int64(i), "a1", limits, 1)
-		lease.Done(at(time.Duration(i)*100*time.Millisecond), 1)
+		lease, _ := l.take(at(time.Duration(i)*100*time.Millisecond), int64(i), "a1", limits, 1)
+		lease.Done(at(time.Duration(i)*100*time.Millisecond), Tokens{Input: 1})
 	}
 	kept := 0
 	for i := range l.shards {
-		kept += len(l.shards[i].keys)
+		kept += len(l.shards[i].states)
 	}
 	if kept > 3000 { // 600 of them are of the last minute
 		t.Errorf("%d keys are remembered", kept)
-	}
-	l.Forget(49_999)
-	if _, there := l.shards[49_999%shardCount].keys[49_999]; there {
-		t.Error("a deleted key is remembered")
 	}
 }
 
 func TestPatternsThatAreGoneAreForgotten(t *testing.T) {
 	t.Parallel()
-	l := New(byPrefix)
+	l := alone()
 	for i := range 100 {
 		name := fmt.Sprint("m", i)
-		lease, denied := l.Take(at(time.Duration(i)*time.Minute), 1, name, &Limits{PerModel: map[string]Rate{name: {RPM: new(int64(1))}}}, 0)
+		lease, denied := l.take(at(time.Duration(i)*time.Minute), 1, name, &Limits{PerModel: map[string]Rate{name: {RPM: new(int64(1))}}}, 0)
 		if denied != nil {
 			t.Fatal(denied)
 		}
-		lease.Done(start, 0)
+		lease.Done(start, Tokens{})
 	}
-	if n := len(l.shards[1].keys[1].patterns); n > 2 {
+	if n := len(l.remembered(1).patterns); n > 2 {
 		t.Errorf("%d patterns are remembered", n)
 	}
 }
 
+// What every model request pays whose caller has no limits.
+func BenchmarkTakeWithoutLimits(b *testing.B) {
+	benchmark(b, &Limits{}, ThisKey, Account, Group)
+}
+
 func BenchmarkTake(b *testing.B) {
-	l := New(byPrefix)
-	limits := &Limits{RPM: new(int64(1 << 40)), TPM: new(int64(1 << 40)), Concurrency: new(int64(1 << 40)), PerModel: map[string]Rate{"gpt*": {RPM: new(int64(1 << 40))}}}
+	many := int64(1 << 40)
+	benchmark(b, &Limits{RPM: &many, TPM: &many, Concurrency: &many, PerModel: map[string]Rate{"gpt*": {RPM: &many}}}, ThisKey)
+}
+
+func BenchmarkTakeOfKeyAccountAndGroup(b *testing.B) {
+	many := int64(1 << 40)
+	benchmark(b, &Limits{RPM: &many, TPM: &many, Concurrency: &many}, ThisKey, Account, Group)
+}
+
+func benchmark(b *testing.B, limits *Limits, whose ...Whose) {
+	l := alone()
+	var scopes []Scope
+	for _, w := range whose {
+		scopes = append(scopes, Scope{Whose: w, ID: 1, Limits: limits})
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		now := time.Now()
-		lease, _ := l.Take(now, 1, "gpt-4o", limits, 100)
-		lease.Done(now, 90)
+		lease, _ := l.Take(now, scopes, Request{Model: "gpt-4o", Input: 100, OutputCap: 1000})
+		lease.Done(now, Tokens{Input: 90, Output: 10})
 	}
 }

@@ -13,8 +13,8 @@ type window struct {
 }
 
 type entry struct {
-	at     int64 // Unix nanoseconds
-	amount int64
+	At     int64 `json:"at"` // Unix nanoseconds
+	Amount int64 `json:"amount"`
 }
 
 const exact = 128
@@ -23,8 +23,8 @@ const exact = 128
 func (w *window) within(now time.Time, span time.Duration) int64 {
 	out := now.UnixNano() - int64(span)
 	n := 0
-	for n < len(w.entries) && w.entries[n].at <= out {
-		w.sum -= w.entries[n].amount
+	for n < len(w.entries) && w.entries[n].At <= out {
+		w.sum -= w.entries[n].Amount
 		n++
 	}
 	switch {
@@ -40,16 +40,25 @@ func (w *window) within(now time.Time, span time.Duration) int64 {
 	return w.sum
 }
 
+// since is how much happened after t.
+func (w *window) since(t time.Time) int64 {
+	sum := w.sum
+	for i := 0; i < len(w.entries) && w.entries[i].At <= t.UnixNano(); i++ {
+		sum -= w.entries[i].Amount
+	}
+	return sum
+}
+
 // add notes that the amount happened now and gives the entry's number.
 func (w *window) add(now time.Time, span time.Duration, amount int64) uint64 {
 	at, last := now.UnixNano(), len(w.entries)-1
 	if last >= 0 {
 		newest := &w.entries[last]
-		at = max(at, newest.at) // another request read its clock later
+		at = max(at, newest.At) // another request read its clock later
 		grain := int64(span) / exact
-		if at == newest.at || (len(w.entries) >= exact && at/grain == newest.at/grain) {
-			newest.at = at
-			newest.amount += amount
+		if at == newest.At || (len(w.entries) >= exact && at/grain == newest.At/grain) {
+			newest.At = at
+			newest.Amount += amount
 			w.sum += amount
 			return w.first + uint64(last)
 		}
@@ -64,7 +73,7 @@ func (w *window) giveBack(number uint64, amount int64) {
 	if number < w.first || number-w.first >= uint64(len(w.entries)) {
 		return
 	}
-	w.entries[number-w.first].amount -= amount
+	w.entries[number-w.first].Amount -= amount
 	w.sum -= amount
 }
 
@@ -79,9 +88,9 @@ func (w *window) wait(now time.Time, span time.Duration, limit, need int64) (tim
 		return span, false
 	}
 	for i := range w.entries {
-		left += w.entries[i].amount
+		left += w.entries[i].Amount
 		if need <= left {
-			return time.Duration(w.entries[i].at + int64(span) - now.UnixNano()), false
+			return time.Duration(w.entries[i].At + int64(span) - now.UnixNano()), false
 		}
 	}
 	return span, false
@@ -92,5 +101,5 @@ func (w *window) clear(now time.Time, span time.Duration) time.Duration {
 	if len(w.entries) == 0 || w.sum == 0 {
 		return 0
 	}
-	return time.Duration(w.entries[len(w.entries)-1].at + int64(span) - now.UnixNano())
+	return time.Duration(w.entries[len(w.entries)-1].At + int64(span) - now.UnixNano())
 }

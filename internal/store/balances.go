@@ -10,7 +10,6 @@ import (
 	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
-	"halley/internal/key"
 	"halley/internal/money"
 )
 
@@ -22,7 +21,8 @@ const (
 	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited, ` + heldElsewhere + `l.kind = 2 AND l.subject_id = users.id AND l.node_id <> $2) FROM users WHERE id = $1 AND deleted_ms = 0`
 	heldElsewhere  = `(SELECT CAST(COALESCE(SUM(held_nano), 0) AS BIGINT) FROM leases l WHERE l.purse = '' AND `
 
-	sqlKeyLimits = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
+	sqlKeyLimits  = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
+	sqlUserLimits = `SELECT limits FROM users WHERE id = $1 AND deleted_ms = 0`
 	// What was charged from $2 on, of which $3 is the first whole hour. A key is
 	// charged for those that it issued, too.
 	keyFamily   = `(SELECT id FROM keys WHERE id = $1 OR parent_id = $1)`
@@ -58,28 +58,31 @@ func loadBalance(ctx context.Context, q querier, s budget.Subject, node int64) (
 	return b, nil
 }
 
-// LoadAllowances reads the renewing budgets of a key; accounts have none.
+// LoadAllowances reads the renewing budgets of a key or an account.
 func (db *DB) LoadAllowances(ctx context.Context, s budget.Subject) ([]budget.Allowance, error) {
 	return loadAllowances(ctx, db.r, s)
 }
 
 func loadAllowances(ctx context.Context, q querier, s budget.Subject) ([]budget.Allowance, error) {
-	if s.Kind != budget.Key {
-		return nil, nil
+	query := sqlKeyLimits
+	if s.Kind == budget.User {
+		query = sqlUserLimits
 	}
 	var text string
-	err := q.QueryRowContext(ctx, sqlKeyLimits, s.ID).Scan(&text)
+	err := q.QueryRowContext(ctx, query, s.ID).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.New(fault.NotFound, "not_found", "There is no such key or account.")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read a key's limits: %w", err)
+		return nil, fmt.Errorf("read the limits of a key or an account: %w", err)
 	}
-	var limits key.Limits
+	var limits struct {
+		Budgets []budget.Renewing `json:"budgets"`
+	}
 	if err := jsonx.Unmarshal([]byte(text), &limits); err != nil {
-		return nil, fmt.Errorf("read the limits of key %d: %w", s.ID, err)
+		return nil, fmt.Errorf("read the budgets of %d: %w", s.ID, err)
 	}
-	return limits.Allowances(), nil
+	return budget.Allowances(limits.Budgets), nil
 }
 
 // SpentSince sums up what a key or an account was charged from each instant on:

@@ -15,10 +15,10 @@ import (
 var _ group.Store = (*DB)(nil)
 
 const (
-	sqlGroups      = `SELECT name, ratio_micro, description, usable_by, version FROM groups ORDER BY name`
-	sqlGroup       = `SELECT name, ratio_micro, description, usable_by, version FROM groups WHERE name = $1`
-	sqlGroupInsert = `INSERT INTO groups (name, ratio_micro, description, usable_by, version) VALUES ($1, $2, $3, $4, 1) ON CONFLICT (name) DO NOTHING`
-	sqlGroupUpdate = `UPDATE groups SET ratio_micro = $1, description = $2, usable_by = $3, version = version + 1 WHERE name = $4 AND version = $5`
+	sqlGroups      = `SELECT name, ratio_micro, description, usable_by, limits, version FROM groups ORDER BY name`
+	sqlGroup       = `SELECT name, ratio_micro, description, usable_by, limits, version FROM groups WHERE name = $1`
+	sqlGroupInsert = `INSERT INTO groups (name, ratio_micro, description, usable_by, limits, version) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (name) DO NOTHING`
+	sqlGroupUpdate = `UPDATE groups SET ratio_micro = $1, description = $2, usable_by = $3, limits = $4, version = version + 1 WHERE name = $5 AND version = $6`
 	sqlGroupDelete = `DELETE FROM groups WHERE name = $1`
 
 	sqlGroupKeys      = `SELECT COUNT(*) FROM keys WHERE grp = $1 AND deleted_ms = 0`
@@ -57,11 +57,11 @@ func (db *DB) Group(ctx context.Context, name string) (*group.Group, error) {
 
 // InsertGroup implements group.Store.
 func (db *DB) InsertGroup(ctx context.Context, g *group.Group) (bool, error) {
-	usableBy, err := usableByText(g.UsableBy)
+	usableBy, limits, err := groupTexts(g)
 	if err != nil {
 		return false, err
 	}
-	result, err := db.w.ExecContext(ctx, sqlGroupInsert, g.Name, int64(g.Ratio), g.Desc, usableBy)
+	result, err := db.w.ExecContext(ctx, sqlGroupInsert, g.Name, int64(g.Ratio), g.Desc, usableBy, limits)
 	if err != nil {
 		return false, fmt.Errorf("insert group: %w", err)
 	}
@@ -70,11 +70,11 @@ func (db *DB) InsertGroup(ctx context.Context, g *group.Group) (bool, error) {
 
 // UpdateGroup implements group.Store.
 func (db *DB) UpdateGroup(ctx context.Context, g *group.Group, version int64) (bool, error) {
-	usableBy, err := usableByText(g.UsableBy)
+	usableBy, limits, err := groupTexts(g)
 	if err != nil {
 		return false, err
 	}
-	result, err := db.w.ExecContext(ctx, sqlGroupUpdate, int64(g.Ratio), g.Desc, usableBy, g.Name, version)
+	result, err := db.w.ExecContext(ctx, sqlGroupUpdate, int64(g.Ratio), g.Desc, usableBy, limits, g.Name, version)
 	if err != nil {
 		return false, fmt.Errorf("update group: %w", err)
 	}
@@ -158,8 +158,8 @@ func countJSON[T any](ctx context.Context, tx *sql.Tx, wanted func(T) bool, quer
 func scanGroup(row interface{ Scan(...any) error }) (*group.Group, error) {
 	var g group.Group
 	var ratio int64
-	var usableBy string
-	if err := row.Scan(&g.Name, &ratio, &g.Desc, &usableBy, &g.Version); err != nil {
+	var usableBy, limits string
+	if err := row.Scan(&g.Name, &ratio, &g.Desc, &usableBy, &limits, &g.Version); err != nil {
 		return nil, fmt.Errorf("read group: %w", err)
 	}
 	g.Ratio = money.Ratio(ratio)
@@ -168,16 +168,20 @@ func scanGroup(row interface{ Scan(...any) error }) (*group.Group, error) {
 			return nil, fmt.Errorf("read who may use group %s: %w", g.Name, err)
 		}
 	}
+	if err := jsonx.Unmarshal([]byte(limits), &g.Limits); err != nil {
+		return nil, fmt.Errorf("read the limits of group %s: %w", g.Name, err)
+	}
 	return &g, nil
 }
 
-// usableByText is the column: empty for everybody, else a JSON list.
-func usableByText(list []string) (string, error) {
-	if list == nil {
-		return "", nil
+// groupTexts are the columns that hold JSON; usable_by is empty for everybody.
+func groupTexts(g *group.Group) (usableBy, limits string, err error) {
+	text, err := jsonx.Marshal(g.Limits)
+	if err != nil || g.UsableBy == nil {
+		return "", string(text), err
 	}
-	text, err := jsonx.Marshal(list)
-	return string(text), err
+	list, err := jsonx.Marshal(g.UsableBy)
+	return string(list), string(text), err
 }
 
 // changedRow reports whether a statement that can change one row did.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"halley/internal/budget"
 	"halley/internal/jsonx"
 	"halley/internal/key"
 	"halley/internal/money"
@@ -41,6 +42,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) R
 	sqlKeyValueInsert = `INSERT INTO key_values (hash, key_id, sealed, last4, created_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (hash) DO NOTHING`
 	sqlKeyUpdate      = `UPDATE keys SET status = $1, name = $2, name_fold = $3, ends_ms = $4, granted_nano = granted_nano + $5, unlimited = $6, model_limits_enabled = $7, model_limits = $8, allow_ips = $9, grp = $10, cross_group_retry = $11, limits = $12, version = version + 1
 WHERE id = $13 AND version = $14 AND deleted_ms = 0`
+	sqlKeyUnlimited   = `SELECT unlimited FROM keys WHERE id = $1 AND version = $2 AND deleted_ms = 0`
 	sqlKeyGrant       = `UPDATE keys SET granted_nano = granted_nano + $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
 	sqlKeyDelete      = `UPDATE keys SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND user_id = $3 AND deleted_ms = 0`
 	sqlKeyValueDelete = `UPDATE key_values SET sealed = $1, ends_ms = $2 WHERE key_id = $3 AND (ends_ms = 0 OR ends_ms > $2)`
@@ -116,7 +118,7 @@ func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) 
 }
 
 // InsertKey implements key.Store.
-func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, error) {
+func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64, why budget.Cause) (int64, error) {
 	fields, err := keyFields(k)
 	if err != nil {
 		return 0, err
@@ -154,33 +156,58 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64) (int64, err
 		if err == nil && !added {
 			err = key.ErrValueTaken
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return noteNew(ctx, tx, budget.Subject{Kind: budget.Key, ID: id}, k.Granted, k.Unlimited, why)
 	})
 	return id, err
 }
 
 // UpdateKey implements key.Store.
-func (db *DB) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano) (bool, error) {
+func (db *DB) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano, why budget.Cause) (bool, error) {
 	fields, err := keyFields(k)
 	if err != nil {
 		return false, err
 	}
-	result, err := db.w.ExecContext(ctx, sqlKeyUpdate,
-		fields.status, k.Name, key.Fold(k.Name), fields.ends, int64(delta), flag(k.Unlimited), flag(k.ModelLimitsEnabled), fields.models,
-		fields.addresses, k.Group, flag(k.CrossGroupRetry), fields.limits, k.ID, k.Version)
-	if err != nil {
-		return false, fmt.Errorf("update key: %w", err)
-	}
-	return changedRow(result)
+	updated := false
+	err = db.tx(ctx, func(tx *sql.Tx) error {
+		var unlimited int64
+		err := tx.QueryRowContext(ctx, sqlKeyUnlimited, k.ID, k.Version).Scan(&unlimited)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read key: %w", err)
+		}
+		result, err := tx.ExecContext(ctx, sqlKeyUpdate,
+			fields.status, k.Name, key.Fold(k.Name), fields.ends, int64(delta), flag(k.Unlimited), flag(k.ModelLimitsEnabled), fields.models,
+			fields.addresses, k.Group, flag(k.CrossGroupRetry), fields.limits, k.ID, k.Version)
+		if err != nil {
+			return fmt.Errorf("update key: %w", err)
+		}
+		if updated, err = changedRow(result); err != nil || !updated {
+			return err
+		}
+		return noteChange(ctx, tx, budget.Subject{Kind: budget.Key, ID: k.ID}, delta, unlimited != 0, k.Unlimited, why)
+	})
+	return updated && err == nil, err
 }
 
 // GrantKey implements key.Store.
-func (db *DB) GrantKey(ctx context.Context, id int64, delta money.Nano) (bool, error) {
-	result, err := db.w.ExecContext(ctx, sqlKeyGrant, int64(delta), id)
-	if err != nil {
-		return false, fmt.Errorf("change a key's grant: %w", err)
-	}
-	return changedRow(result)
+func (db *DB) GrantKey(ctx context.Context, id int64, delta money.Nano, why budget.Cause) (bool, error) {
+	granted := false
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, sqlKeyGrant, int64(delta), id)
+		if err != nil {
+			return fmt.Errorf("change a key's grant: %w", err)
+		}
+		if granted, err = changedRow(result); err != nil || !granted {
+			return err
+		}
+		return noteGrant(ctx, tx, budget.Subject{Kind: budget.Key, ID: id}, delta, why)
+	})
+	return granted && err == nil, err
 }
 
 // DeleteKeys implements key.Store. The rows stay: the key's for the ledger, the

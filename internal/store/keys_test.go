@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/key"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
@@ -25,10 +26,10 @@ func TestADeletedKeysValueIsWiped(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, open func(t *testing.T) *store.DB) {
 		db := open(t)
 		owner := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default"}
-		if err := db.InsertUser(t.Context(), owner); err != nil {
+		if err := db.InsertUser(t.Context(), owner, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
-		id, err := db.InsertKey(t.Context(), &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "k", ExpiresAt: key.Never, Hash: []byte("hash"), Sealed: []byte("sealed")}, 1)
+		id, err := db.InsertKey(t.Context(), &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "k", ExpiresAt: key.Never, Hash: []byte("hash"), Sealed: []byte("sealed")}, 1, budget.Cause{})
 		if err != nil {
 			t.Fatal(err)
 		}

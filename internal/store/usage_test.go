@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/key"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
@@ -122,11 +123,11 @@ func refuseModel(engine store.Engine) []string {
 func spender(tb testing.TB, db *store.DB, keys int) (userID int64, keyIDs []int64) {
 	tb.Helper()
 	u := &account.User{Username: "ada", PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default"}
-	if err := db.InsertUser(tb.Context(), u); err != nil {
+	if err := db.InsertUser(tb.Context(), u, budget.Cause{}); err != nil {
 		tb.Fatal(err)
 	}
 	for i := range keys {
-		id, err := db.InsertKey(tb.Context(), &key.Key{UserID: u.ID, Status: key.Enabled, Name: fmt.Sprint("k", i), ExpiresAt: key.Never, Hash: []byte(fmt.Sprint("hash", i)), Sealed: []byte{1}}, 1<<40)
+		id, err := db.InsertKey(tb.Context(), &key.Key{UserID: u.ID, Status: key.Enabled, Name: fmt.Sprint("k", i), ExpiresAt: key.Never, Hash: []byte(fmt.Sprint("hash", i)), Sealed: []byte{1}}, 1<<40, budget.Cause{})
 		if err != nil {
 			tb.Fatal(err)
 		}

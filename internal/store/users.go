@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/budget"
+	"halley/internal/jsonx"
 	"halley/internal/money"
 )
 
 var _ account.UserStore = (*DB)(nil)
 
 const (
-	userColumns = `id, username, display_name, email, password_hash, role, status, grp, granted_nano, used_nano, unlimited, request_count, time_zone, language, must_change, created_ms, version`
+	userColumns = `id, username, display_name, email, password_hash, role, status, grp, granted_nano, used_nano, unlimited, request_count, time_zone, language, must_change, created_ms, version, limits`
 	userMatches = `deleted_ms = 0 AND ($1 = '' OR search_fold LIKE $1 ESCAPE '\')`
 
-	sqlUserInsert = `INSERT INTO users (username, username_fold, display_name, email, search_fold, password_hash, role, status, grp, granted_nano, unlimited, time_zone, language, must_change, created_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (username_fold) DO NOTHING RETURNING id, version`
+	sqlUserInsert = `INSERT INTO users (username, username_fold, display_name, email, search_fold, password_hash, role, status, grp, granted_nano, unlimited, time_zone, language, must_change, created_ms, limits)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (username_fold) DO NOTHING RETURNING id, version`
 	sqlUserAny      = `SELECT id FROM users LIMIT 1`
 	sqlUserByID     = `SELECT ` + userColumns + ` FROM users WHERE id = $1 AND deleted_ms = 0`
 	sqlUserByName   = `SELECT ` + userColumns + ` FROM users WHERE username_fold = $1 AND deleted_ms = 0`
@@ -27,7 +29,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CON
 	sqlUserCount    = `SELECT COUNT(*) FROM users WHERE ` + userMatches
 	sqlUserLock     = `UPDATE users SET version = version + 1 WHERE id = $1 AND deleted_ms = 0`
 	sqlUserRoots    = `SELECT COUNT(*) FROM users WHERE id <> $1 AND role = 'root' AND status = 1 AND deleted_ms = 0`
-	sqlUserUpdate   = `UPDATE users SET display_name = $1, email = $2, search_fold = $3, password_hash = $4, role = $5, status = $6, grp = $7, granted_nano = granted_nano + $8, unlimited = $9, time_zone = $10, language = $11, must_change = $12 WHERE id = $13`
+	sqlUserUpdate   = `UPDATE users SET display_name = $1, email = $2, search_fold = $3, password_hash = $4, role = $5, status = $6, grp = $7, granted_nano = granted_nano + $8, unlimited = $9, time_zone = $10, language = $11, must_change = $12, limits = $13 WHERE id = $14`
 	sqlUserDelete   = `UPDATE users SET deleted_ms = $1, version = version + 1 WHERE id = $2 AND deleted_ms = 0`
 	sqlUserPassword = `UPDATE users SET password_hash = $1, version = version + 1 WHERE id = $2 AND password_hash = $3 AND deleted_ms = 0`
 
@@ -37,12 +39,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CON
 )
 
 // InsertUser implements account.UserStore.
-func (db *DB) InsertUser(ctx context.Context, u *account.User) error {
-	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u) })
+func (db *DB) InsertUser(ctx context.Context, u *account.User, why budget.Cause) error {
+	return db.tx(ctx, func(tx *sql.Tx) error { return insertUser(ctx, tx, u, why) })
 }
 
 // InsertFirstUser implements account.UserStore.
-func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error) {
+func (db *DB) InsertFirstUser(ctx context.Context, u *account.User, why budget.Cause) (bool, error) {
 	created := false
 	err := db.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, sqlUserGuard); err != nil {
@@ -57,15 +59,19 @@ func (db *DB) InsertFirstUser(ctx context.Context, u *account.User) (bool, error
 			return fmt.Errorf("look for users: %w", err)
 		}
 		created = true
-		return insertUser(ctx, tx, u)
+		return insertUser(ctx, tx, u, why)
 	})
 	return created && err == nil, err
 }
 
-func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
-	err := tx.QueryRowContext(ctx, sqlUserInsert,
+func insertUser(ctx context.Context, tx *sql.Tx, u *account.User, why budget.Cause) error {
+	limits, err := jsonx.Marshal(u.Limits)
+	if err != nil {
+		return fmt.Errorf("write the limits: %w", err)
+	}
+	err = tx.QueryRowContext(ctx, sqlUserInsert,
 		u.Username, account.Fold(u.Username), u.DisplayName, u.Email, searchFold(u), u.PasswordHash, string(u.Role), int64(u.Status), u.Group,
-		int64(u.Granted), flag(u.Unlimited), u.TimeZone, u.Language, flag(u.MustChange), millis(u.Created),
+		int64(u.Granted), flag(u.Unlimited), u.TimeZone, u.Language, flag(u.MustChange), millis(u.Created), string(limits),
 	).Scan(&u.ID, &u.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.ErrNameTaken
@@ -73,7 +79,7 @@ func insertUser(ctx context.Context, tx *sql.Tx, u *account.User) error {
 	if err != nil {
 		return fmt.Errorf("insert user: %w", err)
 	}
-	return nil
+	return noteNew(ctx, tx, budget.Subject{Kind: budget.User, ID: u.ID}, u.Granted, u.Unlimited, why)
 }
 
 // HasUsers implements account.UserStore.
@@ -164,7 +170,7 @@ func (db *DB) EditUser(ctx context.Context, id int64, change func(*account.Edit)
 		if err := change(&edit); err != nil {
 			return err
 		}
-		if err := updateUser(ctx, tx, id, &edit); err != nil {
+		if err := updateUser(ctx, tx, id, before.Unlimited, &edit); err != nil {
 			return err
 		}
 		after, err = scanUser(tx.QueryRowContext(ctx, sqlUserByID, id))
@@ -176,17 +182,24 @@ func (db *DB) EditUser(ctx context.Context, id int64, change func(*account.Edit)
 	return after, nil
 }
 
-func updateUser(ctx context.Context, tx *sql.Tx, id int64, edit *account.Edit) error {
+func updateUser(ctx context.Context, tx *sql.Tx, id int64, was bool, edit *account.Edit) error {
 	u := &edit.User
-	unlimited := u.Unlimited
+	unlimited := was
 	if edit.Change.Unlimited != nil {
 		unlimited = *edit.Change.Unlimited
 	}
-	_, err := tx.ExecContext(ctx, sqlUserUpdate,
+	limits, err := jsonx.Marshal(u.Limits)
+	if err != nil {
+		return fmt.Errorf("write the limits: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, sqlUserUpdate,
 		u.DisplayName, u.Email, searchFold(u), u.PasswordHash, string(u.Role), int64(u.Status), u.Group, int64(edit.Change.Delta), flag(unlimited),
-		u.TimeZone, u.Language, flag(u.MustChange), id)
+		u.TimeZone, u.Language, flag(u.MustChange), string(limits), id)
 	if err != nil {
 		return fmt.Errorf("update user: %w", err)
+	}
+	if err := noteChange(ctx, tx, budget.Subject{Kind: budget.User, ID: id}, edit.Change.Delta, was, unlimited, edit.Cause); err != nil {
+		return err
 	}
 	if !edit.EndSessions {
 		return nil
@@ -228,13 +241,17 @@ func (db *DB) ReplacePasswordHash(ctx context.Context, id int64, old, new string
 func scanUser(row interface{ Scan(...any) error }) (*account.User, error) {
 	var u account.User
 	var granted, used, unlimited, mustChange, created int64
+	var limits string
 	err := row.Scan(&u.ID, &u.Username, &u.DisplayName, &u.Email, &u.PasswordHash, &u.Role, &u.Status, &u.Group,
-		&granted, &used, &unlimited, &u.RequestCount, &u.TimeZone, &u.Language, &mustChange, &created, &u.Version)
+		&granted, &used, &unlimited, &u.RequestCount, &u.TimeZone, &u.Language, &mustChange, &created, &u.Version, &limits)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, account.ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read user: %w", err)
+	}
+	if err := jsonx.Unmarshal([]byte(limits), &u.Limits); err != nil {
+		return nil, fmt.Errorf("read the limits of user %d: %w", u.ID, err)
 	}
 	u.Granted, u.Used, u.Unlimited = money.Nano(granted), money.Nano(used), unlimited != 0
 	u.MustChange, u.Created = mustChange != 0, instant(created)

@@ -296,6 +296,22 @@ func (m *Metrics) ChangeApplied(topic, via string, lag time.Duration) {
 	m.changeLag.Observe(lag.Seconds())
 }
 
+// WatchLimits shows what rate limits are counted by, asked at every scrape:
+// "local", "shares" or "redis".
+func (m *Metrics) WatchLimits(backend func() string) {
+	for _, state := range []string{"local", "shares", "redis"} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_limits_backend", Help: "1 for what rate limits are counted by now: this server alone, its share of each limit, or Redis for all servers.",
+			ConstLabels: prometheus.Labels{"state": state},
+		}, func() float64 {
+			if backend() == state {
+				return 1
+			}
+			return 0
+		}))
+	}
+}
+
 // JournalSynced notes how long an fsync of the usage journal took.
 func (m *Metrics) JournalSynced(took time.Duration) { m.journalFsync.Observe(took.Seconds()) }
 

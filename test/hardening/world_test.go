@@ -76,6 +76,7 @@ func startWorld(t *testing.T, o harness.Options) *world {
 		w.http.CloseIdleConnections()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // the harness's
 	}
+	t.Cleanup(func() { root.CheckBooks(t) })
 	w.quiet = w.goroutines(t)
 	t.Cleanup(func() { w.mustBeQuiet(t) })
 

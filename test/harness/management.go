@@ -129,6 +129,20 @@ func Into[T any](t testing.TB, a Answer) T {
 	return v
 }
 
+// CheckBooks has the server work every balance out again from its rows, and
+// fails the test for each difference.
+func (c *Client) CheckBooks(t testing.TB) {
+	t.Helper()
+	a, err := c.Do(context.WithoutCancel(t.Context()), http.MethodGet, "/api/ledger/check", nil) // also when the test has ended
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, d := range Into[struct{ Differences []map[string]any }](t, a).Differences {
+		t.Errorf("the books are not right: %v", d)
+	}
+}
+
 // Page is the page object of lists.
 type Page[T any] struct {
 	Page     int `json:"page"`

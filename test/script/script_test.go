@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"halley/internal/limit/redistest"
 	"halley/internal/store/pgtest"
 	"halley/test/harness"
 )
@@ -81,7 +82,8 @@ func run(t *testing.T, dir string, url func(testing.TB, *testscript.Env) string)
 	})
 }
 
-// commands are what scripts have beyond testscript's own.
+// commands are what scripts have beyond testscript's own, which win: one that
+// were called stop would end the script there, as a success.
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	on := func(f func(*session, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 		return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -95,7 +97,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"start":    on((*session).cmdStart),
 		"signal":   on((*session).cmdSignal),
 		"exited":   on((*session).cmdExited),
-		"stop":     on((*session).cmdStop),
+		"shutdown": on((*session).cmdShutdown),
 		"http":     on((*session).cmdHTTP),
 		"login":    on((*session).cmdLogin),
 		"json":     on((*session).cmdJSON),
@@ -107,6 +109,21 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"upstream": on((*session).cmdUpstream),
 		"release":  on((*session).cmdRelease),
 		"extract":  on((*session).cmdExtract),
+		"redis":    on((*session).cmdRedis),
+	}
+}
+
+// cmdRedis starts a Redis that the server is to use from its next start on, or
+// kills it.
+func (s *session) cmdRedis(ts *testscript.TestScript, args []string) {
+	switch {
+	case len(args) == 1 && args[0] == "start" && s.redis == nil:
+		s.redis = redistest.Start(s.env.T().(testing.TB))
+		ts.Setenv("HALLEY_REDIS_URL", s.redis.URL())
+	case len(args) == 1 && args[0] == "kill" && s.redis != nil:
+		s.redis.Kill()
+	default:
+		ts.Fatalf("usage: redis start, once, and then redis kill")
 	}
 }
 
@@ -116,6 +133,7 @@ type sessionKey struct{}
 type session struct {
 	env     *testscript.Env
 	server  *server
+	redis   *redistest.Server
 	cookie  string
 	last    *answer
 	pending map[string]*pending

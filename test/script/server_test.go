@@ -40,7 +40,7 @@ func (s *session) cmdStart(ts *testscript.TestScript, args []string) {
 	srv.cmd.Stdout, srv.cmd.Stderr = &srv.stdout, &srv.stderr
 	for _, name := range []string{
 		"PATH", "HOME", "TMPDIR", "HALLEY_CONFIG", "HALLEY_LISTEN", "HALLEY_DATA_DIR", "HALLEY_DATABASE_URL", "HALLEY_ALLOW_PRIVATE_UPSTREAMS",
-		"HALLEY_ROOT_PASSWORD", "HALLEY_MASTER_KEY", "HALLEY_DRAIN_TIMEOUT", "HALLEY_TRUSTED_PROXIES", "HALLEY_KEYS_REVEAL", "HALLEY_LOG_LEVEL",
+		"HALLEY_ROOT_PASSWORD", "HALLEY_MASTER_KEY", "HALLEY_DRAIN_TIMEOUT", "HALLEY_TRUSTED_PROXIES", "HALLEY_KEYS_REVEAL", "HALLEY_LOG_LEVEL", "HALLEY_REDIS_URL",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			srv.cmd.Env = append(srv.cmd.Env, name+"="+value)
@@ -100,11 +100,26 @@ func (s *session) cmdExited(ts *testscript.TestScript, args []string) {
 	if got != want {
 		ts.Fatalf("the server ended with %d, want %d:\n%s", got, want, &s.server.stderr)
 	}
+	ended := s.server
 	s.server = nil
+	ended.checkBooks(ts)
 }
 
-// cmdStop is signal TERM and exited 0.
-func (s *session) cmdStop(ts *testscript.TestScript, _ []string) {
+// checkBooks works every balance out again that the server has left, however it
+// ended.
+func (srv *server) checkBooks(ts *testscript.TestScript) {
+	if srv.cmd.Args[1] != "serve" || ts.Getenv("HALLEY_DATABASE_URL") == "" {
+		return // where its database is, the environment does not tell
+	}
+	doctor := exec.Command(srv.cmd.Path, "doctor", "--ledger")
+	doctor.Dir, doctor.Env = srv.cmd.Dir, srv.cmd.Env
+	if out, err := doctor.CombinedOutput(); err != nil {
+		ts.Fatalf("the books are not right: %v\n%s", err, out)
+	}
+}
+
+// cmdShutdown is signal TERM and exited 0.
+func (s *session) cmdShutdown(ts *testscript.TestScript, _ []string) {
 	s.cmdSignal(ts, []string{"TERM"})
 	s.cmdExited(ts, nil)
 }

@@ -11,7 +11,6 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -32,22 +31,31 @@ func RunBalances(t *testing.T, open func(t *testing.T) *store.DB) {
 }
 
 func balanceAllowances(t *testing.T, db *store.DB) {
-	owner := keyOwner(t, db, "ada")
-	k := aKey(owner, "budgeted")
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
-	insertKey(t, db, k)
-	got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
-	if err != nil {
+	budgets := []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "UTC", Anchor: 1_800_000_000}, {Amount: 7, Period: "month", TimeZone: "Europe/Berlin"}}
+	owner := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Limits: account.Limits{Budgets: budgets}}
+	if err := db.InsertUser(t.Context(), owner, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
-	if want := k.Limits.Allowances(); len(got) != 2 || got[0].Amount != want[0].Amount || got[1].Amount != want[1].Amount || !sameWindows(got[0], want[0]) || !sameWindows(got[1], want[1]) {
-		t.Errorf("read %+v, stored %+v", got, want)
+	k, plain := aKey(owner.ID, "budgeted"), aKey(owner.ID, "plain")
+	k.Limits.Budgets = budgets
+	insertKey(t, db, k)
+	insertKey(t, db, plain)
+	for _, s := range []budget.Subject{{Kind: budget.Key, ID: k.ID}, {Kind: budget.User, ID: owner.ID}} {
+		got, err := db.LoadAllowances(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := budget.Allowances(budgets); len(got) != 2 || got[0].Amount != want[0].Amount || got[1].Amount != want[1].Amount || !sameWindows(got[0], want[0]) || !sameWindows(got[1], want[1]) {
+			t.Errorf("%+v: read %+v, stored %+v", s, got, want)
+		}
 	}
-	if got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.User, ID: owner}); err != nil || len(got) != 0 {
-		t.Errorf("of an account: %+v, %v", got, err)
+	if got, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: plain.ID}); err != nil || len(got) != 0 {
+		t.Errorf("of a key without any: %+v, %v", got, err)
 	}
-	if _, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: budget.Key, ID: 99}); !fault.Is(err, fault.NotFound) {
-		t.Errorf("of a missing key: %v", err)
+	for _, kind := range []budget.Kind{budget.Key, budget.User} {
+		if _, err := db.LoadAllowances(t.Context(), budget.Subject{Kind: kind, ID: 99}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("of nobody: %v", err)
+		}
 	}
 }
 
@@ -106,17 +114,19 @@ func balanceSpent(t *testing.T, db *store.DB) {
 
 func balanceRestart(t *testing.T, db *store.DB) {
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Unlimited: true}
-	if err := db.InsertUser(t.Context(), ada); err != nil {
+	ada.Limits.Budgets = []budget.Renewing{{Amount: 90, Period: "hours:3", TimeZone: "Europe/Berlin"}}
+	if err := db.InsertUser(t.Context(), ada, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	owner := ada.ID
 	k := aKey(owner, "budgeted")
 	k.Unlimited = true
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 50, Period: "hours:1", TimeZone: "UTC", Anchor: usageStart.Unix() + 1234}, {Amount: 400, Period: "day", TimeZone: "Asia/Kathmandu"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 50, Period: "hours:1", TimeZone: "UTC", Anchor: usageStart.Unix() + 1234}, {Amount: 400, Period: "day", TimeZone: "Asia/Kathmandu"}}
 	insertKey(t, db, k)
 	now := usageStart
 	ledger := budget.NewLedger(db, func() time.Time { return now })
-	charged := []map[int64]money.Nano{{}, {}} // by the start of the window
+	bound := budget.Allowances(append(k.Limits.Budgets, ada.Limits.Budgets...))
+	charged := []map[int64]money.Nano{{}, {}, {}} // by the start of the window
 	for i := range 150 {
 		now = now.Add(time.Duration(rand.Int64N(int64(20 * time.Minute))))
 		if rand.IntN(5) == 0 {
@@ -140,7 +150,7 @@ func balanceRestart(t *testing.T, db *store.DB) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		for i, a := range k.Limits.Allowances() {
+		for i, a := range bound {
 			start, _ := a.Schedule.Window(r.Time)
 			at := start.Unix()
 			if charged[i][at] += r.Cost; charged[i][at] > a.Amount {
@@ -148,11 +158,12 @@ func balanceRestart(t *testing.T, db *store.DB) {
 			}
 		}
 	}
-	live, err := ledger.Allowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
-	if err != nil {
-		t.Fatal(err)
+	live, errKey := ledger.Allowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
+	ofOwner, errUser := ledger.Allowances(t.Context(), budget.Subject{Kind: budget.User, ID: owner})
+	if errKey != nil || errUser != nil || len(live) != 2 || len(ofOwner) != 1 {
+		t.Fatal(live, errKey, ofOwner, errUser)
 	}
-	for i, a := range live {
+	for i, a := range append(live, ofOwner...) {
 		if want := charged[i][a.Start.Unix()]; a.Used != want || a.Held != 0 {
 			t.Errorf("used %d, held %d since %v, want %d", a.Used, a.Held, a.Start, want)
 		}

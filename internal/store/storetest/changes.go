@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/cluster"
 	"halley/internal/group"
 	"halley/internal/key"
@@ -60,7 +61,7 @@ func (w *FeedWatcher) Want(t *testing.T, after string, want ...string) {
 // nothing else.
 func RunChanges(t *testing.T, db *store.DB) {
 	u := &account.User{Username: "ada", PasswordHash: "hash", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: noon}
-	must(t, db.InsertUser(t.Context(), u))
+	must(t, db.InsertUser(t.Context(), u, budget.Cause{}))
 	w := WatchFeed(t, db)
 	user, session, accessToken := "user "+itoa(u.ID), "session "+itoa(u.ID), "access_token "+itoa(u.ID)
 	value := func(name string) string { return "key_value " + hex.EncodeToString(aKey(0, name).Hash) }
@@ -69,9 +70,9 @@ func RunChanges(t *testing.T, db *store.DB) {
 	aboutKey := "key " + itoa(k.ID)
 	w.Want(t, "a new key", value("first"))
 	k.Status = key.Disabled
-	done(t)(db.UpdateKey(t.Context(), k, 0))
+	done(t)(db.UpdateKey(t.Context(), k, 0, budget.Cause{}))
 	w.Want(t, "an edited key", aboutKey)
-	done(t)(db.GrantKey(t.Context(), k.ID, 5))
+	done(t)(db.GrantKey(t.Context(), k.ID, 5, budget.Cause{}))
 	w.Want(t, "a topped up key", aboutKey)
 	must(t, db.RotateKey(t.Context(), u.ID, k.ID, aValue("second"), k.Created, k.Created.Add(time.Hour), 5))
 	w.Want(t, "a rotated key", aboutKey, value("second"))

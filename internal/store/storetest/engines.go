@@ -4,12 +4,16 @@
 package storetest
 
 import (
+	"database/sql"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"halley/internal/store"
 	"halley/internal/store/pgtest"
+	"halley/internal/store/postgres"
+	"halley/internal/store/sqlite"
 )
 
 // Engines runs f in one subtest per engine, in parallel. Each open gives a
@@ -45,7 +49,7 @@ func URLs(t *testing.T, f func(t *testing.T, url func(t *testing.T) string)) {
 }
 
 // Open opens and migrates the database at url for as long as the test runs.
-func Open(t *testing.T, url string) *store.DB {
+func Open(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -56,5 +60,26 @@ func Open(t *testing.T, url string) *store.DB {
 			t.Errorf("close the store: %v", err)
 		}
 	})
+	return db
+}
+
+// Raw is the database at url without the store in between, for what only a
+// stranger or an older version would write.
+func Raw(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	var db *sql.DB
+	var err error
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		var readers *sql.DB
+		if db, readers, err = sqlite.Open(t.Context(), path); err == nil {
+			err = readers.Close()
+		}
+	} else {
+		db, err = postgres.Open(t.Context(), url)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
 	return db
 }

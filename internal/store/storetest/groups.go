@@ -6,10 +6,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -47,6 +49,7 @@ func groupReadBack(t *testing.T, db *store.DB) {
 		{Name: "everybody", Ratio: 0, Version: 1},
 		{Name: "members", Ratio: money.MaxRatio, Desc: "fast 😀 \"quoted\"\nsecond line", UsableBy: []string{}, Version: 1},
 		{Name: "some", Ratio: 1_000_001, UsableBy: []string{"a", "b"}, Version: 1},
+		{Name: "bound", Ratio: 1, Version: 1, Limits: limit.Limits{RPM: new(int64(0)), TPMInput: new(int64(5)), PerModel: map[string]limit.Rate{"a*": {RPM: new(int64(1))}}}},
 	} {
 		insertGroup(t, db, want)
 		got, err := db.Group(t.Context(), want.Name)
@@ -58,8 +61,8 @@ func groupReadBack(t *testing.T, db *store.DB) {
 		}
 	}
 	all, err := db.Groups(t.Context())
-	if err != nil || len(all) != 4 {
-		t.Errorf("%d groups, %v; want the default and three", len(all), err)
+	if err != nil || len(all) != 5 {
+		t.Errorf("%d groups, %v; want the default and four", len(all), err)
 	}
 	if _, err := db.Group(t.Context(), "none"); fault.Code(err) != "group_not_found" {
 		t.Errorf("a missing group: %v", err)
@@ -80,7 +83,7 @@ func groupNameOnce(t *testing.T, db *store.DB) {
 
 func groupUpdate(t *testing.T, db *store.DB) {
 	insertGroup(t, db, &group.Group{Name: "vip", Ratio: money.One})
-	want := &group.Group{Name: "vip", Ratio: 2 * money.One, Desc: "d", UsableBy: []string{"gold"}, Version: 2}
+	want := &group.Group{Name: "vip", Ratio: 2 * money.One, Desc: "d", UsableBy: []string{"gold"}, Version: 2, Limits: limit.Limits{RPD: new(int64(9))}}
 	updated, err := db.UpdateGroup(t.Context(), want, 1)
 	if err != nil || !updated {
 		t.Fatal(updated, err)
@@ -130,7 +133,7 @@ func groupInUse(t *testing.T, db *store.DB) {
 		{Group: "default", Limits: key.Limits{Metadata: map[string]string{"vip": "vip"}}},
 	} {
 		k.UserID, k.Name, k.ExpiresAt, k.Hash, k.Sealed = owner, "k", key.Never, []byte{byte(i)}, []byte("s")
-		id, err := db.InsertKey(ctx, k, 100)
+		id, err := db.InsertKey(ctx, k, 100, budget.Cause{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +153,7 @@ func groupInUse(t *testing.T, db *store.DB) {
 			t.Fatal(err)
 		}
 	}
-	if err := db.InsertUser(ctx, &account.User{Username: "bob", PasswordHash: "x", Role: account.RoleUser, Status: account.Disabled, Group: "vip", Created: noon}); err != nil {
+	if err := db.InsertUser(ctx, &account.User{Username: "bob", PasswordHash: "x", Role: account.RoleUser, Status: account.Disabled, Group: "vip", Created: noon}, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(group.Uses{Users: 1}, uses()); diff != "" {
@@ -164,7 +167,7 @@ func groupLookalikes(t *testing.T, db *store.DB) {
 	}
 	owner := keyOwner(t, db, "ada")
 	k := &key.Key{UserID: owner, Name: "k", ExpiresAt: key.Never, Hash: []byte("h"), Sealed: []byte("s"), Limits: key.Limits{AutoGroups: []string{"a_b"}}}
-	if _, err := db.InsertKey(t.Context(), k, 100); err != nil {
+	if _, err := db.InsertKey(t.Context(), k, 100, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]group.Uses{"A_B": {}, "axb": {}, "a_b": {Keys: 1}} {

@@ -15,8 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"halley/internal/account"
+	"halley/internal/budget"
 	"halley/internal/fault"
 	"halley/internal/key"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -49,7 +51,7 @@ var ignoreRules = cmp.Options{cmpopts.IgnoreUnexported(key.Key{}), cmp.Comparer(
 func keyOwner(t *testing.T, db *store.DB, name string) int64 {
 	t.Helper()
 	u := &account.User{Username: name, PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: time.UnixMilli(1)}
-	if err := db.InsertUser(t.Context(), u); err != nil {
+	if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID
@@ -68,7 +70,7 @@ func aKey(owner int64, name string) *key.Key {
 
 func insertKey(t *testing.T, db *store.DB, k *key.Key) *key.Key {
 	t.Helper()
-	id, err := db.InsertKey(t.Context(), k, 1000)
+	id, err := db.InsertKey(t.Context(), k, 1000, budget.Cause{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +87,11 @@ func keyReadBack(t *testing.T, db *store.DB) {
 	full.Models = []string{"gpt-5*", "o3"}
 	full.AllowIPs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::1/128")}
 	full.Limits = key.Limits{
-		RPM: new(int64(0)), RPD: new(int64(5)), TPM: new(int64(6)), Concurrency: new(int64(7)),
-		PerModel:  map[string]key.RateLimit{"a*": {RPM: new(int64(1))}, "b": {}},
-		Budgets:   []key.RenewingBudget{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin"}},
+		Limits: limit.Limits{
+			RPM: new(int64(0)), RPD: new(int64(5)), TPM: new(int64(6)), TPMInput: new(int64(8)), TPMOutput: new(int64(0)), Concurrency: new(int64(7)),
+			PerModel: map[string]limit.Rate{"a*": {RPM: new(int64(1)), TPMOutput: new(int64(2))}, "b": {}},
+		},
+		Budgets:   []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin"}},
 		Endpoints: []string{}, AutoGroups: []string{"vip"}, ParentID: &plain.ID, Metadata: map[string]string{"team": "söarch\n"},
 	}
 	insertKey(t, db, full)
@@ -116,10 +120,10 @@ func keyMissing(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByHash(t.Context(), bytes.Repeat([]byte{9}, 32), time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("by hash: %v", err)
 	}
-	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), &key.Key{ID: 99, Version: 1}, 0, budget.Cause{}); done || err != nil {
 		t.Errorf("update: %v, %v", done, err)
 	}
-	if done, err := db.GrantKey(t.Context(), 99, 1); done || err != nil {
+	if done, err := db.GrantKey(t.Context(), 99, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("grant: %v, %v", done, err)
 	}
 	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone) != 0 || err != nil {
@@ -128,7 +132,7 @@ func keyMissing(t *testing.T, db *store.DB) {
 }
 
 func keyWithoutOwner(t *testing.T, db *store.DB) {
-	if _, err := db.InsertKey(t.Context(), aKey(99, "orphan"), 10); fault.Code(err) != "user_not_found" {
+	if _, err := db.InsertKey(t.Context(), aKey(99, "orphan"), 10, budget.Cause{}); fault.Code(err) != "user_not_found" {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -141,7 +145,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	var wg sync.WaitGroup
 	for i := range 3 * most {
 		wg.Go(func() {
-			_, err := db.InsertKey(t.Context(), aKey(owner, fmt.Sprint("key ", i)), most)
+			_, err := db.InsertKey(t.Context(), aKey(owner, fmt.Sprint("key ", i)), most, budget.Cause{})
 			switch {
 			case err == nil:
 				added.Add(1)
@@ -154,7 +158,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	if added.Load() != most {
 		t.Errorf("%d keys were added, want %d", added.Load(), most)
 	}
-	if _, err := db.InsertKey(t.Context(), aKey(other, "bob's"), most); err != nil {
+	if _, err := db.InsertKey(t.Context(), aKey(other, "bob's"), most, budget.Cause{}); err != nil {
 		t.Errorf("another owner: %v", err)
 	}
 	keys, _, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 1})
@@ -164,7 +168,7 @@ func keyMost(t *testing.T, db *store.DB) {
 	if _, err := db.DeleteKeys(t.Context(), owner, []int64{keys[0].ID}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.InsertKey(t.Context(), aKey(owner, "after a deletion"), most); err != nil {
+	if _, err := db.InsertKey(t.Context(), aKey(owner, "after a deletion"), most, budget.Cause{}); err != nil {
 		t.Errorf("deleted keys count: %v", err)
 	}
 }
@@ -174,13 +178,13 @@ func keyValueOnce(t *testing.T, db *store.DB) {
 	k := insertKey(t, db, aKey(owner, "first"))
 	twin := aKey(owner, "second")
 	twin.Hash = k.Hash
-	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+	if _, err := db.InsertKey(t.Context(), twin, 10, budget.Cause{}); !errors.Is(err, key.ErrValueTaken) {
 		t.Errorf("a value in use: %v", err)
 	}
 	if _, err := db.DeleteKeys(t.Context(), owner, []int64{k.ID}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.InsertKey(t.Context(), twin, 10); !errors.Is(err, key.ErrValueTaken) {
+	if _, err := db.InsertKey(t.Context(), twin, 10, budget.Cause{}); !errors.Is(err, key.ErrValueTaken) {
 		t.Errorf("a deleted key's value: %v", err)
 	}
 	if _, total, err := db.Keys(t.Context(), key.Query{UserID: owner, Limit: 10}); total != 0 || err != nil {
@@ -193,8 +197,8 @@ func keyUpdate(t *testing.T, db *store.DB) {
 	next := *k
 	next.Name, next.Status, next.ExpiresAt, next.Unlimited, next.ModelLimitsEnabled = "After", key.Expired, 1_800_000_000, true, true
 	next.Models, next.AllowIPs, next.Group, next.CrossGroupRetry = []string{"m"}, []netip.Prefix{netip.MustParsePrefix("::/0")}, "vip", true
-	next.Limits = key.Limits{RPM: new(int64(1))}
-	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit); !done || err != nil {
+	next.Limits = key.Limits{Limits: limit.Limits{RPM: new(int64(1))}}
+	if done, err := db.UpdateKey(t.Context(), &next, -money.Unit, budget.Cause{}); !done || err != nil {
 		t.Fatalf("update: %v, %v", done, err)
 	}
 	want := next
@@ -206,7 +210,7 @@ func keyUpdate(t *testing.T, db *store.DB) {
 	if diff := cmp.Diff(&want, got, ignoreRules); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if done, err := db.UpdateKey(t.Context(), &next, money.Unit); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), &next, money.Unit, budget.Cause{}); done || err != nil {
 		t.Errorf("an update from an old version: %v, %v", done, err)
 	}
 	if again, _ := db.KeyByID(t.Context(), k.ID); again.Granted != want.Granted || again.Version != 2 {
@@ -219,7 +223,7 @@ func keyGrant(t *testing.T, db *store.DB) {
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {
-			if done, err := db.GrantKey(t.Context(), k.ID, 7); !done || err != nil {
+			if done, err := db.GrantKey(t.Context(), k.ID, 7, budget.Cause{}); !done || err != nil {
 				t.Errorf("grant: %v, %v", done, err)
 			}
 		})
@@ -244,10 +248,10 @@ func keyDelete(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByHash(t.Context(), a.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a deleted value: %v", err)
 	}
-	if done, err := db.GrantKey(t.Context(), a.ID, 1); done || err != nil {
+	if done, err := db.GrantKey(t.Context(), a.ID, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("grant on a deleted key: %v, %v", done, err)
 	}
-	if done, err := db.UpdateKey(t.Context(), a, 1); done || err != nil {
+	if done, err := db.UpdateKey(t.Context(), a, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("update of a deleted key: %v, %v", done, err)
 	}
 	if _, err := db.KeyByID(t.Context(), mine.ID); err != nil {

@@ -11,7 +11,6 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
-	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -46,6 +45,7 @@ type member struct {
 func newMember(t *testing.T, url string, id int64) *member {
 	t.Helper()
 	m := &member{db: Open(t, url), id: id}
+	t.Cleanup(func() { balanced(t, m.db) })
 	leases, term, err := m.db.Join(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func soon(t *testing.T, check func() error) {
 func richOwner(t *testing.T, db *store.DB) int64 {
 	t.Helper()
 	ada := &account.User{Username: "ada", Role: account.RoleUser, Status: account.Enabled, Group: "default", Granted: money.FromUnits(1_000_000)}
-	if err := db.InsertUser(t.Context(), ada); err != nil {
+	if err := db.InsertUser(t.Context(), ada, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return ada.ID
@@ -198,7 +198,7 @@ func leaseWindows(t *testing.T, url string) {
 	owner := richOwner(t, members[0].db)
 	k := aKey(owner, "budgeted")
 	k.Unlimited = true
-	k.Limits.Budgets = []key.RenewingBudget{{Amount: 500, Period: "hours:8784", TimeZone: "UTC"}, {Amount: 400, Period: "month", TimeZone: "Asia/Kathmandu"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 500, Period: "hours:8784", TimeZone: "UTC"}, {Amount: 400, Period: "month", TimeZone: "Asia/Kathmandu"}}
 	insertKey(t, members[0].db, k)
 	who := budget.Payers{Key: k.ID, User: owner}
 	bound, cost := money.FromUnits(20), money.FromUnits(7)
@@ -348,7 +348,7 @@ func leaseEdit(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	grant := func(ctx context.Context, c budget.Change) error {
-		granted, err := a.db.GrantKey(ctx, k.ID, c.Delta)
+		granted, err := a.db.GrantKey(ctx, k.ID, c.Delta, budget.Cause{})
 		if !granted {
 			t.Error("not granted")
 		}

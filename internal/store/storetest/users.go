@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/account"
 	"halley/internal/budget"
+	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
 )
@@ -28,8 +29,12 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		want := &account.User{
 			Username: "Ada", DisplayName: "Ada 😀 \"Lovelace\"", Email: "ada@example.com", PasswordHash: "$argon2id$x", Role: account.RoleAdmin,
 			Status: account.Enabled, Group: "vip", Granted: money.Max, Unlimited: true, TimeZone: "Europe/London", Language: "en", MustChange: true, Created: noon,
+			Limits: account.Limits{
+				Limits:  limit.Limits{RPM: new(int64(0)), TPMOutput: new(int64(5)), PerModel: map[string]limit.Rate{"gpt*": {TPMInput: new(int64(1))}}},
+				Budgets: []budget.Renewing{{Amount: 5, Period: "hours:5", TimeZone: "Europe/Berlin", Anchor: 1_800_000_000}},
+			},
 		}
-		if err := db.InsertUser(t.Context(), want); err != nil {
+		if err := db.InsertUser(t.Context(), want, budget.Cause{}); err != nil {
 			t.Fatal(err)
 		}
 		if want.ID <= 0 || want.Version != 1 {
@@ -68,13 +73,13 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Parallel()
 		db := open(t)
 		id := insertUser(t, db, "José")
-		if err := db.InsertUser(t.Context(), draft("JOSÉ")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("JOSÉ"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("another case: %v", err)
 		}
 		if err := db.DeleteUser(t.Context(), id, noon); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.InsertUser(t.Context(), draft("josé")); !errors.Is(err, account.ErrNameTaken) {
+		if err := db.InsertUser(t.Context(), draft("josé"), budget.Cause{}); !errors.Is(err, account.ErrNameTaken) {
 			t.Errorf("after the deletion: %v", err)
 		}
 	})
@@ -89,7 +94,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
-				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)))
+				created, err := db.InsertFirstUser(t.Context(), draft(fmt.Sprint("root", i)), budget.Cause{})
 				if err != nil {
 					t.Error(err)
 				}
@@ -113,7 +118,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		if err := db.DeleteUser(t.Context(), insertUser(t, db, "root"), noon); err != nil {
 			t.Fatal(err)
 		}
-		if created, err := db.InsertFirstUser(t.Context(), draft("other")); created || err != nil {
+		if created, err := db.InsertFirstUser(t.Context(), draft("other"), budget.Cause{}); created || err != nil {
 			t.Errorf("another first user: %v, %v", created, err)
 		}
 	})
@@ -130,6 +135,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 			u := &e.User
 			u.DisplayName, u.Email, u.PasswordHash, u.Role, u.Status, u.Group = "A", "a@example.com", "new", account.RoleRoot, account.Disabled, "vip"
 			u.TimeZone, u.Language, u.MustChange = "UTC", "de", true
+			u.Limits.RPD, u.Limits.Budgets = new(int64(7)), []budget.Renewing{}
 			u.Granted, u.Used, u.Unlimited, u.RequestCount = 1, 1, false, 1 // the ledger's and the usage batch's
 			e.Change = budget.Change{Delta: -3 * money.Unit, Unlimited: new(true)}
 			return nil
@@ -140,6 +146,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		want := *before
 		want.DisplayName, want.Email, want.PasswordHash, want.Role, want.Status, want.Group = "A", "a@example.com", "new", account.RoleRoot, account.Disabled, "vip"
 		want.TimeZone, want.Language, want.MustChange = "UTC", "de", true
+		want.Limits.RPD, want.Limits.Budgets = new(int64(7)), []budget.Renewing{}
 		want.Granted, want.Unlimited, want.Version = before.Granted-3*money.Unit, true, before.Version+1
 		if diff := cmp.Diff(&want, got); diff != "" {
 			t.Errorf("the edit's answer (-want +got):\n%s", diff)
@@ -215,7 +222,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		for i := range 6 {
 			u := draft(fmt.Sprint("root", i))
 			u.Role = account.RoleRoot
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			ids = append(ids, u.ID)
@@ -252,7 +259,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		disabled, deleted := draft("disabled"), draft("deleted")
 		disabled.Role, disabled.Status, deleted.Role = account.RoleRoot, account.Disabled, account.RoleRoot
 		for _, u := range []*account.User{disabled, deleted} {
-			if err := db.InsertUser(t.Context(), u); err != nil {
+			if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -285,7 +292,7 @@ func RunUsers(t *testing.T, open func(t *testing.T) *store.DB) {
 		} {
 			d := draft(u.name)
 			d.DisplayName, d.Email = u.display, u.email
-			if err := db.InsertUser(t.Context(), d); err != nil {
+			if err := db.InsertUser(t.Context(), d, budget.Cause{}); err != nil {
 				t.Fatal(err)
 			}
 			if u.name == "gone" {
@@ -406,7 +413,7 @@ func draft(name string) *account.User {
 func insertUser(t *testing.T, db *store.DB, name string) int64 {
 	t.Helper()
 	u := draft(name)
-	if err := db.InsertUser(t.Context(), u); err != nil {
+	if err := db.InsertUser(t.Context(), u, budget.Cause{}); err != nil {
 		t.Fatal(err)
 	}
 	return u.ID

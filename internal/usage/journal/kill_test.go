@@ -94,7 +94,7 @@ func TestKilledAtAnyMomentNothingIsLostAndNothingDoubled(t *testing.T) {
 		dir, address := filepath.Join(t.TempDir(), "journal"), url(t)
 		db := storetest.Open(t, address)
 		spender := &account.User{Username: "eve", PasswordHash: "x", Role: account.RoleUser, Status: account.Enabled, Group: "default", Created: time.UnixMilli(1)}
-		if err := db.InsertUser(t.Context(), spender); err != nil || spender.ID != 1 {
+		if err := db.InsertUser(t.Context(), spender, budget.Cause{}); err != nil || spender.ID != 1 {
 			t.Fatal(spender.ID, err)
 		}
 		answered := map[string]bool{}
