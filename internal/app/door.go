@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -88,25 +89,47 @@ func notYet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// BuildWaiting is Build for a server whose database may be away: it tries again
-// until the database answers or ctx ends. Anything else that is wrong is told
-// at once. The server serves at the door, and closes it in the end.
-func BuildWaiting(ctx context.Context, cfg *config.Config, o Options, door *Door) (*App, error) {
-	const longest = 5 * time.Second
+// BuildWaiting is Build for a server whose database may be away. It sees to it
+// that a root account exists, too; password is the one that was generated for it
+// just now, else "". The server serves at the door, and closes it in the end.
+func BuildWaiting(ctx context.Context, cfg *config.Config, o Options, door *Door) (a *App, password string, err error) {
 	o.patience = serverPatience
+	err = waiting(ctx, o.Log, func() error {
+		a, err = build(ctx, cfg, o)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	a.door = door
+	err = waiting(ctx, o.Log, func() error {
+		password, _, err = a.Root(ctx)
+		return err
+	})
+	return a, password, err
+}
+
+// waiting does what needs the database again and again until the database is
+// there, or ctx ends. Anything else that is wrong is told at once.
+func waiting(ctx context.Context, log *slog.Logger, do func() error) error {
+	const longest = 5 * time.Second
+	ended := false
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, longest) {
-		a, err := build(ctx, cfg, o)
-		if err == nil {
-			a.door = door
-			return a, nil
+		err := do()
+		switch {
+		case err == nil:
+			return nil
+		case store.Away(err):
+			ended = false
+		case !ended && errors.Is(err, io.ErrUnexpectedEOF):
+			ended = true // a connection, or something that the next look finds again
+		default:
+			return err
 		}
-		if !errors.Is(err, store.ErrAway) {
-			return nil, err
-		}
-		o.Log.Warn("waiting for the database", "error", err)
+		log.Warn("waiting for the database", "error", err)
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("stopped while waiting for the database: %w", err)
+			return fmt.Errorf("stopped while waiting for the database: %w", err)
 		case <-time.After(wait):
 		}
 	}

@@ -2,13 +2,16 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +49,7 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 	}
 	built := make(chan *app.App, 1)
 	go func() {
-		a, err := app.BuildWaiting(t.Context(), cfg, app.Options{Log: log}, door)
+		a, _, err := app.BuildWaiting(t.Context(), cfg, app.Options{Log: log}, door)
 		if err != nil {
 			t.Error(err)
 		}
@@ -56,9 +59,6 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 	a := <-built
 	if a == nil {
 		t.FailNow()
-	}
-	if _, _, err := a.Root(t.Context()); err != nil {
-		t.Fatal(err)
 	}
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -74,6 +74,57 @@ func TestAServerWaitsForItsDatabase(t *testing.T) {
 	}
 }
 
+// The database may go away at any moment of the start. The server waits then, too,
+// and begins anew.
+func TestAServerWaitsForADatabaseThatGoesAwayWhileItStarts(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	// From the first message to the whole of a start, the first of which makes the
+	// tables.
+	after, times := int64(math.MaxInt64), 0
+	for waits := true; waits; after += 200 {
+		far := newFar(t, database)
+		cfg := testConfig(t, far.url)
+		cfg.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+		waits = false
+		log := slog.New(slog.NewTextHandler(writer(func(line string) {
+			if strings.Contains(line, "waiting for the database") && !waits {
+				waits = true
+				far.open()
+			}
+		}), nil))
+		door, err := app.OpenDoor(t.Context(), cfg, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		far.openFor(after)
+		a, _, err := app.BuildWaiting(t.Context(), cfg, app.Options{Log: log}, door)
+		if err != nil {
+			t.Fatalf("the connection was cut after %d bytes: %v", after, err)
+		}
+		far.left.Store(math.MaxInt64)
+		if err := errors.Join(a.Start(t.Context()), a.Close(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if after == math.MaxInt64 {
+			after, waits = 0, true
+			continue
+		}
+		times++
+	}
+	if times < 10 {
+		t.Errorf("the database went away %d times", times)
+	}
+}
+
+// writer is told each line that is written.
+type writer func(string)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(string(p))
+	return len(p), nil
+}
+
 func TestWhatWaitingDoesNotCureIsToldAtOnce(t *testing.T) {
 	t.Parallel()
 	far := newFar(t, pgtest.URL(t))
@@ -84,7 +135,7 @@ func TestWhatWaitingDoesNotCureIsToldAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.BuildWaiting(t.Context(), cfg, app.Options{Log: log}, door); err == nil {
+	if _, _, err := app.BuildWaiting(t.Context(), cfg, app.Options{Log: log}, door); err == nil {
 		t.Error("built on a database that does not exist")
 	}
 	if err := door.Close(t.Context()); err != nil {
@@ -103,7 +154,7 @@ func TestWaitingEndsWithTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.BuildWaiting(ctx, cfg, app.Options{Log: log}, door); err == nil {
+	if _, _, err := app.BuildWaiting(ctx, cfg, app.Options{Log: log}, door); err == nil {
 		t.Error("built without a database")
 	}
 	if err := door.Close(t.Context()); err != nil {
@@ -146,6 +197,7 @@ type far struct {
 	database string
 	address  string
 	socket   string
+	left     atomic.Int64 // that the server may say
 }
 
 func newFar(t *testing.T, real string) *far {
@@ -179,31 +231,56 @@ func orElse(s, other string) string {
 	return s
 }
 
-func (f *far) open() {
+// open leads to the server from now on.
+func (f *far) open() { f.openFor(math.MaxInt64) }
+
+// openFor leads to the server until it has said so many bytes. Then all
+// connections end, and no new one can be made.
+func (f *far) openFor(bytes int64) {
 	listener, err := (&net.ListenConfig{}).Listen(f.t.Context(), "tcp", f.address)
 	if err != nil {
 		f.t.Error(err)
 		return
 	}
-	f.t.Cleanup(func() { _ = listener.Close() })
+	ctx, cut := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	f.t.Cleanup(cut)
+	f.left.Store(bytes)
 	go func() {
 		for {
 			near, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go join(near, f.socket)
+			go join(ctx, near, f.socket, func(n int) {
+				if f.left.Add(-int64(n)) < 0 {
+					cut()
+				}
+			})
 		}
 	}()
 }
 
-func join(near net.Conn, socket string) {
-	defer func() { _ = near.Close() }()
-	away, err := (&net.Dialer{}).DialContext(context.Background(), "unix", socket)
+// join connects near to the socket until ctx ends; said hears how much the server
+// is about to say.
+func join(ctx context.Context, near net.Conn, socket string, said func(int)) {
+	away, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
+		_ = near.Close()
 		return
 	}
-	defer func() { _ = away.Close() }()
-	go func() { _, _ = io.Copy(away, near); _ = away.Close() }()
-	_, _ = io.Copy(near, away)
+	end := func() { _ = errors.Join(near.Close(), away.Close()) }
+	stop := context.AfterFunc(ctx, end)
+	defer stop()
+	defer end()
+	go func() { _, _ = io.Copy(away, near); end() }()
+	_, _ = io.Copy(near, io.TeeReader(away, counter(said)))
+}
+
+// counter is told how much is written.
+type counter func(int)
+
+func (c counter) Write(p []byte) (int, error) {
+	c(len(p))
+	return len(p), nil
 }

@@ -49,8 +49,8 @@ func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *ap
 	if err != nil {
 		return err
 	}
-	a, err := app.BuildWaiting(r.ctx, cfg, app.Options{Version: r.process.Version, Log: log, DemoPace: demoPace}, door)
-	if err != nil {
+	a, password, err := app.BuildWaiting(r.ctx, cfg, app.Options{Version: r.process.Version, Log: log, DemoPace: demoPace}, door)
+	if a == nil {
 		return errors.Join(err, door.Close(ending))
 	}
 	defer func() {
@@ -58,7 +58,6 @@ func (r *run) serve(cfg *config.Config, demoPace time.Duration, ready func(a *ap
 		defer cancel()
 		err = errors.Join(err, a.Close(stop))
 	}()
-	password, _, err := a.Root(r.ctx)
 	if err != nil {
 		return err
 	}

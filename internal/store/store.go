@@ -27,6 +27,10 @@ import (
 // says that it never will be.
 var ErrAway = errors.New("the database does not answer")
 
+// Away reports whether an error of this package, or of one that used it, means
+// ErrAway: waiting may help.
+func Away(err error) bool { return errors.Is(err, ErrAway) || postgres.Lost(err) }
+
 // Engine names the database underneath.
 type Engine string
 

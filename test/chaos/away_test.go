@@ -14,7 +14,7 @@ import (
 
 func TestWhileTheDatabaseIsAwayKnownKeysAreServedAndUnknownOnesAreNotDenied(t *testing.T) {
 	// Nodes may spend what they have leased for as long as the database is away.
-	w := newWorld(t, options{nodes: 3, term: 5 * time.Minute, renews: time.Now().Add(time.Hour)}, pgtest.Own(t))
+	w := newWorld(t, options{nodes: 3, term: 5 * time.Minute, silence: silence, renews: time.Now().Add(time.Hour)}, pgtest.Own(t))
 	r := random(t, "load")
 	w.strangers(t, 401)
 

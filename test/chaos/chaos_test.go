@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +17,12 @@ import (
 )
 
 func TestWhateverBreaksOneNodeOnSQLiteChargesWhatItServed(t *testing.T) {
-	w := newWorld(t, options{nodes: 1, term: leaseTerm, disks: true, renews: time.Now().Add(planned().sqlite / 2)}, nil)
+	w := newWorld(t, options{nodes: 1, term: leaseTerm, disks: true, silence: silence, renews: time.Now().Add(planned().sqlite / 2)}, nil)
 	w.run(t, planned().sqlite)
 }
 
 func TestWhateverBreaksThreeNodesOnPostgreSQLChargeWhatTheyServed(t *testing.T) {
-	w := newWorld(t, options{nodes: 3, term: leaseTerm, disks: true, renews: time.Now().Add(planned().postgres / 2)}, pgtest.Own(t))
+	w := newWorld(t, options{nodes: 3, term: leaseTerm, disks: true, silence: silence, renews: time.Now().Add(planned().postgres / 2)}, pgtest.Own(t))
 	w.run(t, planned().postgres)
 }
 
@@ -52,6 +53,7 @@ func (w *world) orphan(t *testing.T) {
 	t.Helper()
 	w.quiet(t)
 	n := w.nodes[len(w.nodes)-1]
+	w.spendAt(t, len(w.nodes)-1)
 	db, err := openBooks(w.url)
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +83,26 @@ func (w *world) orphan(t *testing.T) {
 	if err := errors.Join(n.Restart(), n.AwaitReady(patience)); err != nil {
 		t.Error(err)
 	}
+}
+
+// spendAt has the node spend of a key's quota, for which it needs a lease.
+func (w *world) spendAt(t *testing.T, node int) {
+	t.Helper()
+	r := random(t, "orphan")
+	p := w.keys[slices.IndexFunc(w.keys, func(p *purse) bool { return !p.Unlimited && p.Allowances == nil })]
+	n := 0
+	await(t, patience, func() error {
+		n++
+		w.fill(t.Context(), r, p)
+		o := w.draw(r, fmt.Sprintf("orphan-%d", n))
+		o.Key, o.Node, o.Manner, o.LeaveAfter = p, node, honest, -1
+		s := w.client.send(t.Context(), o)
+		w.note(s)
+		if !s.Whole {
+			return fmt.Errorf("%d %s: %w", s.Status, s.Code, s.Err)
+		}
+		return nil
+	})
 }
 
 // judge waits until all is quiet, stops the nodes and does the sums.

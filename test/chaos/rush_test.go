@@ -14,7 +14,7 @@ import (
 const fiveDollars = 2_500_000
 
 func TestAThousandAtOnceSpendFiveDollarsAndNoMore(t *testing.T) {
-	w := newWorld(t, options{nodes: 3, term: leaseTerm, renews: time.Now().Add(time.Hour)}, pgtest.Own(t))
+	w := newWorld(t, options{nodes: 3, term: leaseTerm, silence: patience, renews: time.Now().Add(time.Hour)}, pgtest.Own(t))
 	r := random(t, "rush")
 	_, as := w.nodes[0].NewUser(t, harness.Fields{"username": "rush", "unlimited_quota": true})
 	k := as.CreateKey(t, harness.Fields{"name": "five dollars", "remain_quota": fiveDollars})
@@ -52,6 +52,9 @@ func TestAThousandAtOnceSpendFiveDollarsAndNoMore(t *testing.T) {
 		}
 	}
 	v := w.judge(t)
+	if n := v.total.outcomes[answered] + v.total.outcomes[refused]; n != v.total.requests {
+		t.Errorf("some requests were neither answered nor refused: %v", v.total.outcomes)
+	}
 	b, _ := v.books.of(p.subject)
 	t.Logf("%s of 5 USD spent by %d requests, %d refused", usd(b.Used), v.total.outcomes[answered], v.total.outcomes[refused])
 	if b.Used > fiveDollars*unit || b.Used < fiveDollars*unit*97/100 {

@@ -24,6 +24,9 @@ import (
 // that are away for a while lose what they had leased.
 const leaseTerm = 10 * time.Second
 
+// silence is how long an upstream may say nothing, where some stall on purpose.
+const silence = 1500 * time.Millisecond
+
 // world is some nodes on one database, an upstream, people with keys, and a
 // protocol of what happens to them.
 type world struct {
@@ -90,6 +93,8 @@ type options struct {
 	nodes int
 	term  time.Duration
 	disks bool
+	// silence is how long the upstream may say nothing.
+	silence time.Duration
 	// renews is when the renewing budgets do.
 	renews time.Time
 }
@@ -113,7 +118,7 @@ func newWorld(t *testing.T, o options, database *pgtest.Server) *world {
 		root.PutPrice(t, model.name, harness.Fields{"input": dollars(inputPico), "output": dollars(outputPico), "max_output_tokens": 4000})
 		root.CreateChannel(t, harness.Fields{
 			"name": model.name, "base_url": w.upstream.url, "models": []string{model.name}, "on_disconnect": model.onDisconnect,
-			"timeouts": harness.Fields{"connect_ms": 2000, "first_byte_ms": 1500, "idle_ms": 1500, "total_ms": 30_000},
+			"timeouts": harness.Fields{"first_byte_ms": o.silence.Milliseconds(), "idle_ms": o.silence.Milliseconds()},
 		})
 	}
 	w.settle(t, o.renews)

@@ -5,8 +5,10 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -59,4 +61,19 @@ var ErrAway = errors.New("PostgreSQL cannot be reached")
 func refused(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (strings.HasPrefix(answer.Code, "28") || strings.HasPrefix(answer.Code, "3D"))
+}
+
+// Lost reports whether an error comes of a connection that could not be made or has
+// ended. Of one that ends without a word in the middle of an answer only
+// io.ErrUnexpectedEOF is known, which other things may mean as well.
+func Lost(err error) bool {
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return !refused(err)
+	}
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Shut down by somebody, crashed, or starting; and what connections fail of.
+		return strings.HasPrefix(answer.Code, "57P") || strings.HasPrefix(answer.Code, "08")
+	}
+	_, network := errors.AsType[*net.OpError](err)
+	return network || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
 }
