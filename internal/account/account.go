@@ -104,6 +104,9 @@ type Session struct {
 	UserAgent string
 }
 
+// Administers reports whether the user's role lets them administer.
+func (u *User) Administers() bool { return u.Role == RoleAdmin || u.Role == RoleRoot }
+
 // Identity is who is calling the management API, and with what powers.
 type Identity struct {
 	User    *User
@@ -115,7 +118,7 @@ type Identity struct {
 }
 
 // Admin reports whether the caller may administer.
-func (id *Identity) Admin() bool { return id.User.Role == RoleAdmin || id.User.Role == RoleRoot }
+func (id *Identity) Admin() bool { return id.User.Administers() }
 
 // Root reports whether the caller is root.
 func (id *Identity) Root() bool { return id.User.Role == RoleRoot }

@@ -25,6 +25,7 @@ import (
 	"halley/internal/clientip"
 	"halley/internal/gateway"
 	"halley/internal/group"
+	"halley/internal/health"
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/option"
@@ -145,6 +146,9 @@ type uncounted struct{}
 
 // Finished does nothing.
 func (uncounted) Finished(*usage.Record) {}
+
+// Attempted does nothing.
+func (uncounted) Attempted(health.Class) {}
 
 // UnknownKey does nothing.
 func (uncounted) UnknownKey() {}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"halley/internal/gateway"
+	"halley/internal/health"
 	"halley/internal/telemetry"
 	"halley/internal/usage"
 )
@@ -11,6 +12,9 @@ type observer struct{ metrics *telemetry.Metrics }
 
 // UnknownKey counts a request whose key nobody has; it leaves no record.
 func (o observer) UnknownKey() { o.metrics.UnknownKey() }
+
+// Attempted counts an attempt at an upstream.
+func (o observer) Attempted(c health.Class) { o.metrics.Attempted(c.String()) }
 
 // Finished counts a request.
 func (o observer) Finished(r *usage.Record) {

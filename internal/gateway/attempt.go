@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"halley/internal/fault"
+	"halley/internal/health"
 	"halley/internal/provider"
 	"halley/internal/upstream"
 	"halley/internal/usage"
@@ -23,34 +26,133 @@ const (
 	maxAnswer = 256 << 20
 	// maxErrorBody bounds an upstream's error answer.
 	maxErrorBody = 4 << 20
+	// defaultMaxAttempts is how many attempts a request may take.
+	defaultMaxAttempts = 4
 )
 
-// attempt sends the request to the plan's channel and brings back its answer.
-func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan) error {
-	if ctx.Err() != nil { // there is nobody to ask for
-		return context.Cause(ctx)
+// ending is how an attempt ended.
+type ending struct {
+	// err is what to tell the client; nil when it has been answered, or when what
+	// the upstream said is kept for it.
+	err error
+	// again says that nothing has reached the client and that the failure was not
+	// of its making: another upstream may still serve.
+	again   bool
+	outcome health.Outcome
+}
+
+// serveBy has the request served by the first upstream that can, beginning with
+// the plan's. What fails before anything has reached the client is tried
+// elsewhere, until the attempts or the time are used up or there is nowhere left
+// to go. Then the client gets what an upstream last said to it or, where none
+// said anything, why the last attempt failed.
+func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
+	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	err := noChannel(a.head.Model, true)
+	for p != nil {
+		if ctx.Err() != nil { // there is nobody to ask for
+			return context.Cause(ctx)
+		}
+		up, known := g.Upstreams[p.channel.Kind]
+		if !known {
+			p = t.following(a)
+			continue
+		}
+		began, ok := t.way.steps.Begin(g.Now(), &p.step)
+		if !ok { // somebody else probes it
+			p = t.following(a)
+			continue
+		}
+		t.planned(p)
+		t.try = began
+		end := g.attempt(ctx, t, a, p, up)
+		err = end.err
+		if !end.again || (err != nil && ctx.Err() != nil) {
+			return err
+		}
+		next := t.afterwards(ctx, a)
+		if next == nil && t.theirs == nil {
+			return err
+		}
+		t.failed(p, end)
+		p = next
 	}
-	t.record.Attempts = 1
-	up, ok := g.Upstreams[p.channel.Kind]
-	if !ok {
-		return fault.New(fault.Unavailable, "no_channel_available", "No channel for the model %q is available right now.", a.head.Model)
+	if t.theirs != nil {
+		t.forward(t.theirs)
+		return nil
 	}
+	return err
+}
+
+// afterwards gives where to go after a failure, nil when that was it.
+func (t *ticket) afterwards(ctx context.Context, a *ask) *plan {
+	if ctx.Err() != nil || !t.mayTryAgain() {
+		return nil
+	}
+	return t.following(a)
+}
+
+// following gives the next place to go to, nil when there is none. The hold
+// covers it and its group's limits have room for it.
+func (t *ticket) following(a *ask) *plan {
+	if p := t.next; p != nil {
+		t.next = nil
+		return p
+	}
+	for {
+		p := t.way.next(t.gateway.Now())
+		if p == nil || (t.enterGroup(a, p) && t.raise(a, p)) {
+			return p
+		}
+	}
+}
+
+// mayTryAgain reports whether the attempts and the time allow another attempt.
+func (t *ticket) mayTryAgain() bool {
+	most := cmp.Or(t.way.snap.MaxAttempts, defaultMaxAttempts)
+	return t.record.Attempts < most && t.gateway.Now().Before(t.ends)
+}
+
+// canMove reports whether there is another upstream to try.
+func (t *ticket) canMove(a *ask) bool {
+	if t.mayTryAgain() {
+		t.next = t.following(a)
+	}
+	return t.next != nil
+}
+
+// attempt sends the request to one upstream and brings back its answer.
+func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
+	t.record.Attempts++
+	t.tier, t.relay = a.head.ServiceTier, nil
+	t.trying = true
+	end.outcome.Class = health.ClientGone // after a panic it says nothing
+	defer func() {
+		if end.again && ctx.Err() != nil { // we ended it
+			end.outcome.Class = health.ClientGone
+		}
+		t.ended(p, end.outcome)
+	}()
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
+	sent := g.Now()
 	call, err := upstream.Do(tether.ctx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
 	if err != nil {
-		return failed(err)
+		return broken(err)
 	}
 	defer call.Close()
 	switch {
 	case call.Status >= 400:
-		return t.forwardError(ctx, call, up.Provider)
+		return t.errorAnswer(ctx, call, p, up.Provider)
 	case call.Status != http.StatusOK:
-		return badGateway(fmt.Errorf("the upstream answered with the status %d", call.Status))
+		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
 	case a.head.Stream && isEventStream(call.Header):
-		return t.stream(ctx, tether, call, a)
+		return t.stream(ctx, tether, call, a, p)
 	}
-	return t.forwardPlain(ctx, call, a)
+	firstByte := g.Now().Sub(sent)
+	end = t.plainAnswer(ctx, call, a)
+	end.outcome.FirstByte = firstByte
+	return end
 }
 
 func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
@@ -66,66 +168,152 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
 	}
 	header := forwardedHeader(t.in.Header)
-	if len(ch.Credentials) > 0 {
-		name, value := prov.Authorize(ch.Credentials[0].Value)
+	t.secret = ""
+	if own := p.step.Credential; own != nil {
+		name, value := prov.Authorize(own.Value)
 		header.Set(name, value)
-		t.secret = ch.Credentials[0].Value
+		t.secret = own.Value
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
 		Method: http.MethodPost, URL: prov.URL(ch, a.operation), Header: header, Body: body,
-		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: times.Total},
+		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
 	}
 }
 
-// failed explains a call that gave no usable answer before anything was sent.
-func failed(err error) error {
+// served is the ending of an attempt that answered the client.
+func served() ending { return ending{outcome: health.Outcome{Class: health.Success}} }
+
+// broken is the ending of an attempt that gave no usable answer before anything
+// was sent.
+func broken(err error) ending {
 	if upstream.IsTimeout(err) {
-		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long to answer.")
+		f := fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long to answer.")
+		return ending{err: f, again: true, outcome: health.Outcome{Class: health.Failed, Detail: "no answer in time"}}
 	}
-	return badGateway(err)
+	detail := "the connection broke"
+	if errors.Is(err, upstream.ErrConnect) {
+		detail = "no connection"
+	}
+	return unusable(detail, err)
+}
+
+// unusable is the ending of an attempt whose answer is none.
+func unusable(detail string, cause error) ending {
+	return ending{err: badGateway(cause), again: true, outcome: health.Outcome{Class: health.Failed, Detail: detail}}
+}
+
+// leftAlone is the ending of an attempt whose client has gone, or whose server stops.
+func leftAlone(err error) ending {
+	return ending{err: err, outcome: health.Outcome{Class: health.ClientGone}}
 }
 
 func badGateway(err error) error {
 	return fault.Wrap(err, fault.BadGateway, "upstream_error", "The upstream could not answer the request.")
 }
 
-// forwardError brings an upstream's error answer back unmodified, unless it is
-// about our own credential.
-func (t *ticket) forwardError(ctx context.Context, call *upstream.Call, prov provider.Provider) error {
-	body, err := readLimited(call, maxErrorBody)
-	if err != nil {
-		return failed(err)
-	}
-	if left(ctx) {
-		return clientGone()
-	}
-	body = t.masked(body)
-	if prov.Classify(call.Status, body) == provider.OfCredential {
-		return badGateway(fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000)))
-	}
-	t.record.ErrorCode = "upstream_error"
-	t.record.Status = call.Status
-	t.refund()
-	t.writeWhole(call.Header, body)
-	return nil
+// theirs is what an upstream has said that did not serve the request.
+type theirs struct {
+	plan   *plan
+	status int
+	header http.Header
+	body   []byte
+	secret string
 }
 
-// forwardPlain brings back an answer that is one JSON body.
-func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) error {
+// forward brings back what an upstream has said, as it is.
+func (t *ticket) forward(e *theirs) {
+	t.planned(e.plan)
+	t.secret = e.secret
+	t.record.Status, t.record.ErrorCode = e.status, "upstream_error"
+	t.refund()
+	t.writeWhole(e.header, e.body)
+}
+
+// errorAnswer reads an upstream's error answer and decides whose it is. It goes
+// to the client unmodified when it is about the request, and when nobody else
+// can serve; never when it is about our own credential.
+func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, prov provider.Provider) ending {
+	body, err := readLimited(call, maxErrorBody)
+	if err != nil {
+		return broken(err)
+	}
+	if left(ctx) {
+		return leftAlone(clientGone())
+	}
+	body = t.masked(body)
+	outcome := health.Outcome{Class: classOf(call.Status, body, prov), Detail: fmt.Sprintf("status %d", call.Status)}
+	answer := &theirs{plan: p, status: call.Status, header: call.Header, body: body, secret: t.secret}
+	switch outcome.Class {
+	case health.Credential, health.Balance:
+		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
+		return ending{err: badGateway(refused), again: true, outcome: outcome}
+	case health.Failed, health.RateLimited:
+		outcome.RetryAfter = retryAfter(call.Header, t.gateway.Now())
+		t.theirs = answer
+		return ending{again: true, outcome: outcome}
+	case health.Success, health.ClientFault, health.ClientGone:
+	}
+	t.forward(answer)
+	return ending{outcome: outcome}
+}
+
+// classOf is what an error answer says about the upstream.
+func classOf(status int, body []byte, prov provider.Provider) health.Class {
+	switch prov.Classify(status, body) {
+	case provider.OfCredential:
+		return health.Credential
+	case provider.OfBalance:
+		return health.Balance
+	case provider.OfRequest:
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		return health.RateLimited
+	case status == http.StatusRequestTimeout, status >= 500:
+		return health.Failed
+	case status == http.StatusNotFound && !isObject(body): // not the API's: a wrong address
+		return health.Failed
+	}
+	return health.ClientFault
+}
+
+func isObject(body []byte) bool {
+	_, ok := openai.ScanAnswer(body)
+	return ok
+}
+
+// retryAfter is how long an upstream wants to be left alone, 0 when it does not
+// say: in milliseconds, in seconds or until a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil && ms > 0 {
+		return time.Duration(min(ms, 1e9) * float64(time.Millisecond))
+	}
+	text := h.Get("Retry-After")
+	if s, err := strconv.ParseFloat(text, 64); err == nil {
+		return time.Duration(max(0, min(s, 1e6)) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// plainAnswer brings back an answer that is one JSON body.
+func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) ending {
 	body, err := readLimited(call, maxAnswer)
 	if err != nil {
-		return failed(err)
+		return broken(err)
 	}
 	body = t.masked(body)
 	answer, ok := openai.ScanAnswer(body)
 	switch {
 	case len(body) == 0:
-		return badGateway(errors.New("the upstream answered 200 with an empty body"))
+		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
 	case !ok:
-		return badGateway(fmt.Errorf("the upstream answered 200 with something that is not JSON: %s", clip(string(body), 200)))
+		return unusable("a 200 that is not JSON", fmt.Errorf("the upstream answered 200 with something that is not JSON: %s", clip(string(body), 200)))
 	case answer.IsError:
-		return badGateway(fmt.Errorf("the upstream answered 200 with an error: %s", clip(string(body), 1000)))
+		return unusable("a 200 with an error", fmt.Errorf("the upstream answered 200 with an error: %s", clip(string(body), 1000)))
 	}
 	if answer.ServiceTier != "" {
 		t.tier = answer.ServiceTier
@@ -137,7 +325,9 @@ func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) 
 	if left(ctx) { // nobody gets the answer, but what it cost is known
 		t.gone()
 		t.settle(tokens, source)
-		return clientGone()
+		end := served()
+		end.err = clientGone()
+		return end
 	}
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)
@@ -145,7 +335,7 @@ func (t *ticket) forwardPlain(ctx context.Context, call *upstream.Call, a *ask) 
 		body = wire.Apply(make([]byte, 0, len(body)+len(name)), body, []wire.Edit{{At: answer.ModelAt, With: openai.Quote(name)}})
 	}
 	t.writeWhole(call.Header, body)
-	return nil
+	return served()
 }
 
 // estimateAnswer is for upstreams that do not say what they used.

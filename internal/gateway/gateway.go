@@ -18,6 +18,7 @@ import (
 	"halley/internal/budget"
 	"halley/internal/channel"
 	"halley/internal/group"
+	"halley/internal/health"
 	"halley/internal/key"
 	"halley/internal/limit"
 	"halley/internal/money"
@@ -54,6 +55,8 @@ type Recorder interface {
 // Observer is told of every finished request, for metrics.
 type Observer interface {
 	Finished(r *usage.Record)
+	// Attempted is told of the end of each attempt at an upstream.
+	Attempted(c health.Class)
 	UnknownKey()
 }
 
@@ -63,6 +66,8 @@ type Snapshot struct {
 	Groups     *group.Set
 	Prices     *price.Book
 	AutoGroups []string
+	// MaxAttempts is how many channels a request may try; 0 is the default.
+	MaxAttempts int
 }
 
 // Upstream is how one channel kind is reached.
@@ -87,6 +92,9 @@ type Config struct {
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.
 	Roll func() float64
+	// Health knows how the upstreams are doing, and learns it from the attempts;
+	// nil takes all to be well.
+	Health *health.Tracker
 	// Timeouts are those of channels that set none.
 	Timeouts channel.Timeouts
 }
@@ -195,7 +203,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.asked(ask)
-	plan, err := g.plan(snap, who, ask)
+	plan, err := g.plan(&t.way, snap, who, ask)
 	if err != nil {
 		return err
 	}
@@ -206,7 +214,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {
 		return err
 	}
-	return g.attempt(ctx, t, ask, plan)
+	return g.serveBy(ctx, t, ask, plan)
 }
 
 // enter counts the request in, unless the gateway is draining.

@@ -21,6 +21,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/group"
+	"halley/internal/health"
 	"halley/internal/key"
 	"halley/internal/limit"
 	"halley/internal/money"
@@ -52,6 +53,7 @@ type house struct {
 	records  []usage.Record
 	recorded chan struct{} // closed with the first
 	unknown  int
+	outcomes []health.Class // of attempts
 	full     bool
 	// authenticated is called once the key is known.
 	authenticated func()
@@ -113,6 +115,11 @@ func (h *house) Record(r usage.Record) {
 }
 func (h *house) Finished(*usage.Record) {}
 func (h *house) UnknownKey()            { h.unknown++ }
+func (h *house) Attempted(c health.Class) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outcomes = append(h.outcomes, c)
+}
 
 // newHouse has a key worth $1 of an account worth $1,000, and one channel to the
 // upstream for the model m at $1 in, $2 out per 1M tokens.

@@ -54,7 +54,7 @@ func dropFromRequest(name string) bool {
 func dropFromAnswer(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Content-Length", "Set-Cookie", "X-Request-Id", "Server", "Date", "Alt-Svc", "Strict-Transport-Security":
+		"Content-Length", "Set-Cookie", "X-Request-Id", "Server", "Date", "Alt-Svc", "Strict-Transport-Security", "X-Halley-Attempts":
 		return true
 	}
 	// The upstream's limits are the operator's account's, not this key's.

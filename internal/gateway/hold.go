@@ -33,13 +33,8 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	}
 	tier := a.head.ServiceTier
 	perChoice := outputCap(a, p)
-	output := perChoice * a.head.Choices
-	bound := int64(len(a.body)) + int64(a.head.Media)*mediaTokens
-	first := output
-	if a.head.Stream && !p.price.HiddenOutput() {
-		first = min(output, streamSlice)
-	}
-	t.output = outputHold{prompt: bound, held: first, most: output, next: first - streamSlice/2, tier: tier}
+	t.output = worstCase(a, p)
+	bound, first, output := t.output.prompt, t.output.held, t.output.most
 	var lowered int64
 	fit := func(spendable money.Nano) (money.Nano, bool) {
 		prompt := min(bound, promptUpper(a))
@@ -66,6 +61,40 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 		t.sink.Header().Set("X-Halley-Output-Cap", strconv.FormatInt(lowered, 10))
 	}
 	return nil
+}
+
+// worstCase is every byte of the body a prompt token and the whole output cap,
+// of which a stream begins with a slice.
+func worstCase(a *ask, p *plan) outputHold {
+	output := outputCap(a, p) * a.head.Choices
+	first := output
+	if a.head.Stream && !p.price.HiddenOutput() {
+		first = min(output, streamSlice)
+	}
+	return outputHold{
+		prompt: int64(len(a.body)) + int64(a.head.Media)*mediaTokens, held: first, most: output, next: first - streamSlice/2, tier: a.head.ServiceTier,
+	}
+}
+
+// raise makes the hold cover what the request may cost where p goes, and reports
+// whether it does. It never takes back from the hold, and what was promised of
+// the output stands.
+func (t *ticket) raise(a *ask, p *plan) bool {
+	before := t.plan
+	if p.price == nil || (p.price == before.price && p.ratio <= before.ratio) {
+		return true
+	}
+	o := t.output
+	if p.price != before.price && t.cap == 0 {
+		if o = worstCase(a, p); before.price != nil {
+			o.prompt = t.output.prompt
+		}
+	}
+	if more := p.price.Bound(o.prompt, o.held, o.tier, p.ratio) - t.hold.Amount(); more > 0 && !t.hold.Extend(more) {
+		return false
+	}
+	t.output, t.record.Held = o, t.hold.Amount()
+	return true
 }
 
 // outputHold is how much output a request's hold covers, in tokens.

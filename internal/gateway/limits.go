@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"slices"
+
 	"halley/internal/limit"
 	"halley/internal/provider"
 	"halley/internal/usage"
@@ -11,14 +13,13 @@ import (
 // its owner and the group, all of them together or none, and tells the client how it
 // stands.
 func (g *Gateway) takeLimits(t *ticket, who caller, a *ask, p *plan) error {
+	t.home = p.group
 	var room [4]limit.Scope
-	scopes := append(who.scopes(room[:0]), limit.Scope{Whose: limit.Group, Name: p.group, Limits: p.limits})
+	scopes := append(who.scopes(room[:0]), p.scope())
 	if !limit.Limited(scopes) {
 		return nil
 	}
-	lease, denied := g.Limiter.Take(g.Now(), scopes, limit.Request{
-		Model: a.head.Model, Input: leastInput(a), OutputCap: outputCap(a, p) * a.head.Choices,
-	})
+	lease, denied := g.Limiter.Take(g.Now(), scopes, limited(a, p))
 	if denied != nil {
 		t.limitFacts(denied.Facts)
 		return denied.Fault()
@@ -26,6 +27,36 @@ func (g *Gateway) takeLimits(t *ticket, who caller, a *ask, p *plan) error {
 	t.lease = lease
 	t.limitFacts(lease.Facts())
 	return nil
+}
+
+func limited(a *ask, p *plan) limit.Request {
+	return limit.Request{Model: a.head.Model, Input: leastInput(a), OutputCap: outputCap(a, p) * a.head.Choices}
+}
+
+func (p *plan) scope() limit.Scope {
+	return limit.Scope{Whose: limit.Group, Name: p.group, Limits: p.limits}
+}
+
+// visit is a request's count against the limits of a group that it was tried in
+// after its first.
+type visit struct {
+	group string
+	lease *limit.Lease
+}
+
+// enterGroup counts a request that is tried elsewhere against the limits of the
+// group it is tried in, and reports whether they have room for it. It goes on
+// counting in those that it was tried in before, as their upstreams had it.
+func (t *ticket) enterGroup(a *ask, p *plan) bool {
+	if p.group == t.home || slices.ContainsFunc(t.abroad, func(v visit) bool { return v.group == p.group }) {
+		return true
+	}
+	lease, denied := t.gateway.Limiter.Take(t.gateway.Now(), []limit.Scope{p.scope()}, limited(a, p))
+	if denied != nil {
+		return false
+	}
+	t.abroad = append(t.abroad, visit{p.group, lease})
+	return true
 }
 
 // scopes are those whose limits bind all that the caller does.
@@ -60,10 +91,16 @@ func leastInput(a *ask) int64 {
 // endLimits replaces what was estimated by the real figures; a request that was
 // refused after all counts nowhere.
 func (t *ticket) endLimits(served bool, used usage.Tokens) {
-	if served {
-		t.lease.Done(t.gateway.Now(), limit.Tokens{Input: used.Prompt, Output: used.Completion})
-	} else {
-		t.lease.Cancel(t.gateway.Now())
+	end := func(lease *limit.Lease) {
+		if served {
+			lease.Done(t.gateway.Now(), limit.Tokens{Input: used.Prompt, Output: used.Completion})
+		} else {
+			lease.Cancel(t.gateway.Now())
+		}
+	}
+	end(t.lease)
+	for _, v := range t.abroad {
+		end(v.lease)
 	}
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"time"
 
 	"halley/internal/channel"
@@ -9,6 +10,7 @@ import (
 	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
+	"halley/internal/route"
 	"halley/internal/wire/openai"
 )
 
@@ -34,8 +36,9 @@ func readAsk(in *Inbound) (*ask, error) {
 	return &ask{operation: in.Operation, body: body, head: head}, nil
 }
 
-// plan is where the request goes and at what price.
+// plan is where the request goes next and at what price.
 type plan struct {
+	step    route.Step
 	channel *channel.Channel
 	group   string
 	ratio   money.Ratio
@@ -43,29 +46,83 @@ type plan struct {
 	price   *price.Price  // nil: no price, only for callers without any limit
 }
 
-// plan judges model and group, chooses the channel and finds the price.
-func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
-	model := a.head.Model
-	if err := admitModel(who, model); err != nil {
+// way is a request's way through the channels that may serve it.
+type way struct {
+	snap     *Snapshot
+	who      caller
+	model    string
+	steps    route.Plan
+	unpriced bool     // a channel was passed over for its model has no price
+	keys     []string // the upstream keys that were tried, when there is a choice
+}
+
+// plan judges model and group and gives the first place to go to.
+func (g *Gateway) plan(w *way, snap *Snapshot, who caller, a *ask) (*plan, error) {
+	if err := g.begin(w, snap, who, a.head.Model); err != nil {
 		return nil, err
+	}
+	p := w.next(g.Now())
+	switch {
+	case p != nil:
+		return p, nil
+	case w.unpriced:
+		return nil, fault.New(fault.Forbidden, "model_not_priced", "The model %q has no price, so a key or account with a limit cannot use it. An administrator can set one; free is an explicit price of 0.", w.model).Field("model")
+	}
+	return nil, noChannel(w.model, w.steps.Listed())
+}
+
+// begin judges model and group, and begins the way.
+func (g *Gateway) begin(w *way, snap *Snapshot, who caller, model string) error {
+	if err := admitModel(who, model); err != nil {
+		return err
 	}
 	groups, err := snap.groupsOf(who)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	choice := snap.Routes.Pick(groups, model, g.Roll())
-	if choice.Channel == nil {
-		return nil, noChannel(model, choice.Listed)
+	w.snap, w.who, w.model = snap, who, model
+	w.steps = snap.Routes.Plan(route.Request{Model: model, Groups: groups, CrossGroup: who.key.CrossGroupRetry, Health: g.Health, Roll: g.Roll})
+	return nil
+}
+
+// next gives the next place to go to, nil when there is none. What has no price
+// is none for a caller with a limit.
+func (w *way) next(now time.Time) *plan {
+	for {
+		step, ok := w.steps.Next(now)
+		if !ok {
+			return w.otherKey(now)
+		}
+		if p := w.priced(step); p != nil {
+			return p
+		}
 	}
-	p := &plan{channel: choice.Channel, group: choice.Group, ratio: money.One}
-	if gr, ok := snap.Groups.Get(choice.Group); ok {
+}
+
+// otherKey gives another upstream key of the one channel there is.
+func (w *way) otherKey(now time.Time) *plan {
+	for range 2 * len(w.keys) { // chance may give one of them again
+		step, ok := w.steps.Again(now)
+		if !ok {
+			return nil
+		}
+		if !slices.Contains(w.keys, step.Target().Credential) {
+			return w.priced(step)
+		}
+	}
+	return nil
+}
+
+func (w *way) priced(step route.Step) *plan {
+	p := &plan{step: step, channel: step.Channel, group: step.Group, ratio: money.One, price: w.snap.priceOf(w.model, step.Channel)}
+	if p.price == nil && !w.who.unlimited() {
+		w.unpriced = true
+		return nil
+	}
+	if gr, ok := w.snap.Groups.Get(step.Group); ok {
 		p.ratio, p.limits = gr.Ratio, &gr.Limits
 	}
-	p.price = snap.priceOf(model, choice.Channel)
-	if p.price == nil && !who.unlimited() {
-		return nil, fault.New(fault.Forbidden, "model_not_priced", "The model %q has no price, so a key or account with a limit cannot use it. An administrator can set one; free is an explicit price of 0.", model).Field("model")
-	}
-	return p, nil
+	return p
 }
 
 func noChannel(model string, listed bool) error {

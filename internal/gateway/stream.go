@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/health"
 	"halley/internal/sse"
 	"halley/internal/upstream"
 	"halley/internal/usage"
@@ -48,7 +49,7 @@ type relay struct {
 // stream forwards the upstream's events as they arrive. Nothing is sent before
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
-func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask) error {
+func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask, p *plan) ending {
 	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
@@ -83,6 +84,10 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if !paid {
 			return r.cut(call, out)
 		}
+		if r.refused() && t.canMove(a) {
+			t.theirs = &theirs{plan: p, status: http.StatusOK, header: call.Header, body: bytes.Clone(out), secret: t.secret}
+			return ending{again: true, outcome: health.Outcome{Class: health.Failed, Detail: "an error as the first event"}}
+		}
 		if r.done && !t.settled {
 			r.settle()
 			call.Linger(afterDone)
@@ -92,6 +97,11 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		}
 	}
 	return r.finish(ctx, call, err)
+}
+
+// refused reports whether the upstream has said nothing yet but that it failed.
+func (r *relay) refused() bool {
+	return !r.t.started && !r.gone && r.meter.failed && r.meter.chunks == 0 && r.meter.finished == 0
 }
 
 // paid reports whether there is money for what has passed. It is asked after each
@@ -161,6 +171,7 @@ func (r *relay) send(call *upstream.Call, out []byte) error {
 		r.t.sink.Header().Set("Cache-Control", "no-cache")
 		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
 		r.t.begin(http.StatusOK)
+		r.t.try.FirstByte(r.t.gateway.Now())
 	}
 	if _, err := r.t.sink.Write(out); err != nil {
 		return err
@@ -182,7 +193,7 @@ func (r *relay) leave() bool {
 
 // cut ends a stream whose money has run out: the client gets what has passed and
 // a proper end, the upstream is let go, and what was metered is charged.
-func (r *relay) cut(call *upstream.Call, out []byte) error {
+func (r *relay) cut(call *upstream.Call, out []byte) ending {
 	call.Close() // it works no more for money that is not there
 	if r.t.record.Status != statusClientGone {
 		r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
@@ -197,11 +208,11 @@ func (r *relay) cut(call *upstream.Call, out []byte) error {
 	}
 	out = openai.AppendLengthEnd(out, r.meter.head[:r.meter.size], r.a.head.Model, int(r.a.head.Choices), reported)
 	_ = r.send(call, out) // the client may be gone; everything is settled
-	return nil
+	return served()
 }
 
 // finish settles and, when the stream was cut, says so.
-func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) error {
+func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) ending {
 	t := r.t
 	switch whole := r.done || (errors.Is(err, io.EOF) && (r.meter.finished > 0 || r.meter.failed)); {
 	case whole:
@@ -209,25 +220,32 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) erro
 		if !t.started && t.record.Status != statusClientGone {
 			_ = r.send(call, nil) // the client may be gone; everything is settled
 		}
+		if r.meter.failed {
+			return ending{outcome: health.Outcome{Class: health.Failed, Detail: "an error event"}}
+		}
+		return served()
 	case t.record.Status == statusClientGone || left(ctx):
 		t.gone()
 		r.settle()
 		if !t.started {
-			return clientGone()
+			return leftAlone(clientGone())
 		}
 		r.tell(clientGone())
+		return leftAlone(nil)
 	case t.started:
 		f := interrupted(ctx, err)
 		t.refuse(f)
 		r.settle()
 		r.tell(f)
+		if shutDown(ctx) {
+			return leftAlone(nil)
+		}
+		return ending{outcome: health.Outcome{Class: health.Failed, Detail: "the stream broke off"}}
 	case errors.Is(err, io.EOF):
 		// Nothing has been sent: an honest error answer is still possible.
-		return badGateway(errors.New("the upstream ended the stream before its first event"))
-	default:
-		return failed(err)
+		return unusable("the stream ended before its first event", errors.New("the upstream ended the stream before its first event"))
 	}
-	return nil
+	return broken(err)
 }
 
 // tell ends an answer that has begun and will not be complete.

@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/health"
 	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/usage"
@@ -35,9 +36,18 @@ type ticket struct {
 	sink    Sink
 
 	who    caller
-	plan   *plan
+	way    way
+	plan   *plan     // where it is
+	next   *plan     // where it goes next, when that is known already
+	ends   time.Time // no attempt goes on beyond it
+	try    health.Attempt
+	trying bool
+	theirs *theirs  // what an upstream last said to the client, nil when none did
+	trail  []string // the attempts that have ended, for those who may know
 	hold   budget.Hold
 	lease  *limit.Lease
+	home   string  // the group whose limits the lease counts against
+	abroad []visit // other groups it was tried in
 	output outputHold
 	relay  *relay // the stream, once there is one
 	cap    int64  // lowered output cap, 0 when it was not
@@ -73,9 +83,53 @@ func (t *ticket) planned(p *plan) {
 	t.plan = p
 	t.record.ChannelID, t.record.Group = p.channel.ID, p.group
 	t.record.ServedModel = p.channel.UpstreamModel(t.record.Model)
+	t.record.PriceVersion = ""
 	if p.price != nil {
 		t.record.PriceVersion = p.price.Version
 	}
+}
+
+// ended tells of the end of an attempt.
+func (t *ticket) ended(p *plan, o health.Outcome) {
+	t.trying = false
+	t.try.Done(t.gateway.Now(), o)
+	t.gateway.Observer.Attempted(o.Class)
+	if len(p.channel.Credentials) > 1 {
+		t.way.keys = append(t.way.keys, p.step.Credential.ID)
+	}
+	if t.who.owner.Administers() {
+		t.trail = append(t.trail, step(p, o.Class))
+	}
+}
+
+func step(p *plan, c health.Class) string {
+	return strconv.FormatInt(p.channel.ID, 10) + "=" + c.String()
+}
+
+// failed logs an attempt that did not decide the request.
+func (t *ticket) failed(p *plan, end ending) {
+	why := end.outcome.Detail
+	if end.err != nil {
+		why = string(t.masked([]byte(end.err.Error())))
+	}
+	t.gateway.Log.LogAttrs(context.Background(), slog.LevelInfo, "attempt failed",
+		slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", p.channel.ID), slog.String("outcome", end.outcome.Class.String()), slog.String("error", why))
+}
+
+// tellAttempts shows administrators, and nobody else, who was tried.
+func (t *ticket) tellAttempts(status int) {
+	if t.who.owner == nil || !t.who.owner.Administers() || t.record.Attempts == 0 {
+		return
+	}
+	trail := t.trail
+	if t.trying {
+		c := health.Success
+		if status != http.StatusOK {
+			c = health.ClientFault
+		}
+		trail = append(trail, step(t.plan, c))
+	}
+	t.sink.Header().Set("X-Halley-Attempts", strings.Join(trail, ", "))
 }
 
 // clip bounds what a client's text can take in a row.
@@ -154,6 +208,7 @@ func (t *ticket) begin(status int) {
 		t.record.Status = status
 	}
 	t.record.FirstByte = t.gateway.Now().Sub(t.in.Start)
+	t.tellAttempts(status)
 	t.sink.Start(status)
 }
 
@@ -165,6 +220,7 @@ func (t *ticket) answer() {
 	}
 	t.refund()
 	t.tellLimits()
+	t.tellAttempts(t.fault.Kind.Status())
 	t.started = true
 	h := t.sink.Header()
 	if t.fault.RetryAfter > 0 {

@@ -2,12 +2,11 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
+	"time"
 
 	"halley/internal/account"
 	"halley/internal/budget"
-	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/key"
 	"halley/internal/money"
@@ -76,32 +75,24 @@ func (g *Gateway) verify(ctx context.Context, who caller, q Question) ([]Step, e
 	}
 	a := &ask{operation: provider.Operation(q.Endpoint)}
 	a.head.Model, a.head.Choices = q.Model, 1
-	p, err := g.plan(snap, who, a)
+	var w way
+	p, err := g.plan(&w, snap, who, a)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := snap.groupsOf(who)
-	if err != nil {
-		return nil, err
-	}
-	steps := snap.steps(groups, q.Model)
-	return steps, g.affords(ctx, who, p, a)
+	return w.explain(g.Now(), p), g.affords(ctx, who, p, a)
 }
 
-// steps lists the usable channels of the first group that has one.
-func (s *Snapshot) steps(groups []string, model string) []Step {
-	for _, group := range groups {
-		var steps []Step
-		for _, ch := range s.Routes.Candidates(group, model) {
-			if ch.Status == channel.Enabled {
-				steps = append(steps, Step{ChannelID: ch.ID, Group: group, Why: fmt.Sprintf("priority %d, weight %d", ch.Priority, ch.Weight)})
-			}
-		}
-		if steps != nil {
-			return steps
-		}
+// maxExplained bounds a plan that is shown.
+const maxExplained = 100
+
+// explain lists where the request would go, in order, from p on.
+func (w *way) explain(now time.Time, p *plan) []Step {
+	var steps []Step
+	for ; p != nil && len(steps) < maxExplained; p = w.next(now) {
+		steps = append(steps, Step{ChannelID: p.channel.ID, Group: p.group, Why: p.step.Reason(now)})
 	}
-	return nil
+	return steps
 }
 
 // affords judges whether a short prompt with the least output would fit.

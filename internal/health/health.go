@@ -73,6 +73,19 @@ const (
 	ClientGone        // nobody waited for the end: says nothing
 )
 
+var classNames = [...]string{"success", "failed", "rate-limited", "credential", "balance", "client-fault", "client-gone"}
+
+// String is the class's name in metrics and headers.
+func (c Class) String() string {
+	if int(c) < len(classNames) {
+		return classNames[c]
+	}
+	return fmt.Sprintf("class %d", uint8(c))
+}
+
+// Classes are how many there are.
+const Classes = len(classNames)
+
 // Outcome is how an attempt ended.
 type Outcome struct {
 	Class Class

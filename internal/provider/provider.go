@@ -32,7 +32,9 @@ type Class uint8
 const (
 	// OfRequest is an answer meant for the client: it goes back as it is.
 	OfRequest Class = iota
-	// OfCredential means that our credential or our balance was refused; the
-	// client must not see it as its own.
+	// OfCredential means that our credential was refused; the client must not see
+	// it as its own.
 	OfCredential
+	// OfBalance means that our balance or quota there is used up; the same.
+	OfBalance
 )

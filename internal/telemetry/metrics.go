@@ -30,6 +30,8 @@ type Metrics struct {
 	cost          *prometheus.CounterVec   // model
 	absorbed      prometheus.Counter
 	unknownKeys   prometheus.Counter
+	attempts      *prometheus.CounterVec // outcome
+	transitions   *prometheus.CounterVec // to
 	journalFsync  prometheus.Histogram
 	changes       *prometheus.CounterVec // topic, via
 	changeLag     prometheus.Histogram
@@ -142,6 +144,12 @@ func NewMetrics(b Build) *Metrics {
 	m.unknownKeys = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "halley_unknown_key_requests_total", Help: "Model requests whose key is missing, malformed or unknown.",
 	})
+	m.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_attempts_total", Help: "Attempts at upstreams by how they ended. A request has more than one when its first fails.",
+	}, []string{"outcome"})
+	m.transitions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_channel_transitions_total", Help: "Changes of what is thought of a channel's health, for a model or an upstream key, by the new state.",
+	}, []string{"to"})
 	m.journalFsync = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "halley_journal_fsync_seconds", Help: "How long the disk took to make the usage journal safe.",
 		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5},
@@ -159,7 +167,7 @@ func NewMetrics(b Build) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, build,
+		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, m.attempts, m.transitions, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -317,6 +325,12 @@ func (m *Metrics) JournalSynced(took time.Duration) { m.journalFsync.Observe(too
 
 // UnknownKey counts a request whose key is not known.
 func (m *Metrics) UnknownKey() { m.unknownKeys.Inc() }
+
+// Attempted counts the end of an attempt at an upstream.
+func (m *Metrics) Attempted(outcome string) { m.attempts.WithLabelValues(outcome).Inc() }
+
+// ChannelTransition counts a change of a channel's health.
+func (m *Metrics) ChannelTransition(to string) { m.transitions.WithLabelValues(to).Inc() }
 
 // Finished counts a finished request.
 func (m *Metrics) Finished(r *Request) {

@@ -51,6 +51,8 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	absorbed.Absorbed, absorbed.Status = 4_000_000_000, 7
 	m.Finished(absorbed)
 	m.UnknownKey()
+	m.Attempted("success")
+	m.ChannelTransition("open")
 	text := scrape(t, m)
 	for _, want := range []string{
 		`halley_requests_total{code="200",dialect="openai",endpoint="chat"} 2`,
@@ -68,6 +70,8 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_cost_usd_total{model="gpt-4o"} 0.0075`,
 		`halley_absorbed_usd_total 4`,
 		`halley_unknown_key_requests_total 1`,
+		`halley_attempts_total{outcome="success"} 1`,
+		`halley_channel_transitions_total{to="open"} 1`,
 		`halley_holds_in_flight 3`,
 		`halley_held_usd 1.5`,
 		`halley_lease_servers 3`, `halley_leases_taken_total 40`, `halley_lease_recalls_total 5`, `halley_lease_lapses_total 1`,
@@ -166,7 +170,7 @@ func TestObservingAllocatesNothingWhenWarm(t *testing.T) {
 	m.KnowModels([]string{"gpt-4o"})
 	r := aRequest()
 	m.Finished(r)
-	if n := testing.AllocsPerRun(1000, func() { m.Finished(r); m.UnknownKey() }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { m.Finished(r); m.UnknownKey(); m.Attempted("success") }); n != 0 {
 		t.Errorf("%v allocations per request", n)
 	}
 }

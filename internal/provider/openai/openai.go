@@ -5,6 +5,7 @@ package openai
 import (
 	"bytes"
 	"net/http"
+	"slices"
 
 	"halley/internal/channel"
 	"halley/internal/provider"
@@ -38,15 +39,20 @@ func (Provider) Authorize(credential string) (header, value string) {
 // and others "Insufficient Balance"); the rest is the request's.
 func (Provider) Classify(status int, body []byte) provider.Class {
 	switch status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired:
-		return provider.OfCredential
-	case http.StatusForbidden, http.StatusTooManyRequests, http.StatusBadRequest:
+	case http.StatusPaymentRequired:
+		return provider.OfBalance
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusBadRequest:
 		head := bytes.ToLower(body[:min(len(body), 4096)])
-		for _, word := range []string{"insufficient_quota", "insufficient balance", "insufficient_balance", "credit balance is too low", "billing_hard_limit_reached", "invalid_api_key", "account_deactivated"} {
-			if bytes.Contains(head, []byte(word)) {
-				return provider.OfCredential
-			}
+		switch {
+		case says(head, "insufficient_quota", "insufficient balance", "insufficient_balance", "credit balance is too low", "billing_hard_limit_reached"):
+			return provider.OfBalance
+		case status == http.StatusUnauthorized, says(head, "invalid_api_key", "account_deactivated"):
+			return provider.OfCredential
 		}
 	}
 	return provider.OfRequest
+}
+
+func says(text []byte, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return bytes.Contains(text, []byte(word)) })
 }
