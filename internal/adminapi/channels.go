@@ -10,6 +10,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/fault"
 	"halley/internal/gateway"
+	"halley/internal/health"
 	"halley/internal/jsonx"
 )
 
@@ -18,12 +19,17 @@ type ChannelTester interface {
 	TestChannel(ctx context.Context, ch *channel.Channel, model string, stream bool) (gateway.ChannelTest, error)
 }
 
+// ChannelHealth knows how a channel's upstream is doing on this node.
+type ChannelHealth interface {
+	Channel(now time.Time, id int64) health.ChannelView
+}
+
 func (s *Server) channelRoutes() []route {
 	body, data := typeOf[channelBody](), typeOf[channelView]()
 	return []route{
 		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel", in: body, out: data, needs: []string{"name", "kind", "models"}},
 		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first", out: typeOf[pageOf[channelView]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
-		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel", out: data},
+		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel, with how it is doing on this node", out: typeOf[channelAndHealth]()},
 		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/channel/{id}", access: adminOnly, handle: s.deleteChannel, summary: "Delete a channel"},
 		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), bodyOptional: true, out: typeOf[channelTestView]()},
@@ -186,7 +192,43 @@ func (s *Server) getChannel(c *call) (any, error) {
 		return nil, err
 	}
 	c.setVersion(found.Version)
-	return viewChannel(found), nil
+	return channelAndHealth{viewChannel(found), s.healthOf(found)}, nil
+}
+
+// channelAndHealth is a channel and what it is known to do.
+type channelAndHealth struct {
+	channelView
+	Health []healthView `json:"health" doc:"By upstream key and model, of those used since the node started."`
+}
+
+// healthView is how an upstream is doing for one upstream key and model.
+type healthView struct {
+	Key         string `json:"key" doc:"The last 4 characters of the upstream key; empty for a channel without."`
+	Model       string `json:"model" doc:"The upstream's name of it; empty for the key as a whole."`
+	State       string `json:"state" enum:"closed,slow-start,suspected,half-open,cooling-down,open,out"`
+	Reason      string `json:"reason"`
+	Until       int64  `json:"until" doc:"When the state is over if nothing happens, in Unix seconds; 0 for closed."`
+	Since       int64  `json:"since" doc:"Unix seconds; 0 when it was never anything but closed."`
+	Succeeded   int64  `json:"succeeded" doc:"Attempts of late, in the breaker's window."`
+	Failed      int64  `json:"failed" doc:"Attempts of late, in the breaker's window."`
+	FirstByteMS int64  `json:"first_byte_ms" doc:"The usual time to first byte; 0 when it is not known."`
+}
+
+func (s *Server) healthOf(ch *channel.Channel) []healthView {
+	views := []healthView{}
+	for _, t := range s.ChannelHealth.Channel(s.Status.Now(), ch.ID).Targets {
+		v := healthView{
+			Model: t.Model, State: t.State.String(), Reason: t.Reason, Until: unixOrZero(t.Until), Since: unixOrZero(t.Since),
+			Succeeded: int64(t.Good), Failed: int64(t.Bad), FirstByteMS: t.FirstByte.Milliseconds(),
+		}
+		for _, credential := range ch.Credentials {
+			if credential.ID == t.Credential {
+				v.Key = credential.Last4
+			}
+		}
+		views = append(views, v)
+	}
+	return views
 }
 
 func (s *Server) deleteChannel(c *call) (any, error) {
@@ -378,3 +420,11 @@ func channelTarget(id int64) string { return "channel " + strconv.FormatInt(id, 
 
 // roundMS is a duration in whole milliseconds, up, so that 0 means none.
 func roundMS(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
+
+// unixOrZero is 0 for no instant.
+func unixOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}

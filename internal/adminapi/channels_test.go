@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/fault"
 	"halley/internal/gateway"
+	"halley/internal/health"
 )
 
 const aChannel = `{"name":"main","kind":"openai","base_url":"https://api.example.com/v1/","keys":["sk-upstream-secret-1234","sk-upstream-secret-5678"],"models":["gpt-4o","gpt-5*"]}`
@@ -27,7 +28,7 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	if diff := cmp.Diff(want, string(made.Data)); diff != "" || made.header.Get("ETag") != `"1"` {
 		t.Errorf("ETag %s %s", made.header.Get("ETag"), diff)
 	}
-	if read := d.must(t, "GET", "/api/channel/1", ""); string(read.Data) != want {
+	if read := d.must(t, "GET", "/api/channel/1", ""); string(read.Data) != strings.TrimSuffix(want, "}")+`,"health":[]}` {
 		t.Errorf("read back %s", read.Data)
 	}
 	changed := d.must(t, "PATCH", "/api/channel/1", `{"model_mapping":{"gpt-4o":"azure-4o"},"priority":5,"weight":0,"status":2,"tag":"eu","timeouts":{"idle_ms":2500},"on_disconnect":"drain","keys":["5678","sk-upstream-secret-9999"]}`)
@@ -255,4 +256,22 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+func TestAChannelShowsHowItIsDoing(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	d.must(t, "POST", "/api/channel/", aChannel)
+	attempt, _ := d.health.Begin(d.clock, health.Target{Channel: 1, Model: "gpt-4o"}, false)
+	attempt.Done(d.clock, health.Outcome{Class: health.RateLimited, RetryAfter: time.Minute, Detail: "status 429"})
+	shown := as[struct {
+		Health []map[string]any `json:"health"`
+	}](t, d.must(t, "GET", "/api/channel/1", "")).Health
+	if len(shown) != 2 || shown[0]["state"] != "closed" || shown[0]["model"] != "" {
+		t.Fatalf("health is %v, want that of the key and that of the model", shown)
+	}
+	until := float64(d.clock.Add(time.Minute).Unix())
+	if m := shown[1]; m["model"] != "gpt-4o" || m["state"] != "cooling-down" || m["reason"] != "rate limited, retry after 1m0s: status 429" || m["until"] != until {
+		t.Errorf("health of the model is %v", m)
+	}
 }

@@ -22,6 +22,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/group"
+	"halley/internal/health"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/route"
@@ -35,6 +36,7 @@ type operatorDesk struct {
 	db     *store.DB
 	audit  *audit.Service
 	tester *tester
+	health *health.Tracker
 	clock  time.Time
 }
 
@@ -117,6 +119,9 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 		t.Fatal(err)
 	}
 	d.audit = audit.NewService(db, now)
+	if d.health, err = health.New(health.Config{}); err != nil {
+		t.Fatal(err)
+	}
 	for _, reload := range []func(context.Context) error{groups.Reload, channels.Reload, prices.Reload} {
 		if err := reload(ctx); err != nil {
 			t.Fatal(err)
@@ -125,9 +130,9 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: d, ClientIP: clientip.New(nil), Version: "1.2.3"},
 		adminapi.Services{
-			Audit: d.audit, Channels: channels, ChannelTester: d.tester, Groups: groups, Options: option.NewService(db, exists), Prices: prices,
+			Audit: d.audit, Channels: channels, ChannelTester: d.tester, ChannelHealth: d.health, Groups: groups, Options: option.NewService(db, exists), Prices: prices,
 			Snapshot: func() *gateway.Snapshot {
-				return &gateway.Snapshot{Routes: route.Compile(channels.All()), Groups: groups.Current(), Prices: prices.Book()}
+				return &gateway.Snapshot{Routes: route.New(route.Config{Channels: channels.All()}), Groups: groups.Current(), Prices: prices.Book()}
 			},
 			Status: adminapi.Status{Started: d.clock.Add(-90 * time.Second), Now: now, Features: []string{"chat"}, LoginMethods: []string{"password"}},
 		})

@@ -22,6 +22,7 @@ type Services struct {
 	Books         *reconcile.Service
 	Channels      *channel.Service
 	ChannelTester ChannelTester
+	ChannelHealth ChannelHealth
 	DailyUsage    DailyUsage
 	Groups        *group.Service
 	Keys          *key.Service

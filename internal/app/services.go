@@ -17,6 +17,7 @@ import (
 	"halley/internal/config"
 	"halley/internal/gateway"
 	"halley/internal/group"
+	"halley/internal/health"
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
@@ -49,6 +50,7 @@ type services struct {
 	queries  *usage.Queries
 	metrics  *telemetry.Metrics
 	limits   *limits
+	health   *health.Tracker
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -148,7 +150,13 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		s.metrics.WatchLeases(s.sharing.figures)
 	}
 	s.metrics.WatchUsageQueue(s.usageQueue)
-	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) { s.metrics.KnowModels(modelNames(snap)) })
+	if s.health, err = newHealth(o.Log, s.metrics); err != nil {
+		return err
+	}
+	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
+		s.metrics.KnowModels(modelNames(snap))
+		forgetOthers(s.health, s.channels.All())
+	})
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
@@ -163,7 +171,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64,
+		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
@@ -312,7 +320,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, Groups: s.groups,
 		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},

@@ -34,7 +34,7 @@ func (l *live) rebuild() {
 // snapshot compiles what the services hold at this moment.
 func (s *services) snapshot() *gateway.Snapshot {
 	return &gateway.Snapshot{
-		Routes:     route.Compile(s.channels.All()),
+		Routes:     route.New(route.Config{Channels: s.channels.All()}),
 		Groups:     s.groups.Current(),
 		Prices:     s.prices.Book(),
 		AutoGroups: s.options.Current().AutoGroups,

@@ -139,7 +139,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.Compile([]*channel.Channel{h.channel}), Prices: book,
+		Routes: route.New(route.Config{Channels: []*channel.Channel{h.channel}}), Prices: book,
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)

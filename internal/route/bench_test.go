@@ -94,10 +94,10 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-func BenchmarkCompile(b *testing.B) {
+func BenchmarkNew(b *testing.B) {
 	channels := fleet(10_000)
 	b.ReportAllocs()
 	for b.Loop() {
-		route.Compile(channels)
+		route.New(route.Config{Channels: channels})
 	}
 }

@@ -38,7 +38,7 @@ func newTraffic(t *testing.T, channels []*channel.Channel, down func(int64, time
 	t.Helper()
 	rng := rand.New(rand.NewPCG(4, 16))
 	tr := &traffic{
-		table: route.Compile(channels), begin: time.Now(), down: down,
+		table: route.New(route.Config{Channels: channels}), begin: time.Now(), down: down,
 		running: map[int64]int{}, most: map[int64]int{}, seconds: map[int64][]int{},
 	}
 	var mu sync.Mutex

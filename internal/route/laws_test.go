@@ -161,7 +161,7 @@ func TestPlansRespectTheWeights(t *testing.T) {
 				channels = append(channels, ch(100+id, 0, 5, "m"))
 				does(tr, start, at(100+id), 5, failure)
 			}
-			table := route.Compile(channels)
+			table := route.New(route.Config{Channels: channels})
 			roll := dice(7)
 			var first, second, third [5]int
 			for range plans {

@@ -15,7 +15,7 @@ func TestWhatIsRememberedOfNamesIsBounded(t *testing.T) {
 	for id := range int64(50) {
 		channels = append(channels, &channel.Channel{ID: id, Weight: 1, Models: []string{"m*"}, Groups: []string{"g"}, Status: channel.Enabled})
 	}
-	table := Compile(channels)
+	table := New(Config{Channels: channels})
 	memo := &table.groups["g"].found
 	for i := range 2*memoRoom + 1000 {
 		name := "m"

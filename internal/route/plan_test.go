@@ -137,7 +137,7 @@ func TestAPlanGoesByGroupPriorityAndHealth(t *testing.T) {
 			if row.health != nil {
 				row.health(tr)
 			}
-			p := route.Compile(row.channels).Plan(route.Request{Model: "m", Groups: []string{"g", "h"}, CrossGroup: row.cross, Health: tr, Roll: dice(1)})
+			p := route.New(route.Config{Channels: row.channels}).Plan(route.Request{Model: "m", Groups: []string{"g", "h"}, CrossGroup: row.cross, Health: tr, Roll: dice(1)})
 			if got := walk(&p, start); got != row.want {
 				t.Errorf("the plan is %q, want %q", got, row.want)
 			}
@@ -147,7 +147,7 @@ func TestAPlanGoesByGroupPriorityAndHealth(t *testing.T) {
 
 func TestAPlanKnowsWhetherAModelIsListedAtAll(t *testing.T) {
 	t.Parallel()
-	table := route.Compile([]*channel.Channel{off(ch(1, 0, 1, "m")), off(in(ch(2, 0, 1, "w*"), "h"))})
+	table := route.New(route.Config{Channels: []*channel.Channel{off(ch(1, 0, 1, "m")), off(in(ch(2, 0, 1, "w*"), "h"))}})
 	for model, want := range map[string]bool{"m": true, "w1": true, "n": false} {
 		p := table.Plan(route.Request{Model: model, Groups: []string{"g", "h", "nowhere"}, Roll: dice(1)})
 		if _, ok := p.Next(start); ok || p.Listed() != want {
@@ -159,7 +159,7 @@ func TestAPlanKnowsWhetherAModelIsListedAtAll(t *testing.T) {
 // All of two groups fail: each channel is tried once, and the flag decides how far.
 func TestFailingChannelsAreTriedOnceEach(t *testing.T) {
 	t.Parallel()
-	table := route.Compile([]*channel.Channel{in(ch(1, 0, 1, "m"), "g1"), in(ch(2, 0, 1, "m"), "g1"), in(ch(3, 0, 1, "m"), "g2", "g1b")})
+	table := route.New(route.Config{Channels: []*channel.Channel{in(ch(1, 0, 1, "m"), "g1"), in(ch(2, 0, 1, "m"), "g1"), in(ch(3, 0, 1, "m"), "g2", "g1b")}})
 	for _, cross := range []bool{true, false} {
 		for seed := range uint64(200) {
 			tr := tracker(t)
@@ -187,7 +187,7 @@ func TestFailingChannelsAreTriedOnceEach(t *testing.T) {
 func TestOneOfManyRequestsProbesAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
-	table := route.Compile([]*channel.Channel{ch(1, 9, 1, "m"), ch(2, 5, 1, "m")})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 9, 1, "m"), ch(2, 5, 1, "m")}})
 	does(tr, start, at(1), 5, failure)
 	now := start.Add(time.Minute)
 	plan := func() *route.Plan {
@@ -219,7 +219,7 @@ func TestOneOfManyRequestsProbesAndTheOthersGoOn(t *testing.T) {
 func TestARecoveringChannelGetsItsShareAndTheRestGoesElsewhere(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
-	table := route.Compile([]*channel.Channel{ch(1, 9, 1, "m"), in(ch(2, 5, 1, "m"), "g", "h"), in(ch(3, 5, 1, "m"), "h")})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 9, 1, "m"), in(ch(2, 5, 1, "m"), "g", "h"), in(ch(3, 5, 1, "m"), "h")}})
 	does(tr, start, at(1), 5, failure)
 	now := start.Add(5 * time.Second)
 	does(tr, now, at(1), 1, success)
@@ -241,7 +241,7 @@ func TestARecoveringChannelGetsItsShareAndTheRestGoesElsewhere(t *testing.T) {
 func TestSlowStartsAreNoFasterForBeingAskedAgain(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
-	table := route.Compile([]*channel.Channel{ch(1, 9, 1, "m"), ch(2, 9, 1, "m"), ch(3, 5, 1, "m")})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 9, 1, "m"), ch(2, 9, 1, "m"), ch(3, 5, 1, "m")}})
 	now := start.Add(time.Minute)
 	for id := range int64(2) {
 		does(tr, start, at(id+1), 5, failure)
@@ -289,7 +289,7 @@ func TestAPreferredChannelGoesFirstWhileItIsWell(t *testing.T) {
 				if row.health != nil {
 					row.health(tr)
 				}
-				p := route.Compile(channels).Plan(route.Request{Model: "m", Groups: []string{"g", "h"}, CrossGroup: true, Prefer: row.prefer, Health: tr, Roll: dice(seed)})
+				p := route.New(route.Config{Channels: channels}).Plan(route.Request{Model: "m", Groups: []string{"g", "h"}, CrossGroup: true, Prefer: row.prefer, Health: tr, Roll: dice(seed)})
 				s, ok := p.Next(start)
 				key := ""
 				if s.Credential != nil {
@@ -323,7 +323,7 @@ func oneOf(text, choices string) bool {
 func TestUpstreamKeysTakeTurnsAndBrokenOnesRest(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
-	table := route.Compile([]*channel.Channel{keys(ch(1, 0, 1, "m"), "a", "b", "c", "d")})
+	table := route.New(route.Config{Channels: []*channel.Channel{keys(ch(1, 0, 1, "m"), "a", "b", "c", "d")}})
 	roll := dice(3)
 	count := func(now time.Time, n int) map[string]int {
 		used := map[string]int{}
@@ -368,7 +368,7 @@ func TestTheOnlyChannelMayBeTriedAgainWithAnotherKey(t *testing.T) {
 		p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(1)})
 		return &p
 	}
-	only := route.Compile([]*channel.Channel{keys(ch(1, 7, 2, "m"), "a", "b")})
+	only := route.New(route.Config{Channels: []*channel.Channel{keys(ch(1, 7, 2, "m"), "a", "b")}})
 	for range 20 {
 		tr := tracker(t)
 		p := request(only, tr)
@@ -398,12 +398,12 @@ func TestTheOnlyChannelMayBeTriedAgainWithAnotherKey(t *testing.T) {
 			t.Fatalf("%+v comes after %+v", third, second)
 		}
 	}
-	bare := request(route.Compile([]*channel.Channel{ch(1, 0, 1, "m")}), nil)
+	bare := request(route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m")}}), nil)
 	walk(bare, start)
 	if s, ok := bare.Again(start); !ok || s.Channel.ID != 1 || s.Credential != nil {
 		t.Errorf("%+v, %v", s, ok)
 	}
-	pair := request(route.Compile([]*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}), tracker(t))
+	pair := request(route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}}), tracker(t))
 	walk(pair, start)
 	if _, ok := pair.Again(start); ok {
 		t.Error("one of two channels comes again")
@@ -544,10 +544,10 @@ func TestEachStepSaysWhyItComesWhereItDoes(t *testing.T) {
 	does(tr, start, at(8), 5, failure) // in slow start
 	does(tr, now, at(8), 1, success)   //
 	tr.Hint(now, health.Hint{Target: at(9), Broken: true, Until: now.Add(time.Minute), Reason: "status 500"})
-	table := route.Compile([]*channel.Channel{
+	table := route.New(route.Config{Channels: []*channel.Channel{
 		ch(1, 10, 3, "m"), ch(2, 9, 0, "m"), ch(3, 8, 5, "m"), ch(4, 7, 1, "m"), ch(5, 7, 1, "m"), ch(6, 6, 1, "m"), ch(7, 5, 1, "m"), ch(8, 4, 1, "m"), ch(9, 3, 1, "m"), ch(10, 3, 1, "m"),
 		ch(11, 10, 0, "m"),
-	})
+	}})
 	p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Prefer: route.Preference{Channel: 10}, Health: tr, Roll: func() float64 { return 0.5 }})
 	var got []string
 	for s, ok := p.Next(now); ok; s, ok = p.Next(now) {

@@ -70,9 +70,6 @@ func New(c Config) *Table {
 	return t
 }
 
-// Compile is New without strategies.
-func Compile(channels []*channel.Channel) *Table { return New(Config{Channels: channels}) }
-
 // Candidates is every channel of the group that lists the model, disabled ones
 // included, by priority. The slice is shared and must not be changed.
 func (t *Table) Candidates(group, model string) []*channel.Channel {
@@ -88,65 +85,6 @@ func (t *Table) offer(group, model string) *offer {
 		return g.find(model)
 	}
 	return nil
-}
-
-// Choice is the outcome of Pick.
-type Choice struct {
-	Group   string
-	Channel *channel.Channel
-	// Listed is whether any channel lists the model at all, in any of the
-	// groups asked for.
-	Listed bool
-}
-
-// Pick chooses one channel for the model: the first group with a usable one,
-// there the highest priority, and inside it by weight with the random number
-// roll in [0, 1).
-func (t *Table) Pick(groups []string, model string, roll float64) Choice {
-	var c Choice
-	for _, group := range groups {
-		candidates := t.Candidates(group, model)
-		c.Listed = c.Listed || len(candidates) > 0
-		if ch := weighted(candidates, roll); ch != nil {
-			c.Group, c.Channel = group, ch
-			return c
-		}
-	}
-	return c
-}
-
-// weighted picks among the usable channels of the highest priority that has any.
-func weighted(candidates []*channel.Channel, roll float64) *channel.Channel {
-	first := slices.IndexFunc(candidates, usable)
-	if first < 0 {
-		return nil
-	}
-	top := candidates[first].Priority
-	var total int64
-	for _, ch := range candidates[first:] {
-		if ch.Priority != top {
-			break
-		}
-		if usable(ch) {
-			total += ch.Weight
-		}
-	}
-	if total == 0 {
-		return candidates[first]
-	}
-	at := int64(roll * float64(total))
-	for _, ch := range candidates[first:] {
-		if ch.Priority != top {
-			break
-		}
-		if !usable(ch) {
-			continue
-		}
-		if at -= ch.Weight; at < 0 {
-			return ch
-		}
-	}
-	return candidates[first]
 }
 
 func usable(ch *channel.Channel) bool { return ch.Status == channel.Enabled }

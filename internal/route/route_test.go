@@ -3,6 +3,7 @@ package route_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -20,7 +21,14 @@ func off(c *channel.Channel) *channel.Channel {
 	return c
 }
 
-func TestPickGoesByGroupThenPriorityThenWeight(t *testing.T) {
+// first is the channel that a plan begins with, nil when there is none.
+func first(table *route.Table, groups []string, model string, roll float64) (ch *channel.Channel, listed bool) {
+	p := table.Plan(route.Request{Model: model, Groups: groups, Roll: func() float64 { return roll }})
+	step, _ := p.Next(time.Time{})
+	return step.Channel, p.Listed()
+}
+
+func TestAPlanBeginsByGroupThenPriorityThenWeight(t *testing.T) {
 	t.Parallel()
 	other := ch(9, 100, 1, "m")
 	other.Groups = []string{"h"}
@@ -48,21 +56,21 @@ func TestPickGoesByGroupThenPriorityThenWeight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := route.Compile(row.channels).Pick(row.groups, row.model, row.roll)
+			got, listed := first(route.New(route.Config{Channels: row.channels}), row.groups, row.model, row.roll)
 			var id int64
-			if c.Channel != nil {
-				id = c.Channel.ID
+			if got != nil {
+				id = got.ID
 			}
-			if id != row.id || c.Listed != row.listed {
-				t.Errorf("channel %d, listed %v, want %d, %v", id, c.Listed, row.id, row.listed)
+			if id != row.id || listed != row.listed {
+				t.Errorf("channel %d, listed %v, want %d, %v", id, listed, row.id, row.listed)
 			}
 		})
 	}
 }
 
-// Whatever the channels and the roll: the one picked is enabled, lists the
+// Whatever the channels and the roll: the first is enabled, lists the
 // model, and none that could serve has a higher priority.
-func TestPickNeverStraysFromTheTable(t *testing.T) {
+func TestAPlanNeverStraysFromTheTable(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var channels []*channel.Channel
@@ -76,10 +84,10 @@ func TestPickNeverStraysFromTheTable(t *testing.T) {
 		able := func(c *channel.Channel) bool {
 			return c.Status == channel.Enabled && slices.ContainsFunc(c.Models, func(p string) bool { return route.Match(p, "m") })
 		}
-		got := route.Compile(channels).Pick([]string{"g"}, "m", rapid.Float64Range(0, 0.999999).Draw(t, "roll")).Channel
+		got, _ := first(route.New(route.Config{Channels: channels}), []string{"g"}, "m", rapid.Float64Range(0, 0.999999).Draw(t, "roll"))
 		if got == nil {
 			if slices.ContainsFunc(channels, able) {
-				t.Fatal("none was picked, though one could serve")
+				t.Fatal("there is no step, though one could serve")
 			}
 			return
 		}
@@ -96,11 +104,12 @@ func TestPickNeverStraysFromTheTable(t *testing.T) {
 
 func TestWeightsAreShares(t *testing.T) {
 	t.Parallel()
-	table := route.Compile([]*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 2, "m"), ch(3, 0, 7, "m")})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 2, "m"), ch(3, 0, 7, "m")}})
 	drawn := map[int64]int{}
 	const rolls = 10_000
 	for i := range rolls {
-		drawn[table.Pick([]string{"g"}, "m", float64(i)/rolls).Channel.ID]++
+		got, _ := first(table, []string{"g"}, "m", float64(i)/rolls)
+		drawn[got.ID]++
 	}
 	if diff := cmp.Diff(map[int64]int{1: rolls / 10, 2: rolls / 5, 3: rolls * 7 / 10}, drawn); diff != "" {
 		t.Error(diff)
@@ -109,7 +118,7 @@ func TestWeightsAreShares(t *testing.T) {
 
 func TestModelsAreThoseThatCanBeServed(t *testing.T) {
 	t.Parallel()
-	table := route.Compile([]*channel.Channel{ch(1, 0, 1, "b", "gpt-5*"), off(ch(2, 0, 1, "off")), ch(3, 0, 1, "a", "b")})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "b", "gpt-5*"), off(ch(2, 0, 1, "off")), ch(3, 0, 1, "a", "b")}})
 	want := []string{"a", "b", "gpt-5", "gpt-5-mini"}
 	if diff := cmp.Diff(want, table.Models([]string{"g", "none"}, []string{"gpt-5", "gpt-5-mini", "gpt-4o"})); diff != "" {
 		t.Error(diff)
@@ -128,18 +137,5 @@ func TestMatch(t *testing.T) {
 		if got := route.Match(row.pattern, row.model); got != row.want {
 			t.Errorf("Match(%q, %q) = %v", row.pattern, row.model, got)
 		}
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	var channels []*channel.Channel
-	for id := range int64(1000) {
-		channels = append(channels, ch(id, id%3, 1, "m", "n"))
-	}
-	table := route.Compile(channels)
-	groups := []string{"g"}
-	b.ReportAllocs()
-	for b.Loop() {
-		table.Pick(groups, "m", 0.5)
 	}
 }

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+
+	"halley/internal/channel"
+	"halley/internal/health"
+	"halley/internal/telemetry"
+)
+
+// newHealth makes what knows how the upstreams are doing, for as long as the
+// process runs. Each change is logged and counted.
+func newHealth(log *slog.Logger, metrics *telemetry.Metrics) (*health.Tracker, error) {
+	return health.New(health.Config{Roll: rand.Float64, OnTransition: func(t health.Transition) {
+		metrics.ChannelTransition(t.To.String())
+		level := slog.LevelInfo
+		if t.To >= health.CoolingDown {
+			level = slog.LevelWarn
+		}
+		log.LogAttrs(context.Background(), level, "channel health changed",
+			slog.Int64("channel_id", t.Target.Channel), slog.String("model", t.Target.Model), slog.String("upstream_key_id", t.Target.Credential),
+			slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.Time("until", t.Until), slog.String("reason", t.Reason))
+	}})
+}
+
+// forgetOthers drops what is known of channels and upstream keys that are gone.
+func forgetOthers(tracker *health.Tracker, channels []*channel.Channel) {
+	type upstream struct {
+		channel    int64
+		credential string
+	}
+	there := map[upstream]bool{}
+	for _, ch := range channels {
+		if len(ch.Credentials) == 0 {
+			there[upstream{ch.ID, ""}] = true
+		}
+		for _, c := range ch.Credentials {
+			there[upstream{ch.ID, c.ID}] = true
+		}
+	}
+	tracker.Retain(func(id int64, credential string) bool { return there[upstream{id, credential}] })
+}
