@@ -38,16 +38,20 @@ import (
 // records are in memory.
 type house struct {
 	*gateway.Gateway
-	t        *testing.T
-	key      *key.Key
-	parent   *key.Key // that issued key, nil for none
-	orphaned error    // what asking for the parent gives
-	owner    *account.User
-	channel  *channel.Channel
-	ledger   *budget.Ledger
-	leases   budget.Leases // nil on a store of its own
-	upstream *httptest.Server
-	limits   limit.Limits // of the default group
+	t         *testing.T
+	key       *key.Key
+	parent    *key.Key // that issued key, nil for none
+	orphaned  error    // what asking for the parent gives
+	owner     *account.User
+	channel   *channel.Channel
+	ledger    *budget.Ledger
+	leases    budget.Leases // nil on a store of its own
+	upstream  *httptest.Server
+	limits    limit.Limits // of the default group
+	vipLimits limit.Limits
+	more      []*channel.Channel // besides channel
+	health    *health.Tracker    // nil takes all to be well
+	roll      func() float64
 
 	mu       sync.Mutex
 	records  []usage.Record
@@ -128,7 +132,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	server := httptest.NewServer(upstreamHandler)
 	t.Cleanup(server.Close)
 	h := &house{
-		t: t, upstream: server, recorded: make(chan struct{}),
+		t: t, upstream: server, roll: rand.Float64, recorded: make(chan struct{}),
 		key:   &key.Key{ID: 7, UserID: 3, Status: key.Enabled, ExpiresAt: key.Never, Granted: money.USD, Name: "k"},
 		owner: &account.User{ID: 3, Status: account.Enabled, Group: group.Default, Granted: 1000 * money.USD},
 		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: server.URL + "/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
@@ -139,8 +143,8 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: []*channel.Channel{h.channel}}), Prices: book,
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}}}),
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book,
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
 	if h.leases != nil {
@@ -153,7 +157,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
 		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
 		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: rand.Float64,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: h.roll, Health: h.health,
 	})
 	return h
 }
