@@ -48,7 +48,7 @@ type ending struct {
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
 	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
-	err := noChannel(a.head.Model, true)
+	var last error
 	for p != nil {
 		if ctx.Err() != nil { // there is nobody to ask for
 			return context.Cause(ctx)
@@ -66,22 +66,24 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		t.planned(p)
 		t.try = began
 		end := g.attempt(ctx, t, a, p, up)
-		err = end.err
-		if !end.again || (err != nil && ctx.Err() != nil) {
-			return err
+		if !end.again || (end.err != nil && ctx.Err() != nil) {
+			return end.err
 		}
 		next := t.afterwards(ctx, a)
 		if next == nil && t.theirs == nil {
-			return err
+			return end.err
 		}
 		t.failed(p, end)
-		p = next
+		p, last = next, end.err
 	}
 	if t.theirs != nil {
 		t.forward(t.theirs)
 		return nil
 	}
-	return err
+	if last != nil {
+		return last
+	}
+	return noChannel(a.head.Model, true) // none could be tried
 }
 
 // afterwards gives where to go after a failure, nil when that was it.
@@ -126,6 +128,9 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	t.record.Attempts++
 	t.tier, t.relay = a.head.ServiceTier, nil
 	t.trying = true
+	if len(p.channel.Credentials) > 1 {
+		t.way.keys = append(t.way.keys, p.step.Credential.ID)
+	}
 	end.outcome.Class = health.ClientGone // after a panic it says nothing
 	defer func() {
 		if end.again && ctx.Err() != nil { // we ended it

@@ -94,9 +94,6 @@ func (t *ticket) ended(p *plan, o health.Outcome) {
 	t.trying = false
 	t.try.Done(t.gateway.Now(), o)
 	t.gateway.Observer.Attempted(o.Class)
-	if len(p.channel.Credentials) > 1 {
-		t.way.keys = append(t.way.keys, p.step.Credential.ID)
-	}
 	if t.who.owner.Administers() {
 		t.trail = append(t.trail, step(p, o.Class))
 	}
