@@ -33,10 +33,12 @@ func (l *live) rebuild() {
 
 // snapshot compiles what the services hold at this moment.
 func (s *services) snapshot() *gateway.Snapshot {
+	options := s.options.Current()
 	return &gateway.Snapshot{
-		Routes:     route.New(route.Config{Channels: s.channels.All()}),
-		Groups:     s.groups.Current(),
-		Prices:     s.prices.Book(),
-		AutoGroups: s.options.Current().AutoGroups,
+		Routes:      route.New(route.Config{Channels: s.channels.All()}),
+		Groups:      s.groups.Current(),
+		Prices:      s.prices.Book(),
+		AutoGroups:  options.AutoGroups,
+		MaxAttempts: int(options.MaxAttempts),
 	}
 }

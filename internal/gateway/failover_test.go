@@ -293,20 +293,25 @@ func TestWhenAllFailTheClientGetsTheLastRealAnswer(t *testing.T) {
 	}
 }
 
-func TestFourAttemptsAreAllARequestGets(t *testing.T) {
+func TestTheAttemptsOfARequestAreBounded(t *testing.T) {
 	t.Parallel()
-	var asked calls
-	changes := []func(*house){first, tracked(t)}
-	for id := int64(11); id <= 20; id++ {
-		changes = append(changes, asked.channel(t, id, answers(500, "application/json", overloaded), group.Default))
+	for most, want := range map[int][]int64{0: {11, 12, 13}, 1: nil, 3: {11, 12}} {
+		t.Run(strconv.Itoa(most), func(t *testing.T) {
+			t.Parallel()
+			var asked calls
+			changes := []func(*house){first, tracked(t), func(h *house) { h.maxAttempts = most }}
+			for id := int64(11); id <= 20; id++ {
+				changes = append(changes, asked.channel(t, id, answers(500, "application/json", overloaded), group.Default))
+			}
+			h := newHouse(t, answers(500, "application/json", overloaded), changes...)
+			var c client
+			h.do(t.Context(), `{"model":"m"}`, &c)
+			if r := h.settled(); c.status != 500 || r.Attempts != len(want)+1 {
+				t.Errorf("client got %d, record %+v", c.status, r)
+			}
+			asked.want(t, want...)
+		})
 	}
-	h := newHouse(t, answers(500, "application/json", overloaded), changes...)
-	var c client
-	h.do(t.Context(), `{"model":"m"}`, &c)
-	if r := h.settled(); c.status != 500 || r.Attempts != 4 {
-		t.Errorf("client got %d, record %+v", c.status, r)
-	}
-	asked.want(t, 11, 12, 13)
 }
 
 func TestTheTimeOfARequestBoundsAllItsAttempts(t *testing.T) {

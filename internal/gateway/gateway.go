@@ -66,7 +66,7 @@ type Snapshot struct {
 	Groups     *group.Set
 	Prices     *price.Book
 	AutoGroups []string
-	// MaxAttempts is how many channels a request may try; 0 is the default.
+	// MaxAttempts is how many attempts a request may take; 0 is the default.
 	MaxAttempts int
 }
 

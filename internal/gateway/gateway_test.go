@@ -38,20 +38,21 @@ import (
 // records are in memory.
 type house struct {
 	*gateway.Gateway
-	t         *testing.T
-	key       *key.Key
-	parent    *key.Key // that issued key, nil for none
-	orphaned  error    // what asking for the parent gives
-	owner     *account.User
-	channel   *channel.Channel
-	ledger    *budget.Ledger
-	leases    budget.Leases // nil on a store of its own
-	upstream  *httptest.Server
-	limits    limit.Limits // of the default group
-	vipLimits limit.Limits
-	more      []*channel.Channel // besides channel
-	health    *health.Tracker    // nil takes all to be well
-	roll      func() float64
+	t           *testing.T
+	key         *key.Key
+	parent      *key.Key // that issued key, nil for none
+	orphaned    error    // what asking for the parent gives
+	owner       *account.User
+	channel     *channel.Channel
+	ledger      *budget.Ledger
+	leases      budget.Leases // nil on a store of its own
+	upstream    *httptest.Server
+	limits      limit.Limits // of the default group
+	vipLimits   limit.Limits
+	more        []*channel.Channel // besides channel
+	health      *health.Tracker    // nil takes all to be well
+	roll        func() float64
+	maxAttempts int
 
 	mu       sync.Mutex
 	records  []usage.Record
@@ -143,7 +144,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book,
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts,
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)

@@ -29,6 +29,8 @@ type Values struct {
 	RegisterEnabled bool `json:"register_enabled" help:"Whether people may make an account for themselves; otherwise administrators make them."`
 	// MaxKeysPerUser counts the keys that are not deleted.
 	MaxKeysPerUser int64 `json:"max_keys_per_user" help:"How many API keys one user may have."`
+	// MaxAttempts counts upstream calls.
+	MaxAttempts int64 `json:"max_attempts" help:"How many upstream calls a model request may take before its client gets the error."`
 }
 
 // Defaults are the values before anybody changed any.
@@ -37,6 +39,7 @@ func Defaults() Values {
 		AutoGroups:     []string{group.Default},
 		NewUserQuota:   0,
 		MaxKeysPerUser: 1000,
+		MaxAttempts:    4,
 	}
 }
 
@@ -52,6 +55,7 @@ type Option struct {
 const (
 	maxAutoGroups     = 100
 	maxMaxKeysPerUser = 1_000_000
+	maxMaxAttempts    = 20
 )
 
 // check holds the rule of every option and tidies the value.
@@ -66,6 +70,10 @@ func (v *Values) check(name string, groupExists func(string) bool) error {
 	case "max_keys_per_user":
 		if v.MaxKeysPerUser < 0 || v.MaxKeysPerUser > maxMaxKeysPerUser {
 			return invalid(name, "must be 0 to %d", maxMaxKeysPerUser)
+		}
+	case "max_attempts":
+		if v.MaxAttempts < 1 || v.MaxAttempts > maxMaxAttempts {
+			return invalid(name, "must be 1 to %d", maxMaxAttempts)
 		}
 	}
 	return nil
