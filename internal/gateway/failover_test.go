@@ -460,3 +460,58 @@ func TestAdministratorsSeeWhoWasTried(t *testing.T) {
 		})
 	}
 }
+
+// The first channel maps the model to what is free, the second to what is not.
+func TestTheHoldCoversTheChannelThatServes(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		granted money.Nano
+		status  int
+		cost    money.Nano
+		version string
+	}{
+		"there is money": {money.USD, 200, 200_000, "custom-1"},
+		"there is none":  {1_000_000, 503, 0, "custom-2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked calls
+			maps := func(ch *channel.Channel, to string) {
+				ch.Models, ch.ModelMapping = []string{"alias"}, map[string]string{"alias": to}
+			}
+			h := newHouse(t, asked.by(5, answers(503, "application/json", overloaded)), first, asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t), func(h *house) {
+				h.key.Granted = row.granted
+				maps(h.channel, "free")
+				maps(h.more[0], "m")
+			})
+			var c client
+			h.do(t.Context(), `{"model":"alias"}`, &c)
+			if r := h.settled(); c.status != row.status || r.Cost != row.cost || r.PriceVersion != row.version || r.Absorbed != 0 || r.Held < r.Cost {
+				t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+			}
+		})
+	}
+}
+
+func TestARateLimitedChannelIsLeftAloneForAsLongAsItAsks(t *testing.T) {
+	t.Parallel()
+	date := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
+	for text, least := range map[string]time.Duration{"7": 6 * time.Second, "": time.Second, "soon": time.Second, date: 9 * time.Minute} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			var asked calls
+			h := newHouse(t, asked.by(5, after(text, overloaded)), first, asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t))
+			for range 3 {
+				var c client
+				if h.do(t.Context(), `{"model":"m"}`, &c); c.status != 200 {
+					t.Errorf("client got %d", c.status)
+				}
+			}
+			asked.want(t, 5, 9, 9, 9)
+			v := h.health.Look(time.Now(), health.Target{Channel: 5, Credential: "a", Model: "m"})
+			if v.State != health.CoolingDown || time.Until(v.Until) < least {
+				t.Errorf("the channel is %s for %s", v.State, time.Until(v.Until))
+			}
+		})
+	}
+}
