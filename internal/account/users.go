@@ -363,7 +363,8 @@ func (s *Service) editMoney(ctx context.Context, id int64, decide func(budget.Ba
 		return nil, unavailable(err)
 	}
 	a := &Account{User: u, Balance: balance}
-	return a, s.addBudgets(ctx, a)
+	_ = s.addBudgets(ctx, a) // it is done all the same: an error would have it done again
+	return a, nil
 }
 
 // live reads users together with their live balances.

@@ -45,15 +45,15 @@ func (s *Server) keySelfRoutes() []route {
 	}
 }
 
-// keyUsageRecord has totals in quota units; those of an unlimited key are the
-// account's.
+// keyUsageRecord has totals in quota units; those of an unlimited key are its
+// parent's, or the account's when no parent's quota bounds it either.
 type keyUsageRecord struct {
 	Object             string          `json:"object"`
 	Name               string          `json:"name"`
 	TotalGranted       int64           `json:"total_granted"`
 	TotalUsed          int64           `json:"total_used"`
-	TotalAvailable     int64           `json:"total_available"`
-	UnlimitedQuota     bool            `json:"unlimited_quota"`
+	TotalAvailable     int64           `json:"total_available" doc:"Of a child no more than its parent has left."`
+	UnlimitedQuota     bool            `json:"unlimited_quota" doc:"Whether neither the key's quota nor its parent's bounds it."`
 	ModelLimits        map[string]bool `json:"model_limits"`
 	ModelLimitsEnabled bool            `json:"model_limits_enabled"`
 	ExpiresAt          int64           `json:"expires_at" doc:"0 is never."`
@@ -67,57 +67,91 @@ type keyUsageBody struct {
 }
 
 func (s *Server) keyUsage(c *call) (any, error) {
-	k, owner, err := s.keyHolder(c, "")
+	h, err := s.keyHolder(c, "")
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.Balances.Balance(c.ctx, budget.Subject{Kind: budget.Key, ID: k.ID})
+	totals, bound, err := s.balancesOf(c.ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	unlimited := b.Unlimited
+	unlimited := bound.Unlimited
 	if unlimited {
-		if b, err = s.Balances.Balance(c.ctx, budget.Subject{Kind: budget.User, ID: owner.ID}); err != nil {
+		if totals, err = s.Balances.Balance(c.ctx, budget.Subject{Kind: budget.User, ID: h.owner.ID}); err != nil {
 			return nil, err
 		}
+		bound = totals
 	}
-	remaining, used, held := b.Units()
+	remaining, used, held := totals.Units()
+	models, limited := key.AllowedModels(h.key, h.parent)
 	record := keyUsageRecord{
-		Object: "token_usage", Name: k.Name, TotalGranted: remaining + used + held, TotalUsed: used, TotalAvailable: remaining,
-		UnlimitedQuota: unlimited, ModelLimits: map[string]bool{}, ModelLimitsEnabled: k.ModelLimitsEnabled,
+		Object: "token_usage", Name: h.key.Name, TotalGranted: remaining + used + held, TotalUsed: used, TotalAvailable: bound.Remaining().FloorUnits(),
+		UnlimitedQuota: unlimited, ModelLimits: map[string]bool{}, ModelLimitsEnabled: limited,
 	}
-	for _, model := range k.Models {
+	for _, model := range models {
 		record.ModelLimits[model] = true
 	}
-	if k.ExpiresAt != key.Never {
-		record.ExpiresAt = k.ExpiresAt
+	if at := key.EndsAt(h.key, h.parent); at != key.Never {
+		record.ExpiresAt = at
 	}
 	return bare{keyUsageBody{Code: true, Message: "ok", Data: record}}, nil
+}
+
+// balancesOf are the balance that a key's totals are told of, its own unless it
+// has no quota and its parent has, and the one that bounds it.
+func (s *Server) balancesOf(ctx context.Context, h holder) (totals, bound budget.Balance, err error) {
+	own, err := s.Balances.Balance(ctx, budget.Subject{Kind: budget.Key, ID: h.key.ID})
+	if err != nil || h.parent == nil {
+		return own, own, err
+	}
+	parent, err := s.Balances.Balance(ctx, budget.Subject{Kind: budget.Key, ID: h.parent.ID})
+	bound = key.Tighter(own, &parent)
+	if own.Unlimited {
+		return bound, bound, err
+	}
+	return own, bound, err
+}
+
+// holder is who shows an API key.
+type holder struct {
+	key    *key.Key
+	parent *key.Key // nil for a key that none issued
+	owner  *account.User
 }
 
 // keyHolder is whose API key the request shows. Keys that are expired or
 // exhausted may ask, disabled ones may not. inQuery is tried last, as in the
 // contract's table.
-func (s *Server) keyHolder(c *call, inQuery string) (*key.Key, *account.User, error) {
+func (s *Server) keyHolder(c *call, inQuery string) (holder, error) {
 	credentials, err := gateway.Credentials(c.request.Header)
 	if err != nil {
-		return nil, nil, err
+		return holder{}, err
 	}
 	if inQuery != "" {
 		credentials = append(credentials, inQuery)
 	}
 	k, owner, err := s.KeyHolders.Authenticate(c.ctx, credentials)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case owner.Status != account.Enabled:
-		return nil, nil, fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
-	case k.Status == key.Disabled:
-		return nil, nil, key.Admissible(k, time.Time{})
-	case !k.AllowsIP(c.ip):
-		return nil, nil, fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from this address.")
+	if err != nil {
+		return holder{}, err
 	}
-	return k, owner, nil
+	parent, err := s.Keys.Parent(c.ctx, k)
+	if err != nil {
+		return holder{}, err
+	}
+	h := holder{k, parent, owner}
+	if owner.Status != account.Enabled {
+		return h, fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
+	}
+	for _, each := range []*key.Key{k, parent} {
+		switch {
+		case each == nil:
+		case each.Status == key.Disabled:
+			return h, key.Admissible(k, parent, time.Time{})
+		case !each.AllowsIP(c.ip):
+			return h, fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from this address.")
+		}
+	}
+	return h, nil
 }
 
 // quotaRecord is in USD; -1 is unlimited.
@@ -132,7 +166,7 @@ type quotaRecord struct {
 
 type quotaKey struct {
 	Name        string  `json:"name"`
-	RemainQuota float64 `json:"remain_quota" doc:"In USD; -1 is unlimited."`
+	RemainQuota float64 `json:"remain_quota" doc:"In USD; -1 is unlimited. Of a child no more than its parent has left."`
 	UsedQuota   float64 `json:"used_quota"`
 }
 
@@ -155,10 +189,11 @@ func (s *Server) userQuota(c *call) (any, error) {
 }
 
 func (s *Server) quotaOf(c *call) (*quotaRecord, error) {
-	_, owner, err := s.keyHolder(c, c.query.Get("key"))
+	h, err := s.keyHolder(c, c.query.Get("key"))
 	if err != nil {
 		return nil, err
 	}
+	owner := h.owner
 	days, err := quotaDays(c, owner)
 	if err != nil {
 		return nil, err
@@ -177,7 +212,7 @@ func (s *Server) quotaOf(c *call) (*quotaRecord, error) {
 		return nil, err
 	}
 	for _, v := range views {
-		record.Keys = append(record.Keys, quotaKey{Name: v.Key.Name, RemainQuota: leftUSD(v.Balance), UsedQuota: v.Balance.Used.Float()})
+		record.Keys = append(record.Keys, quotaKey{Name: v.Key.Name, RemainQuota: leftUSD(key.Tighter(v.Balance, v.Parent)), UsedQuota: v.Balance.Used.Float()})
 	}
 	if days == nil {
 		return record, nil

@@ -18,11 +18,11 @@ func (s *Server) keyRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/token/", access: anyUser, handle: s.listKeys, summary: "One's own API keys, newest first",
-			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "user_id"},
+			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "parent_id", "user_id"},
 		},
 		{
 			method: http.MethodGet, path: "/api/token/search", access: anyUser, handle: s.searchKeys, summary: "API keys by name, value or the value's last characters",
-			out: list, query: []string{"keyword", "token", "p", "page_size", "user_id"},
+			out: list, query: []string{"keyword", "token", "parent_id", "p", "page_size", "user_id"},
 		},
 		{
 			method: http.MethodGet, path: "/api/token/{id}", access: anyUser, handle: s.getKey, summary: "One API key",
@@ -33,15 +33,19 @@ func (s *Server) keyRoutes() []route {
 			in: body, out: data, needs: []string{"name"}, query: []string{"user_id"},
 		},
 		{
+			method: http.MethodPost, path: "/api/token/{id}/children", access: anyUser, handle: s.createChildKey, summary: "Make an API key that this one issues: it spends from both, and ends with it",
+			in: body, out: data, needs: []string{"name"}, query: []string{"user_id"},
+		},
+		{
 			method: http.MethodPut, path: "/api/token/", access: anyUser, handle: s.updateKey, summary: "Change an API key; what is left out stays",
 			in: body, out: data, needs: []string{"id"}, ifMatch: true, query: []string{"status_only", "user_id"},
 		},
 		{
-			method: http.MethodDelete, path: "/api/token/{id}", access: anyUser, handle: s.deleteKey, summary: "End an API key for good",
+			method: http.MethodDelete, path: "/api/token/{id}", access: anyUser, handle: s.deleteKey, summary: "End an API key for good, and its children with it",
 			query: []string{"user_id"},
 		},
 		{
-			method: http.MethodPost, path: "/api/token/batch", access: anyUser, handle: s.deleteKeys, summary: "End up to 100 API keys for good; gives how many",
+			method: http.MethodPost, path: "/api/token/batch", access: anyUser, handle: s.deleteKeys, summary: "End up to 100 API keys for good, and their children with them; gives how many of those listed",
 			in: typeOf[keyBatchBody](), out: typeOf[int64](), query: []string{"user_id"},
 		},
 		{
@@ -70,13 +74,13 @@ type keyRecord struct {
 	ID                 int64   `json:"id"`
 	UserID             int64   `json:"user_id"`
 	Key                string  `json:"key" doc:"The value, or sk-hly…last4 for those who may not see it."`
-	Status             int64   `json:"status" enum:"1,2,3,4" doc:"What is true now: 1 enabled, 2 disabled, 3 expired, 4 exhausted."`
+	Status             int64   `json:"status" enum:"1,2,3,4" doc:"What is true now, of the key and of its parent: 1 enabled, 2 disabled, 3 expired, 4 exhausted."`
 	Name               string  `json:"name"`
 	CreatedTime        int64   `json:"created_time"`
 	AccessedTime       int64   `json:"accessed_time"`
 	ExpiredTime        int64   `json:"expired_time" doc:"-1 is never."`
-	RemainQuota        int64   `json:"remain_quota" doc:"What can be spent now, net of what requests in flight reserve."`
-	UnlimitedQuota     bool    `json:"unlimited_quota" doc:"Whether only the owner's balance bounds the key."`
+	RemainQuota        int64   `json:"remain_quota" doc:"What can be spent now, net of what requests in flight reserve. The parent of a child may have less left."`
+	UnlimitedQuota     bool    `json:"unlimited_quota" doc:"Whether the key has no quota of its own: the owner's balance bounds it, and a child's parent."`
 	ModelLimitsEnabled bool    `json:"model_limits_enabled"`
 	ModelLimits        string  `json:"model_limits" doc:"Names and patterns such as gpt-5*, with commas between them."`
 	AllowIPs           *string `json:"allow_ips" doc:"Addresses and CIDRs, one a line; null is no restriction."`
@@ -95,7 +99,7 @@ type keyLimitsRecord struct {
 	Budgets    *[]budgetRecord    `json:"budgets"`
 	Endpoints  *[]string          `json:"endpoints" enum:"endpoints"`
 	AutoGroups *[]string          `json:"auto_groups"`
-	ParentID   *int64             `json:"parent_id"`
+	ParentID   *int64             `json:"parent_id" doc:"The key that issued this one. Read-only."`
 	Metadata   *map[string]string `json:"metadata"`
 }
 
@@ -238,10 +242,16 @@ func (s *Server) keyPath(c *call, changing bool) (owner, id int64, err error) {
 	if owner, err = s.keyOwner(c, jsonx.Opt[int64]{}, changing); err != nil {
 		return 0, 0, err
 	}
-	if id, err = c.pathID("id"); err != nil {
-		return 0, 0, fault.New(fault.NotFound, "key_not_found", "There is no key with the id %q.", c.path("id")).Field("id")
+	id, err = keyInPath(c)
+	return owner, id, err
+}
+
+func keyInPath(c *call) (int64, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return 0, fault.New(fault.NotFound, "key_not_found", "There is no key with the id %q.", c.path("id")).Field("id")
 	}
-	return owner, id, nil
+	return id, nil
 }
 
 // revealsTo reports whether the caller may see the values of the owner's keys.
@@ -308,8 +318,12 @@ func (s *Server) keyQuery(c *call) (page, key.Query, error) {
 	if err != nil {
 		return page{}, key.Query{}, err
 	}
+	parent, err := c.queryInt("parent_id", 0)
+	if err != nil {
+		return page{}, key.Query{}, err
+	}
 	return p, key.Query{
-		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), Offset: p.Offset(), Limit: p.Size,
+		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), ParentID: parent, Offset: p.Offset(), Limit: p.Size,
 	}, nil
 }
 
@@ -326,15 +340,7 @@ func (s *Server) getKey(c *call) (any, error) {
 }
 
 func (s *Server) createKey(c *call) (any, error) {
-	body, err := decode[keyBody](c)
-	if err != nil {
-		return nil, err
-	}
-	patch, err := body.patch(c.who.Cause())
-	if err != nil {
-		return nil, err
-	}
-	owner, err := s.keyOwner(c, body.UserID, true)
+	body, patch, owner, err := s.keyToMake(c)
 	if err != nil {
 		return nil, err
 	}
@@ -342,11 +348,45 @@ func (s *Server) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.createdKey(c, v, value, body.changes()), nil
+}
+
+func (s *Server) createChildKey(c *call) (any, error) {
+	parent, err := keyInPath(c)
+	if err != nil {
+		return nil, err
+	}
+	body, patch, owner, err := s.keyToMake(c)
+	if err != nil {
+		return nil, err
+	}
+	v, value, err := s.Keys.CreateChild(c.ctx, owner, parent, patch)
+	if err != nil {
+		return nil, err
+	}
 	changes := body.changes()
-	changes["user_id"] = owner
+	changes["parent_id"] = parent
+	return s.createdKey(c, v, value, changes), nil
+}
+
+// keyToMake reads what a key is to be, and whose.
+func (s *Server) keyToMake(c *call) (body keyBody, patch key.Patch, owner int64, err error) {
+	if body, err = decode[keyBody](c); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	if patch, err = body.patch(c.who.Cause()); err != nil {
+		return body, key.Patch{}, 0, err
+	}
+	owner, err = s.keyOwner(c, body.UserID, true)
+	return body, patch, owner, err
+}
+
+// createdKey notes a key that was made and shows it, with its value.
+func (s *Server) createdKey(c *call, v key.View, value string, changes map[string]any) keyRecord {
+	changes["user_id"] = v.Key.UserID
 	s.trail(c, "key.create", keyTarget(v.Key.ID), detail(changes))
 	c.setVersion(v.Key.Version)
-	return newKeyRecord(v, value, s.Keys.Now()), nil
+	return newKeyRecord(v, value, s.Keys.Now())
 }
 
 func (s *Server) updateKey(c *call) (any, error) {
@@ -435,10 +475,11 @@ func (s *Server) deleteKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Keys.Delete(c.ctx, owner, id); err != nil {
+	deleted, err := s.Keys.Delete(c.ctx, owner, id)
+	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "key.delete", keyTarget(id), "")
+	s.trailDeleted(c, deleted)
 	return noData{}, nil
 }
 
@@ -465,10 +506,17 @@ func (s *Server) deleteKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range deleted {
+	s.trailDeleted(c, deleted)
+	return int64(len(deleted.Asked)), nil
+}
+
+func (s *Server) trailDeleted(c *call, deleted key.Deleted) {
+	for _, id := range deleted.Asked {
 		s.trail(c, "key.delete", keyTarget(id), "")
 	}
-	return int64(len(deleted)), nil
+	for _, id := range deleted.Children {
+		s.trail(c, "key.delete", keyTarget(id), detail(map[string]any{"with": "parent"}))
+	}
 }
 
 func (s *Server) changeKeyQuota(c *call) (any, error) {

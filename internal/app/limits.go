@@ -71,15 +71,19 @@ func (l *limits) save() error {
 }
 
 // close ends counting. A command has counted nothing, and keeps nothing.
-func (l *limits) close() error {
+func (l *limits) close() {
 	if l == nil || !l.counted {
-		return nil
+		return
 	}
 	if l.redis != nil {
 		l.redis.Close()
 	}
-	return l.save()
+	if err := l.save(); err != nil {
+		l.log.Warn(restartAnew, "error", err)
+	}
 }
+
+const restartAnew = "what counts for rate limits cannot be kept: a restart begins them anew"
 
 // keepLimits saves what counts for rate limits every now and then, for a process
 // that is killed.
@@ -95,7 +99,7 @@ func (a *App) keepLimits() {
 		}
 		err := a.services.limits.save()
 		if err != nil && !failing {
-			a.log.Warn("a restart may begin rate limits anew", "error", err)
+			a.log.Warn(restartAnew, "error", err)
 		}
 		failing = err != nil
 	}

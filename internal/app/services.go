@@ -329,7 +329,8 @@ func (s *services) tidyKeys(ctx context.Context) error {
 
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
+	s.limits.close()
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
-	return errors.Join(stopped, shared, s.limits.close(), s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
+	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())
 }

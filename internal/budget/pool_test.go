@@ -381,6 +381,16 @@ func (n node) LockLeases(_ context.Context, s budget.Subject) (func(), error) {
 
 func (n node) Nodes() int { return 3 }
 
+func unleased(at budget.Position) money.Nano {
+	left := at.Granted - at.Used
+	for _, l := range append(at.Own, at.Others...) {
+		if l.Purse == "" {
+			left -= l.Outstanding()
+		}
+	}
+	return left
+}
+
 // land applies a record as the database does: off the node's lease or, when that
 // has lapsed, as far as its payers can bear it.
 func (n node) land(e *entry) error {
@@ -408,7 +418,7 @@ func (n node) land(e *entry) error {
 			if err != nil {
 				return err
 			}
-			left = min(left, max(0, at.Unleased()))
+			left = min(left, max(0, unleased(at)))
 		}
 		e.absorbed = e.charge.Charged - left
 		e.charge.Charged = left

@@ -59,6 +59,9 @@ func ParseRenewing(from []jsonx.Opt[RenewingPatch], r RenewingRules) ([]Renewing
 		if err != nil {
 			return nil, err
 		}
+		if slices.ContainsFunc(budgets, func(o Renewing) bool { return o.schedule().same(b.schedule()) }) {
+			return nil, invalidRenewing(field, "renews together with an entry before it; the smaller amount alone would do.")
+		}
 		budgets = append(budgets, b)
 	}
 	return budgets, nil

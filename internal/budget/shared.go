@@ -116,6 +116,11 @@ func (p *pocket) shared(stored Balance) Balance {
 
 func (l *Ledger) sharedAllowances(ctx context.Context, s Subject) ([]AllowanceState, error) {
 	var states []AllowanceState
+	if p := l.loadedPocket(s); p != nil { // of a budget that is new here
+		if err := l.fresh(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	err := l.steady(ctx, func() error {
 		allowances, err := l.store.LoadAllowances(ctx, s)
 		if err != nil {
@@ -247,9 +252,6 @@ func (l *Ledger) editLocked(ctx context.Context, p *pocket, decide func(Balance)
 	}
 	return commit(ctx, change)
 }
-
-// Unleased is what of the quota nobody has leased.
-func (p *Position) Unleased() money.Nano { return p.balance().Remaining() }
 
 // balance is the position's, with everything that is leased taken as held.
 func (p *Position) balance() Balance {

@@ -50,6 +50,9 @@ func (r *run) checkBooks(cfg *config.Config, options app.Options) error {
 	if err != nil {
 		return err
 	}
+	if report.Users == 0 { // a timer that checks the wrong one would never tell
+		return errors.New("the database is empty: is it the one that halley serve uses?")
+	}
 	checked := fmt.Sprintf("%d keys, %d accounts and %d hours of usage", report.Keys, report.Users, report.Hours)
 	if report.Total == 0 {
 		r.print("ok    ledger: no differences in %s", checked)

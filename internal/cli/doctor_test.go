@@ -17,6 +17,10 @@ func TestTheDoctorNamesWhatIsWrongWithTheBooks(t *testing.T) {
 	if code, out := d.run(t, "", "doctor", "--ledger"); code != 0 || out != "ok    ledger: no differences in 0 keys, 2 accounts and 0 hours of usage\n" {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
+	other := &desk{env: map[string]string{"HALLEY_DATA_DIR": t.TempDir()}}
+	if code, out := other.run(t, "", "doctor", "--ledger"); code != 1 || !strings.Contains(out, "the database is empty") {
+		t.Errorf("of an empty database: exit code %d\n%s", code, out)
+	}
 	raw := storetest.Raw(t, d.env["HALLEY_DATABASE_URL"])
 	doctored := func(text string, want string) {
 		t.Helper()

@@ -46,6 +46,9 @@ type keyRecord struct {
 	Group              string  `json:"group"`
 	HeldQuota          int64   `json:"held_quota"`
 	Version            int64   `json:"version"`
+	Limits             struct {
+		ParentID *int64 `json:"parent_id"`
+	} `json:"limits"`
 }
 
 // ownerFlag says whose keys a command is about.
@@ -82,12 +85,16 @@ type keyCreateCommand struct {
 	Expires   string   `help:"When it ends: a duration from now (720h, 30d), a date or an RFC 3339 time." placeholder:"WHEN"`
 	Models    []string `help:"The only models it may use, names or patterns such as gpt-5*." placeholder:"MODEL,…"`
 	AllowIPs  []string `name:"allow-ips" help:"The only addresses and networks it may be used from." placeholder:"ADDRESS,…"`
-	Group     string   `help:"Its group, or auto for automatic routing; otherwise the account's own." placeholder:"GROUP"`
+	Group     string   `help:"Its group, or auto for automatic routing; otherwise the account's own, or its parent's." placeholder:"GROUP"`
+	Parent    int64    `help:"The key that issues it: what it spends counts for both, and it ends with its parent." placeholder:"ID"`
 }
 
 // Run makes the key; the value is the output's last line.
 func (c keyCreateCommand) Run(r *run) error {
-	body := map[string]any{"name": c.Name, "remain_quota": c.Quota, "unlimited_quota": c.Unlimited, "group": c.Group}
+	body := map[string]any{"name": c.Name, "remain_quota": c.Quota, "unlimited_quota": c.Unlimited}
+	if c.Group != "" {
+		body["group"] = c.Group
+	}
 	if c.Expires != "" {
 		at, err := parseWhen(c.Expires, time.Now())
 		if err != nil {
@@ -106,9 +113,13 @@ func (c keyCreateCommand) Run(r *run) error {
 		if err != nil {
 			return err
 		}
+		path := "/api/token/"
+		if c.Parent != 0 {
+			path = keyPath(c.Parent) + "/children"
+		}
 		var made keyRecord
-		if err := a.call(r.ctx, http.MethodPost, "/api/token/", query, body, &made); err != nil {
-			return err
+		if err := a.call(r.ctx, http.MethodPost, path, query, body, &made); err != nil {
+			return c.explain(err)
 		}
 		r.print("Key %d (%s) of account %d can spend %s.", made.ID, made.Name, made.UserID, made.remaining())
 		r.print("%s", made.Key)
@@ -120,6 +131,7 @@ type keyListCommand struct {
 	serverFlags
 	ownerFlag
 	Keyword string `help:"Only keys whose name has this text." placeholder:"TEXT"`
+	Parent  int64  `help:"Only the children of this key." placeholder:"ID"`
 	Status  string `help:"Only keys in this state: enabled, disabled, expired or exhausted." enum:"enabled,disabled,expired,exhausted," default:""`
 }
 
@@ -131,6 +143,7 @@ func (c keyListCommand) Run(r *run) error {
 			return err
 		}
 		query.Set("keyword", c.Keyword)
+		query.Set("parent_id", strconv.FormatInt(c.Parent, 10))
 		query.Set("page_size", "100")
 		for status, name := range keyStates() {
 			if name == c.Status {
@@ -138,7 +151,7 @@ func (c keyListCommand) Run(r *run) error {
 			}
 		}
 		table := tabwriter.NewWriter(r.process.Stdout, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "ID\tNAME\tSTATUS\tKEY\tREMAINING\tUSED\tEXPIRES\tGROUP") // Flush tells
+		_, _ = fmt.Fprintln(table, "ID\tNAME\tSTATUS\tKEY\tREMAINING\tUSED\tEXPIRES\tGROUP\tPARENT") // Flush tells
 		for page := 1; ; page++ {
 			query.Set("p", strconv.Itoa(page))
 			var list struct {
@@ -149,7 +162,7 @@ func (c keyListCommand) Run(r *run) error {
 				return err
 			}
 			for _, k := range list.Items {
-				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", k.ID, k.Name, k.state(), k.masked(), k.remaining(), k.UsedQuota, k.expiry(), orDash(k.Group))
+				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", k.ID, k.Name, k.state(), k.masked(), k.remaining(), k.UsedQuota, k.expiry(), orDash(k.Group), k.parent())
 			}
 			if len(list.Items) == 0 || len(list.Items) < list.PageSize {
 				return table.Flush()
@@ -192,7 +205,7 @@ func (c keyShowCommand) Run(r *run) error {
 			{"id", strconv.FormatInt(k.ID, 10)}, {"name", k.Name}, {"account", strconv.FormatInt(k.UserID, 10)}, {"status", k.state()}, {"key", value},
 			{"remaining", k.remaining()}, {"used", strconv.FormatInt(k.UsedQuota, 10)}, {"held", strconv.FormatInt(k.HeldQuota, 10)},
 			{"expires", k.expiry()}, {"created", instantText(k.CreatedTime)}, {"last used", instantText(k.AccessedTime)},
-			{"group", orDash(k.Group)}, {"models", models}, {"addresses", addresses}, {"version", strconv.FormatInt(k.Version, 10)},
+			{"group", orDash(k.Group)}, {"parent", k.parent()}, {"models", models}, {"addresses", addresses}, {"version", strconv.FormatInt(k.Version, 10)},
 		} {
 			_, _ = fmt.Fprintf(table, "%s\t%s\n", line[0], line[1]) // Flush tells
 		}
@@ -319,6 +332,13 @@ func (k keyRecord) expiry() string {
 		return "never"
 	}
 	return instantText(k.ExpiredTime)
+}
+
+func (k keyRecord) parent() string {
+	if k.Limits.ParentID == nil {
+		return "-"
+	}
+	return strconv.FormatInt(*k.Limits.ParentID, 10)
 }
 
 // masked is the value as lists show it, whether or not the server masked it.

@@ -157,6 +157,7 @@ upstream: {connect_timeout: 0s}
 	_, err := config.Load(path, lookup(map[string]string{
 		"HALLEY_USAGE_FLUSH_INTERVAL": "1s",
 		"HALLEY_USAGE_FSYNC_INTERVAL": "1m",
+		"HALLEY_REDIS_URL":            "http://user:canary@host",
 		"HALLEY_SERVER_READ_TIMEOUT":  "soon",
 	}), config.Override{Key: "data_dir", Value: " "}, config.Override{Key: "nope", Value: "1"})
 	if err == nil {
@@ -181,6 +182,7 @@ halley.yaml:6: master_key: the master key has 5 bytes, it must have 32; make one
 halley.yaml:15: metrics.listen: must be HOST:PORT such as 127.0.0.1:8080, not "nowhere"
 HALLEY_USAGE_FLUSH_INTERVAL: usage.flush_interval: must be above 0 and at most 200ms
 HALLEY_USAGE_FSYNC_INTERVAL: usage.fsync_interval: must be from 0s to 10s
+HALLEY_REDIS_URL: redis.url: must be redis://user:password@host:port/db, rediss://… for TLS, or unix:///path
 halley.yaml:10: log.level: must be debug or info or warn or error, not "loud"
 halley.yaml:17: upstream.connect_timeout: must be above 0s and at most 24h0m0s
 `)

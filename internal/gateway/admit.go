@@ -18,26 +18,32 @@ func (g *Gateway) admitCaller(ctx context.Context, who caller, in *Inbound) erro
 	if err := g.admitState(ctx, who); err != nil {
 		return err
 	}
-	return admitPlace(who.key, in.IP, string(in.Operation))
+	return admitPlace(who, in.IP, string(in.Operation))
 }
 
-// admitState judges the key and its owner as they are now.
+// admitState judges the key, its parent and its owner as they are now.
 func (g *Gateway) admitState(ctx context.Context, who caller) error {
 	if who.owner.Status != account.Enabled {
 		return fault.New(fault.Unauthenticated, "account_disabled", "The account that this API key belongs to is disabled.")
 	}
-	if err := key.Admissible(who.key, g.Now()); err != nil {
+	if err := key.Admissible(who.key, who.parent, g.Now()); err != nil {
 		return err
 	}
 	if g.Recorder.Full() {
 		return fault.New(fault.Unavailable, "store_unavailable", "Usage cannot be written right now, so no request can be charged; try again shortly.").Retry(5 * time.Second)
 	}
-	if !who.key.Unlimited || len(who.key.Limits.Budgets) > 0 {
-		b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: who.key.ID})
-		if err != nil {
-			return err
+	for k := range who.keys {
+		if k.Unlimited && len(k.Limits.Budgets) == 0 {
+			continue
 		}
-		if who.key.Effective(b, g.Now()) == key.Exhausted {
+		b, err := g.Ledger.Standing(ctx, budget.Subject{Kind: budget.Key, ID: k.ID})
+		switch {
+		case err != nil:
+			return err
+		case k.Effective(b, g.Now()) != key.Exhausted:
+		case k == who.parent:
+			return fault.New(fault.PaymentRequired, "key_quota_exhausted", "The quota of this API key's parent is used up.")
+		default:
 			return fault.New(fault.PaymentRequired, "key_quota_exhausted", "This API key's quota is used up.")
 		}
 		if !b.SpentUntil.IsZero() {
@@ -55,12 +61,27 @@ func (g *Gateway) admitState(ctx context.Context, who caller) error {
 }
 
 // admitPlace judges where the request comes from and where it goes.
-func admitPlace(k *key.Key, ip netip.Addr, endpoint string) error {
-	if !k.AllowsIP(ip) {
-		return fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from %s.", addressText(ip))
+func admitPlace(who caller, ip netip.Addr, endpoint string) error {
+	if err := admitAddress(who, ip); err != nil {
+		return err
 	}
-	if !k.AllowsEndpoint(endpoint) {
-		return fault.New(fault.Forbidden, "endpoint_not_allowed", "This API key may not call the %s endpoint.", endpoint)
+	return admitEndpoint(who, endpoint)
+}
+
+func admitAddress(who caller, ip netip.Addr) error {
+	for k := range who.keys {
+		if !k.AllowsIP(ip) {
+			return fault.New(fault.Forbidden, "ip_not_allowed", "This API key may not be used from %s.", addressText(ip))
+		}
+	}
+	return nil
+}
+
+func admitEndpoint(who caller, endpoint string) error {
+	for k := range who.keys {
+		if !k.AllowsEndpoint(endpoint) {
+			return fault.New(fault.Forbidden, "endpoint_not_allowed", "This API key may not call the %s endpoint.", endpoint)
+		}
 	}
 	return nil
 }
@@ -72,12 +93,16 @@ func addressText(ip netip.Addr) string {
 	return ip.String()
 }
 
-// admitModel judges the key's own model list.
-func admitModel(k *key.Key, model string) error {
-	if !k.AllowsModel(model) {
+// admitModel judges the lists of models.
+func admitModel(who caller, model string) error {
+	if !who.allowsModel(model) {
 		return fault.New(fault.Forbidden, "model_not_allowed", "This API key may not use the model %q.", model).Field("model")
 	}
 	return nil
+}
+
+func (c caller) allowsModel(model string) bool {
+	return c.key.AllowsModel(model) && (c.parent == nil || c.parent.AllowsModel(model))
 }
 
 // groupsOf are the groups the caller's requests are routed in, in order.
@@ -89,10 +114,7 @@ func (s *Snapshot) groupsOf(who caller) ([]string, error) {
 		}
 		return []string{who.owner.Group}, nil
 	case key.GroupAuto:
-		order := s.AutoGroups
-		if who.key.Limits.AutoGroups != nil {
-			order = who.key.Limits.AutoGroups
-		}
+		order := who.autoGroups(s.AutoGroups)
 		groups := make([]string, 0, len(order))
 		for _, name := range order {
 			if s.Groups.Usable(name, who.owner.Group) && !slices.Contains(groups, name) {
@@ -108,6 +130,25 @@ func (s *Snapshot) groupsOf(who caller) ([]string, error) {
 		return nil, notAllowed(who.key.Group)
 	}
 	return []string{who.key.Group}, nil
+}
+
+// autoGroups is the order of automatic routing: the key's own, else its
+// parent's, else that of everybody. What the parent's leaves out stays out.
+func (c caller) autoGroups(everybody []string) []string {
+	own := c.key.Limits.AutoGroups
+	var parents []string
+	if c.parent != nil {
+		parents = c.parent.AutoGroups()
+	}
+	switch {
+	case own == nil && parents == nil:
+		return everybody
+	case own == nil:
+		return parents
+	case parents == nil:
+		return own
+	}
+	return slices.DeleteFunc(slices.Clone(own), func(name string) bool { return !slices.Contains(parents, name) })
 }
 
 func notAllowed(group string) error {

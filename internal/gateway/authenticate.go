@@ -11,10 +11,26 @@ import (
 	"halley/internal/key"
 )
 
-// caller is who makes the request: the key and its owner.
+// caller is who makes the request: the key, the key that issued it (nil for
+// none), and their owner.
 type caller struct {
-	key   *key.Key
-	owner *account.User
+	key    *key.Key
+	parent *key.Key
+	owner  *account.User
+}
+
+// keys are those whose rules the request has to keep: a parent may have become
+// stricter than its children since they were made.
+func (c caller) keys(yield func(*key.Key) bool) {
+	if yield(c.key) && c.parent != nil {
+		yield(c.parent)
+	}
+}
+
+// unlimited reports whether no quota bounds the caller, so that even what has no
+// price may be used.
+func (c caller) unlimited() bool {
+	return c.key.Unlimited && (c.parent == nil || c.parent.Unlimited) && c.owner.Unlimited
 }
 
 // payers are whom the request is charged to.
@@ -71,12 +87,13 @@ func (g *Gateway) authenticate(ctx context.Context, in *Inbound) (caller, error)
 			continue
 		}
 		k, err := g.Keys.Authenticate(ctx, value)
+		var who caller
 		if err == nil {
-			owner, err := g.Owners.Owner(ctx, k.UserID)
-			if err != nil {
-				return caller{}, err
-			}
-			return caller{key: k, owner: owner}, nil
+			who, err = g.callerOf(ctx, k, nil)
+		}
+		if err == nil {
+			who.owner, err = g.Owners.Owner(ctx, k.UserID)
+			return who, err
 		}
 		f := fault.From(err)
 		if f.Kind != fault.Unauthenticated {
@@ -86,4 +103,10 @@ func (g *Gateway) authenticate(ctx context.Context, in *Inbound) (caller, error)
 	}
 	g.Observer.UnknownKey()
 	return caller{}, failure
+}
+
+// callerOf is the caller that a key and its owner are: it adds the parent.
+func (g *Gateway) callerOf(ctx context.Context, k *key.Key, owner *account.User) (caller, error) {
+	parent, err := g.Keys.Parent(ctx, k)
+	return caller{key: k, parent: parent, owner: owner}, err
 }

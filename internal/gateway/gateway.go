@@ -28,10 +28,13 @@ import (
 	"halley/internal/wire"
 )
 
-// Keys finds the record of a key's value. An unknown value is a fault with the
+// Keys finds the record of a key's value, and of the key that issued it. An unknown value is a fault with the
 // code invalid_api_key.
 type Keys interface {
 	Authenticate(ctx context.Context, value string) (*key.Key, error)
+	// Parent gives the record of the key that issued k, nil when none did. A
+	// parent that is gone makes k an unknown key.
+	Parent(ctx context.Context, k *key.Key) (*key.Key, error)
 }
 
 // Owners finds the account that a key belongs to.

@@ -39,6 +39,8 @@ type house struct {
 	*gateway.Gateway
 	t        *testing.T
 	key      *key.Key
+	parent   *key.Key // that issued key, nil for none
+	orphaned error    // what asking for the parent gives
 	owner    *account.User
 	channel  *channel.Channel
 	ledger   *budget.Ledger
@@ -67,6 +69,15 @@ func (h *house) Authenticate(_ context.Context, value string) (*key.Key, error) 
 	}
 	return h.key, nil
 }
+func (h *house) Parent(context.Context, *key.Key) (*key.Key, error) { return h.parent, h.orphaned }
+
+// holder is whose balance a key's subject is.
+func (h *house) holder(s budget.Subject) *key.Key {
+	if h.parent != nil && s.ID == h.parent.ID {
+		return h.parent
+	}
+	return h.key
+}
 func (h *house) Owner(context.Context, int64) (*account.User, error) { return h.owner, nil }
 func (h *house) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
 	if h.away {
@@ -76,13 +87,14 @@ func (h *house) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balan
 	if s.Kind == budget.User {
 		return budget.Balance{Granted: h.owner.Granted, Unlimited: h.owner.Unlimited}, nil
 	}
-	return budget.Balance{Granted: h.key.Granted, Unlimited: h.key.Unlimited}, nil
+	k := h.holder(s)
+	return budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}, nil
 }
 func (h *house) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
 	if s.Kind == budget.User {
 		return budget.Allowances(h.owner.Limits.Budgets), nil
 	}
-	return budget.Allowances(h.key.Limits.Budgets), nil
+	return budget.Allowances(h.holder(s).Limits.Budgets), nil
 }
 func (h *house) SpentSince(_ context.Context, _ budget.Subject, since []time.Time) ([]money.Nano, error) {
 	return make([]money.Nano, len(since)), nil

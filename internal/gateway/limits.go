@@ -7,8 +7,8 @@ import (
 	"halley/internal/wire"
 )
 
-// takeLimits counts the request against the rate limits of the key, its owner
-// and the group, all of them together or none, and tells the client how it
+// takeLimits counts the request against the rate limits of the key, its parent,
+// its owner and the group, all of them together or none, and tells the client how it
 // stands.
 func (g *Gateway) takeLimits(t *ticket, who caller, a *ask, p *plan) error {
 	var room [4]limit.Scope
@@ -30,10 +30,11 @@ func (g *Gateway) takeLimits(t *ticket, who caller, a *ask, p *plan) error {
 
 // scopes are those whose limits bind all that the caller does.
 func (c caller) scopes(list []limit.Scope) []limit.Scope {
-	return append(list,
-		limit.Scope{Whose: limit.ThisKey, ID: c.key.ID, Limits: &c.key.Limits.Limits},
-		limit.Scope{Whose: limit.Account, ID: c.owner.ID, Limits: &c.owner.Limits.Limits},
-	)
+	list = append(list, limit.Scope{Whose: limit.ThisKey, ID: c.key.ID, Limits: &c.key.Limits.Limits})
+	if c.parent != nil {
+		list = append(list, limit.Scope{Whose: limit.ParentKey, ID: c.parent.ID, Limits: &c.parent.Limits.Limits})
+	}
+	return append(list, limit.Scope{Whose: limit.Account, ID: c.owner.ID, Limits: &c.owner.Limits.Limits})
 }
 
 // The low estimate of what a request surely uses of a limit of tokens: its text

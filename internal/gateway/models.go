@@ -20,29 +20,31 @@ type Model struct {
 // and address are judged as for a model request; an exhausted key may still
 // look.
 func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, ip netip.Addr) ([]Model, error) {
-	who := caller{key: k, owner: owner}
+	who, err := g.callerOf(ctx, k, owner)
+	if err != nil {
+		return nil, err
+	}
 	if err := g.admitState(ctx, who); err != nil && !isExhausted(err) {
 		return nil, err
 	}
-	if !k.AllowsIP(ip) {
-		return nil, admitPlace(k, ip, "")
+	if err := admitAddress(who, ip); err != nil {
+		return nil, err
 	}
 	snap := g.Snapshot()
 	groups, err := snap.groupsOf(who)
 	if err != nil {
 		return nil, err
 	}
-	free := k.Unlimited && owner.Unlimited // may use what has no price
 	var models []Model
 	for _, id := range snap.ModelsOf(groups) {
-		if !k.AllowsModel(id) {
+		if !who.allowsModel(id) {
 			continue
 		}
 		m := Model{ID: id, OwnedBy: "halley"}
 		p, priced := snap.Prices.Lookup(id)
 		if priced {
 			m.OwnedBy, m.Created = p.Vendor, p.Created.Unix()
-		} else if !free && !snap.pricedSomewhere(groups, id) {
+		} else if !who.unlimited() && !snap.pricedSomewhere(groups, id) {
 			continue
 		}
 		models = append(models, m)

@@ -40,13 +40,13 @@ type plan struct {
 	group   string
 	ratio   money.Ratio
 	limits  *limit.Limits // of the group
-	price   *price.Price  // nil: no price, only for unlimited keys of unlimited accounts
+	price   *price.Price  // nil: no price, only for callers without any limit
 }
 
 // plan judges model and group, chooses the channel and finds the price.
 func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
 	model := a.head.Model
-	if err := admitModel(who.key, model); err != nil {
+	if err := admitModel(who, model); err != nil {
 		return nil, err
 	}
 	groups, err := snap.groupsOf(who)
@@ -62,7 +62,7 @@ func (g *Gateway) plan(snap *Snapshot, who caller, a *ask) (*plan, error) {
 		p.ratio, p.limits = gr.Ratio, &gr.Limits
 	}
 	p.price = snap.priceOf(model, choice.Channel)
-	if p.price == nil && !(who.key.Unlimited && who.owner.Unlimited) {
+	if p.price == nil && !who.unlimited() {
 		return nil, fault.New(fault.Forbidden, "model_not_priced", "The model %q has no price, so a key or account with a limit cannot use it. An administrator can set one; free is an explicit price of 0.", model).Field("model")
 	}
 	return p, nil

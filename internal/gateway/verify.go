@@ -40,7 +40,11 @@ type Step struct {
 
 // Verify is a dry run of admission: it holds and charges nothing.
 func (g *Gateway) Verify(ctx context.Context, k *key.Key, owner *account.User, q Question) (Verdict, error) {
-	steps, err := g.verify(ctx, caller{key: k, owner: owner}, q)
+	who, err := g.callerOf(ctx, k, owner)
+	var steps []Step
+	if err == nil {
+		steps, err = g.verify(ctx, who, q)
+	}
 	if err == nil {
 		return Verdict{Allowed: true, Plan: steps}, nil
 	}
@@ -55,11 +59,15 @@ func (g *Gateway) verify(ctx context.Context, who caller, q Question) ([]Step, e
 	if err := g.admitState(ctx, who); err != nil {
 		return nil, err
 	}
-	if q.IP.IsValid() && !who.key.AllowsIP(q.IP) {
-		return nil, admitPlace(who.key, q.IP, q.Endpoint)
+	if q.IP.IsValid() {
+		if err := admitAddress(who, q.IP); err != nil {
+			return nil, err
+		}
 	}
-	if q.Endpoint != "" && !who.key.AllowsEndpoint(q.Endpoint) {
-		return nil, fault.New(fault.Forbidden, "endpoint_not_allowed", "This API key may not call the %s endpoint.", q.Endpoint)
+	if q.Endpoint != "" {
+		if err := admitEndpoint(who, q.Endpoint); err != nil {
+			return nil, err
+		}
 	}
 	snap := g.Snapshot()
 	if q.Model == "" {
@@ -102,15 +110,18 @@ func (g *Gateway) affords(ctx context.Context, who caller, p *plan, a *ask) erro
 		return nil
 	}
 	least := p.price.Bound(1, min(leastOutput, outputCap(a, p)), "", p.ratio)
-	for _, gate := range []struct {
+	type gate struct {
 		subject budget.Subject
 		lifted  bool
 		code    string
-		message string
-	}{
-		{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", "This API key's quota does not cover even a short request."},
-		{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", "The account's balance does not cover even a short request."},
-	} {
+		whose   string
+	}
+	gates := []gate{{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", "This API key's quota"}}
+	if who.parent != nil {
+		gates = append(gates, gate{budget.Subject{Kind: budget.Key, ID: who.parent.ID}, who.parent.Unlimited, "key_quota_exhausted", "The quota of this API key's parent"})
+	}
+	gates = append(gates, gate{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", "The account's balance"})
+	for _, gate := range gates {
 		states, err := g.Ledger.Allowances(ctx, gate.subject)
 		if err != nil {
 			return err
@@ -128,7 +139,7 @@ func (g *Gateway) affords(ctx context.Context, who caller, p *plan, a *ask) erro
 			return err
 		}
 		if b.Remaining() < max(least, money.Nano(0)) {
-			return fault.New(fault.PaymentRequired, gate.code, "%s", gate.message)
+			return fault.New(fault.PaymentRequired, gate.code, "%s does not cover even a short request.", gate.whose)
 		}
 	}
 	return nil

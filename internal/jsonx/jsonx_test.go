@@ -1,6 +1,7 @@
 package jsonx_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -59,5 +60,39 @@ func TestOptTellsAbsentFromNull(t *testing.T) {
 	}
 	if p := b.Count.Ptr(); p == nil || *p != 0 {
 		t.Errorf("zero member reads %+v", b.Count)
+	}
+}
+
+func TestMergeKeepsTakesAwayAndReplaces(t *testing.T) {
+	t.Parallel()
+	double := func(n int64) (int64, error) {
+		if n < 0 {
+			return 99, errors.New("negative")
+		}
+		return 2 * n, nil
+	}
+	for name, row := range map[string]struct {
+		from jsonx.Opt[int64]
+		want int64
+		ok   bool
+	}{
+		"absent": {jsonx.Opt[int64]{}, 7, true}, "null": {jsonx.Opt[int64]{Set: true, Null: true}, 0, true},
+		"a value": {jsonx.Some(int64(4)), 8, true}, "a bad value": {jsonx.Some(int64(-1)), 7, false},
+	} {
+		to := int64(7)
+		if err := jsonx.Merge(&to, row.from, double); (err == nil) != row.ok || to != row.want {
+			t.Errorf("%s: %d, %v", name, to, err)
+		}
+	}
+}
+
+func TestADecodeErrorTellsANumberThatIsNotWhole(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{`{"count":1.5}`: true, `{"count":9223372036854775808}`: true, `{"count":"1"}`: false, `{"name":1.5}`: false} {
+		var b body
+		bad, ok := errors.AsType[*jsonx.DecodeError](jsonx.Decode([]byte(text), &b))
+		if !ok || bad.NotWhole != want {
+			t.Errorf("%s: %+v", text, bad)
+		}
 	}
 }

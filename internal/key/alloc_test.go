@@ -39,11 +39,32 @@ func TestAdmissionAllocatesNothing(t *testing.T) {
 	}
 	now, addr := b.clock.now(), netip.MustParseAddr("::ffff:10.1.2.3")
 	n := testing.AllocsPerRun(1000, func() {
-		if key.Admissible(k, now) != nil || !k.AllowsIP(addr) || !k.AllowsModel("o4-mini") || k.AllowsModel("claude") || !k.AllowsEndpoint("chat") {
+		if key.Admissible(k, k, now) != nil || !k.AllowsIP(addr) || !k.AllowsModel("o4-mini") || k.AllowsModel("claude") || !k.AllowsEndpoint("chat") {
 			t.Fatal("refused")
 		}
 	})
 	if n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func TestAWarmParentAllocatesNothing(t *testing.T) {
+	b := newBench(t)
+	parent, _ := b.create(t, key.Patch{})
+	_, value := b.child(t, parent, key.Patch{})
+	ctx := t.Context()
+	ask := func() {
+		k, err := b.Authenticate(ctx, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Parent(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	b.store.away.Store(true)
+	if n := testing.AllocsPerRun(1000, ask); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }

@@ -38,7 +38,7 @@ func (s *Service) authenticateCold(ctx context.Context, value string, hash seal.
 	if s.cache.isUnknown(hash, now) {
 		return nil, unknownKey()
 	}
-	k, err := s.cache.load(ctx, hash, now, func(ctx context.Context) (*Key, error) {
+	k, err := s.cache.load(ctx, lookup{hash: hash}, now, func(ctx context.Context) (*Key, error) {
 		k, err := s.Store.KeyByHash(ctx, hash[:], now)
 		if err != nil {
 			return nil, err

@@ -34,7 +34,15 @@ type cache struct {
 
 	mu      sync.Mutex // guards what follows, and every Set against epoch
 	epoch   uint64
-	flights map[seal.Hash]*flight
+	flights map[lookup]*flight
+}
+
+// lookup is what the store is asked: whose value has the hash or, where the id
+// is not 0, which key has it. Records found by id are those of parents; they have
+// no older values, whose use asks again.
+type lookup struct {
+	hash seal.Hash
+	id   int64
 }
 
 // flight is one look-up in the store that others wait for.
@@ -50,7 +58,7 @@ func newCache() *cache {
 		ids:     otter.Must(&otter.Options[seal.Hash, int64]{MaximumSize: cacheSize}),
 		records: otter.Must(&otter.Options[int64, *Key]{MaximumSize: cacheSize}),
 		unknown: otter.Must(&otter.Options[seal.Hash, time.Time]{MaximumSize: unknownSize}),
-		flights: map[seal.Hash]*flight{},
+		flights: map[lookup]*flight{},
 	}
 }
 
@@ -68,6 +76,17 @@ func (c *cache) get(hash seal.Hash, now time.Time) (*Key, bool) {
 	return k, true
 }
 
+// byID is the record of a key if it is here.
+func (c *cache) byID(id int64) (*Key, bool) { return c.records.GetIfPresent(id) }
+
+// answer is what is here for a look-up.
+func (c *cache) answer(q lookup, now time.Time) (*Key, bool) {
+	if q.id != 0 {
+		return c.byID(q.id)
+	}
+	return c.get(q.hash, now)
+}
+
 // isUnknown reports whether the store was asked for the hash a moment ago and
 // did not know it.
 func (c *cache) isUnknown(hash seal.Hash, now time.Time) bool {
@@ -75,23 +94,23 @@ func (c *cache) isUnknown(hash seal.Hash, now time.Time) bool {
 	return ok && now.Before(until)
 }
 
-// load asks the store through find, once however many ask at a time. A NotFound
-// fault of find is remembered for a while; other errors are not.
-func (c *cache) load(ctx context.Context, hash seal.Hash, now time.Time, find func(context.Context) (*Key, error)) (*Key, error) {
+// load asks the store through find, once however many ask at a time. That a hash
+// is not found is remembered for a while; other errors are not.
+func (c *cache) load(ctx context.Context, q lookup, now time.Time, find func(context.Context) (*Key, error)) (*Key, error) {
 	for {
 		c.mu.Lock()
-		f := c.flights[hash]
+		f := c.flights[q]
 		if f == nil {
 			// Another flight may have landed since the caller looked.
-			if k, ok := c.get(hash, now); ok {
+			if k, ok := c.answer(q, now); ok {
 				c.mu.Unlock()
 				return k, nil
 			}
 			f = &flight{done: make(chan struct{})}
-			c.flights[hash] = f
+			c.flights[q] = f
 			epoch := c.epoch
 			c.mu.Unlock()
-			c.fly(ctx, hash, f, epoch, now, find)
+			c.fly(ctx, q, f, epoch, now, find)
 			// Read after the caller asked, so good enough for the caller even
 			// when it is too old for the others.
 			return f.record, f.err
@@ -109,12 +128,12 @@ func (c *cache) load(ctx context.Context, hash seal.Hash, now time.Time, find fu
 }
 
 // fly does the look-up. It goes on when its caller leaves, for those who wait.
-func (c *cache) fly(ctx context.Context, hash seal.Hash, f *flight, epoch uint64, now time.Time, find func(context.Context) (*Key, error)) {
+func (c *cache) fly(ctx context.Context, q lookup, f *flight, epoch uint64, now time.Time, find func(context.Context) (*Key, error)) {
 	f.err = errAborted
 	defer func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.flights, hash)
+		delete(c.flights, q)
 		f.current = c.epoch == epoch
 		switch {
 		case !f.current:
@@ -122,10 +141,12 @@ func (c *cache) fly(ctx context.Context, hash seal.Hash, f *flight, epoch uint64
 			f.current = false // read before a change that is not heard of yet
 		case f.err == nil:
 			c.records.Set(f.record.ID, f.record)
-			c.ids.Set(hash, f.record.ID)
-			c.unknown.Invalidate(hash)
-		case fault.Is(f.err, fault.NotFound):
-			c.unknown.Set(hash, now.Add(unknownFor))
+			if q.id == 0 {
+				c.ids.Set(q.hash, f.record.ID)
+				c.unknown.Invalidate(q.hash)
+			}
+		case q.id == 0 && fault.Is(f.err, fault.NotFound):
+			c.unknown.Set(q.hash, now.Add(unknownFor))
 		}
 		close(f.done)
 	}()

@@ -62,6 +62,10 @@ type Key struct {
 	// read. Only KeyByHash fills it.
 	Older []OldValue
 
+	// Parent is how the key that issued this one stood when the record was read;
+	// nil for a key that none issued. See Service.Parent for what is true now.
+	Parent *Parent
+
 	rules *rules // compiled from the fields above; see AllowsModel
 	seen  *seen  // when the current value was last shown
 }

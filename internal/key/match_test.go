@@ -46,6 +46,47 @@ func TestMatchModelIsWhatARegexpSays(t *testing.T) {
 	})
 }
 
+func TestAPatternCoversWhatItMatchesInWhole(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		wide, narrow string
+		want         bool
+	}{
+		{"gpt-5*", "gpt-5*", true}, {"gpt-5*", "gpt-5", true}, {"gpt-5*", "gpt-5-mini*", true}, {"gpt-5*", "gpt-5*-mini", true}, {"gpt-5*", "gpt-*", false},
+		{"gpt-5", "gpt-5*", false}, {"gpt-5*", "*", false}, {"*", "*", true}, {"*", "o3", true}, {"**", "*", true}, {"*", "**", true},
+		{"a*c", "abc", true}, {"a*c", "a*b*c", true}, {"a*b*c", "a*c", false}, {"a*b", "a*b*", false}, {"*-mini", "gpt*-mini", true}, {"*-mini", "gpt-mini*", false},
+	} {
+		if got := coversModels(row.wide, row.narrow); got != row.want {
+			t.Errorf("%q covers %q: %v", row.wide, row.narrow, got)
+		}
+	}
+}
+
+// What a covered pattern matches is matched by the list that covers it; and
+// where none does, there is a name that shows it.
+func TestCoverageIsInclusion(t *testing.T) {
+	t.Parallel()
+	patterns := rapid.StringOfN(rapid.SampledFrom([]rune("ab*")), 0, 6, -1)
+	stand := rapid.StringOfN(rapid.SampledFrom([]rune("abz")), 0, 4, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		wide, narrow := rapid.SliceOfN(patterns, 1, 4).Draw(t, "wide"), patterns.Draw(t, "narrow")
+		list := newModelSet(wide)
+		if !anyCoversModels(wide, narrow) {
+			if witness := strings.ReplaceAll(narrow, "*", "z"); list.has(witness) {
+				t.Fatalf("%q does not cover %q, but matches %q", wide, narrow, witness)
+			}
+			return
+		}
+		name := narrow
+		for strings.Contains(name, "*") {
+			name = strings.Replace(name, "*", stand.Draw(t, "stand"), 1)
+		}
+		if !list.has(name) {
+			t.Fatalf("%q covers %q, but does not match %q", wide, narrow, name)
+		}
+	})
+}
+
 func TestAddressesAreMatchedInAnyNotation(t *testing.T) {
 	t.Parallel()
 	list, err := parseAddresses("10.0.0.0/8\n10.1.0.0/16, 192.0.2.7 2001:db8::/32 ::ffff:198.51.100.0/120 255.255.255.255")

@@ -29,7 +29,8 @@ type Store interface {
 	//
 	// InsertKey adds k with its value as version 1 and gives its id, unless the
 	// owner has most keys already (ErrTooMany) or the hash was ever used
-	// (ErrValueTaken). A missing owner is a NotFound fault.
+	// (ErrValueTaken). A missing owner is a NotFound fault, and so is a parent
+	// that is not one of the owner's keys or is a child.
 	InsertKey(ctx context.Context, k *Key, most int64, why budget.Cause) (int64, error)
 	// UpdateKey replaces the record of k's id by k, whose version becomes the
 	// stored one plus 1, if the stored one is still k.Version; else false. The
@@ -37,11 +38,18 @@ type Store interface {
 	UpdateKey(ctx context.Context, k *Key, delta money.Nano, why budget.Cause) (bool, error)
 	// GrantKey changes the grant alone; false when the key is gone.
 	GrantKey(ctx context.Context, id int64, delta money.Nano, why budget.Cause) (bool, error)
-	// DeleteKeys deletes those of the ids that belong to the owner and gives
-	// them. Their values can never be used again, not even for another key.
-	DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) ([]int64, error)
+	// DeleteKeys deletes those of the ids that belong to the owner, with their
+	// children. Their values can never be used again, not even for another key.
+	DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) (Deleted, error)
 	Values
 }
+
+// Deleted is what a deletion has ended, by ascending id: keys that were asked
+// for, and others that those had issued.
+type Deleted struct{ Asked, Children []int64 }
+
+// All are the ids of both.
+func (d Deleted) All() []int64 { return slices.Concat(d.Asked, d.Children) }
 
 // What InsertKey can refuse.
 var (
@@ -64,14 +72,15 @@ func NoOwner(userID int64) *fault.Error {
 type Query struct {
 	UserID  int64
 	Keyword string // part of the name, whatever its case
-	// Status is the effective one, judged by the stored balance, which may be
-	// 200 ms behind the live one and knows no holds.
-	Status Status
-	Group  string
-	Last4  string
-	Now    time.Time // what Status is judged at
-	Offset int64
-	Limit  int64
+	// Status is the effective one, judged by the stored balances, which may be
+	// 200 ms behind the live ones and know no holds.
+	Status   Status
+	Group    string
+	Last4    string
+	ParentID int64     // whose children
+	Now      time.Time // what Status is judged at
+	Offset   int64
+	Limit    int64
 }
 
 // Ledger is what keys need of the budget ledger.
@@ -134,7 +143,9 @@ func NewService(deps Deps) *Service {
 type View struct {
 	Key     *Key
 	Balance budget.Balance
-	Status  Status // effective
+	// Parent is the balance of the key's parent, nil without one.
+	Parent *budget.Balance
+	Status Status // effective, the parent's included
 	// Budgets are the live states of Key.Limits.Budgets, in their order; nil
 	// when they could not be told.
 	Budgets []budget.AllowanceState
@@ -160,15 +171,26 @@ func (s *Service) look(ctx context.Context, find func() (*Key, error)) (View, er
 	return views[0], nil
 }
 
-// views reads keys together with their live balances.
+// views reads keys together with their and their parents' live balances.
 func (s *Service) views(ctx context.Context, find func() ([]*Key, error)) ([]View, error) {
 	var keys []*Key
+	var parents map[int64]int // where each one's balance is
 	balances, err := s.Ledger.Live(ctx, budget.Key, func() (stored []budget.Stored, err error) {
 		if keys, err = find(); err != nil {
 			return nil, err
 		}
 		for _, k := range keys {
 			stored = append(stored, budget.Stored{ID: k.ID, Balance: budget.Balance{Granted: k.Granted, Used: k.Used, Unlimited: k.Unlimited}})
+		}
+		parents = map[int64]int{}
+		for _, k := range keys {
+			if k.Parent == nil {
+				continue
+			}
+			if _, known := parents[*k.Limits.ParentID]; !known {
+				parents[*k.Limits.ParentID] = len(stored)
+				stored = append(stored, k.Parent.stored(*k.Limits.ParentID))
+			}
 		}
 		return stored, nil
 	})
@@ -177,13 +199,22 @@ func (s *Service) views(ctx context.Context, find func() ([]*Key, error)) ([]Vie
 	}
 	views := make([]View, len(keys))
 	for i, k := range keys {
-		views[i] = s.viewOf(k, balances[i])
+		var parent *budget.Balance
+		if k.Parent != nil {
+			parent = &balances[parents[*k.Limits.ParentID]]
+		}
+		views[i] = s.viewOf(k, balances[i], parent)
 	}
 	return views, nil
 }
 
-func (s *Service) viewOf(k *Key, balance budget.Balance) View {
-	return View{Key: k, Balance: balance, Status: k.Effective(balance, s.Now())}
+// viewOf is a key with its balance and its parent's, nil without one.
+func (s *Service) viewOf(k *Key, balance budget.Balance, parent *budget.Balance) View {
+	v := View{Key: k, Balance: balance, Parent: parent, Status: k.Effective(balance, s.Now())}
+	if parent != nil {
+		v.Status = stricter(v.Status, k.Parent.effective(*parent, s.Now()))
+	}
+	return v
 }
 
 func subject(id int64) budget.Subject { return budget.Subject{Kind: budget.Key, ID: id} }
@@ -334,7 +365,7 @@ func (s *Service) endsWith(id int64, v Value, tail string) bool {
 // under RevealOnce does.
 func (s *Service) Create(ctx context.Context, userID int64, p Patch) (View, string, error) {
 	value := NewValue()
-	v, err := s.create(ctx, userID, p, value, budget.Created)
+	v, err := s.create(ctx, userID, nil, p, value, budget.Created)
 	return v, value, err
 }
 
@@ -348,23 +379,36 @@ func (s *Service) Import(ctx context.Context, userID int64, p Patch, value strin
 	if Check(value) == BadChecksum {
 		return View{}, fault.New(fault.Invalid, "invalid_value", "The value looks like a Halley key, but its checksum is wrong: was it copied whole?").Field("value")
 	}
-	return s.create(ctx, userID, p, value, budget.Imported)
+	return s.create(ctx, userID, nil, p, value, budget.Imported)
 }
 
-func (s *Service) create(ctx context.Context, userID int64, p Patch, value string, why budget.Reason) (View, error) {
-	j, err := s.judge(ctx, userID, true)
+// create makes a key that parent issues, nil for none.
+func (s *Service) create(ctx context.Context, userID int64, parent *View, p Patch, value string, why budget.Reason) (View, error) {
+	now := s.Now()
+	start := Key{UserID: userID, Status: Enabled, Created: now, Accessed: now, ExpiresAt: Never, Version: 1, Last4: last4(value)}
+	var issuer *Key
+	var above *budget.Balance
+	if parent != nil {
+		issuer, above = parent.Key, &parent.Balance
+		start = startChild(start, issuer)
+	}
+	j, err := s.judge(ctx, userID, issuer)
 	if err != nil {
 		return View{}, err
 	}
-	now := s.Now()
-	k, err := p.apply(Key{
-		UserID: userID, Status: Enabled, Created: now, Accessed: now, ExpiresAt: Never, Version: 1, Last4: last4(value),
-	}, j)
+	j.creating = true
+	k, err := p.apply(start, j)
 	if err != nil {
 		return View{}, err
+	}
+	units := deref(p.RemainQuota)
+	if above != nil && !k.Unlimited {
+		if err := checkChildQuota("remain_quota", units, *above); err != nil {
+			return View{}, err
+		}
 	}
 	hash := s.hasher.Sum(canonical(value))
-	k.Granted = money.FromUnits(deref(p.RemainQuota))
+	k.Granted = money.FromUnits(units)
 	k.Hash = hash[:]
 	k.Sealed = s.box.Seal([]byte(value), k.Hash)
 	most := s.Rules().MaxPerUser
@@ -379,10 +423,10 @@ func (s *Service) create(ctx context.Context, userID int64, p Patch, value strin
 	case err != nil:
 		return View{}, failed(err, "add the key")
 	}
-	return s.withBudgets(ctx, s.viewOf(&k, budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}))
+	return s.withBudgets(ctx, s.viewOf(&k, budget.Balance{Granted: k.Granted, Unlimited: k.Unlimited}, above))
 }
 
-func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge, error) {
+func (s *Service) judge(ctx context.Context, userID int64, parent *Key) (judge, error) {
 	own, err := s.OwnerGroup(ctx, userID)
 	if err != nil {
 		return judge{}, failed(err, "read the owner")
@@ -391,7 +435,7 @@ func (s *Service) judge(ctx context.Context, userID int64, creating bool) (judge
 	if err != nil {
 		return judge{}, failed(err, "read the owner")
 	}
-	return judge{now: s.Now(), creating: creating, zone: zone, usable: func(name string) bool { return s.GroupUsable(name, own) }}, nil
+	return judge{now: s.Now(), zone: zone, usable: func(name string) bool { return s.GroupUsable(name, own) }, parent: parent}, nil
 }
 
 // Update changes one of the owner's keys. With ifVersion it does so only when
@@ -438,7 +482,11 @@ func (s *Service) update(ctx context.Context, userID, id int64, ifVersion *int64
 
 func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error) {
 	k := v.Key
-	j, err := s.judge(ctx, k.UserID, false)
+	parent, err := s.parentOf(ctx, k)
+	if err != nil {
+		return View{}, err
+	}
+	j, err := s.judge(ctx, k.UserID, parent)
 	if err != nil {
 		return View{}, err
 	}
@@ -465,9 +513,9 @@ func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error)
 		if err := write(ctx, budget.Change{}); err != nil {
 			return View{}, moved(err)
 		}
-		return s.withBudgets(ctx, s.viewOf(&next, v.Balance))
+		return s.withBudgets(ctx, s.viewOf(&next, v.Balance, v.Parent))
 	}
-	balance, err := s.Ledger.Edit(ctx, subject(k.ID), func(b budget.Balance) (budget.Change, error) {
+	decide := func(b budget.Balance) (budget.Change, error) {
 		var change budget.Change
 		// What the caller read and sends back must not cost the fraction of a
 		// unit that it could not see.
@@ -484,11 +532,12 @@ func (s *Service) updateFrom(ctx context.Context, v View, p Patch) (View, error)
 			change.Allowances = new(budget.Allowances(next.Limits.Budgets))
 		}
 		return change, nil
-	}, write)
+	}
+	balance, err := s.Ledger.Edit(ctx, subject(k.ID), withinParent(v.Parent, "remain_quota", decide), write)
 	if err != nil {
 		return View{}, moved(err)
 	}
-	return s.withBudgets(ctx, s.viewOf(&next, balance))
+	return s.withBudgets(ctx, s.viewOf(&next, balance, v.Parent))
 }
 
 // moved passes errMoved on to the loop and judges everything else.
@@ -501,20 +550,21 @@ func moved(err error) error {
 
 // AddQuota changes the unheld remainder by units, which may be negative.
 func (s *Service) AddQuota(ctx context.Context, userID, id, units int64, by budget.Cause) (View, error) {
-	return s.editQuota(ctx, userID, id, budget.AddRemaining(units), by)
+	return s.editQuota(ctx, userID, id, "add", budget.AddRemaining(units), by)
 }
 
 // SetQuota makes the unheld remainder units.
 func (s *Service) SetQuota(ctx context.Context, userID, id, units int64, by budget.Cause) (View, error) {
-	return s.editQuota(ctx, userID, id, budget.SetRemaining(units), by)
+	return s.editQuota(ctx, userID, id, "set", budget.SetRemaining(units), by)
 }
 
-func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(budget.Balance) (budget.Change, error), by budget.Cause) (View, error) {
-	if _, err := s.find(ctx, userID, id); err != nil {
+func (s *Service) editQuota(ctx context.Context, userID, id int64, field string, decide func(budget.Balance) (budget.Change, error), by budget.Cause) (View, error) {
+	v, err := s.look(ctx, func() (*Key, error) { return s.find(ctx, userID, id) })
+	if err != nil {
 		return View{}, err
 	}
 	defer s.cache.forget(id)
-	balance, err := s.Ledger.Edit(ctx, subject(id), decide, func(ctx context.Context, change budget.Change) error {
+	balance, err := s.Ledger.Edit(ctx, subject(id), withinParent(v.Parent, field, decide), func(ctx context.Context, change budget.Change) error {
 		if change.Delta == 0 {
 			return nil
 		}
@@ -531,16 +581,17 @@ func (s *Service) editQuota(ctx context.Context, userID, id int64, decide func(b
 	if err != nil {
 		return View{}, err
 	}
-	return s.withBudgets(ctx, s.viewOf(k, balance))
+	return s.withBudgets(ctx, s.viewOf(k, balance, v.Parent))
 }
 
-// Delete ends one of the owner's keys and its value for good.
-func (s *Service) Delete(ctx context.Context, userID, id int64) error {
+// Delete ends one of the owner's keys and its value for good, and its children
+// with it.
+func (s *Service) Delete(ctx context.Context, userID, id int64) (Deleted, error) {
 	deleted, err := s.DeleteBatch(ctx, userID, []int64{id})
-	if err == nil && len(deleted) == 0 {
+	if err == nil && len(deleted.Asked) == 0 {
 		err = NotFound(id)
 	}
-	return err
+	return deleted, err
 }
 
 // MaxBatch is how many keys one DeleteBatch takes.
@@ -548,17 +599,17 @@ const MaxBatch = 100
 
 // DeleteBatch ends several and gives those it did; ids that are missing or
 // somebody else's are not among them.
-func (s *Service) DeleteBatch(ctx context.Context, userID int64, ids []int64) ([]int64, error) {
+func (s *Service) DeleteBatch(ctx context.Context, userID int64, ids []int64) (Deleted, error) {
 	if len(ids) == 0 || len(ids) > MaxBatch {
-		return nil, fault.New(fault.Invalid, "invalid_ids", "ids must list 1 to %d keys, it lists %d.", MaxBatch, len(ids)).Field("ids")
+		return Deleted{}, fault.New(fault.Invalid, "invalid_ids", "ids must list 1 to %d keys, it lists %d.", MaxBatch, len(ids)).Field("ids")
 	}
 	deleted, err := s.Store.DeleteKeys(ctx, userID, ids, s.Now())
 	if err != nil {
-		s.cache.forget(ids...) // it may have been done
-		return nil, failed(err, "delete the keys")
+		s.cache.forget(ids...) // it may have been done; children ask for these
+		return Deleted{}, failed(err, "delete the keys")
 	}
-	s.cache.forget(deleted...)
-	for _, id := range deleted {
+	s.cache.forget(deleted.All()...)
+	for _, id := range deleted.All() {
 		s.Ledger.Forget(subject(id))
 	}
 	return deleted, nil

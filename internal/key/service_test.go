@@ -36,6 +36,8 @@ type watched struct {
 	away    atomic.Bool
 	// read is called after a look-up has read and before it answers.
 	read atomic.Pointer[func()]
+	// readByID is the same for look-ups by id.
+	readByID atomic.Pointer[func()]
 	// writing is called before an update is written.
 	writing atomic.Pointer[func()]
 }
@@ -58,7 +60,11 @@ func (w *watched) KeyByID(ctx context.Context, id int64) (*key.Key, error) {
 	if w.away.Load() {
 		return nil, errAway
 	}
-	return w.DB.KeyByID(ctx, id)
+	k, err := w.DB.KeyByID(ctx, id)
+	if f := w.readByID.Load(); f != nil {
+		(*f)()
+	}
+	return k, err
 }
 
 func (w *watched) UpdateKey(ctx context.Context, k *key.Key, delta money.Nano, why budget.Cause) (bool, error) {
@@ -318,7 +324,7 @@ func TestAStaleLookUpIsNeverRemembered(t *testing.T) {
 			}
 		}, ""},
 		"deleted": {func(t *testing.T, b *bench, id int64) {
-			if err := b.Delete(t.Context(), b.ada, id); err != nil {
+			if _, err := b.Delete(t.Context(), b.ada, id); err != nil {
 				t.Error(err)
 			}
 		}, "invalid_api_key"},
@@ -481,7 +487,7 @@ func TestChangesCountForTheNextRequest(t *testing.T) {
 	if k := auth(); k.Version != 5 {
 		t.Errorf("version %d after ForgetAll, want 5", k.Version)
 	}
-	if err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
+	if _, err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.Authenticate(t.Context(), value)
@@ -501,12 +507,12 @@ func TestOnlyTheOwnersKeysAreThere(t *testing.T) {
 		"status": func() error { _, err := b.SetStatus(t.Context(), b.bob, id, key.Disabled, nil); return err },
 		"add":    func() error { _, err := b.AddQuota(t.Context(), b.bob, id, 1, budget.Cause{}); return err },
 		"set":    func() error { _, err := b.SetQuota(t.Context(), b.bob, id, 1, budget.Cause{}); return err },
-		"delete": func() error { return b.Delete(t.Context(), b.bob, id) },
+		"delete": func() error { _, err := b.Delete(t.Context(), b.bob, id); return err },
 		"nobody": func() error { _, err := b.Get(t.Context(), b.ada, 999); return err },
 	} {
 		wantCode(t, name, try(), "key_not_found")
 	}
-	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); len(n) != 0 || err != nil {
+	if n, err := b.DeleteBatch(t.Context(), b.bob, []int64{id, 999}); len(n.All()) != 0 || err != nil {
 		t.Errorf("batch: %d, %v", n, err)
 	}
 	if after, err := b.Get(t.Context(), b.ada, id); err != nil || after.Key.Version != 1 {
@@ -766,7 +772,7 @@ func TestAnOwnerHasAtMostSoManyKeys(t *testing.T) {
 	b.create(t, key.Patch{})
 	_, _, err := b.Create(t.Context(), b.ada, key.Patch{Name: new("third")})
 	wantCode(t, "a third", err, "too_many_keys")
-	if err := b.Delete(t.Context(), b.ada, first.Key.ID); err != nil {
+	if _, err := b.Delete(t.Context(), b.ada, first.Key.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.create(t, key.Patch{})
@@ -788,7 +794,7 @@ func TestABatchDeletesAHundredAtMost(t *testing.T) {
 	} {
 		deleted, err := b.DeleteBatch(t.Context(), b.ada, row.ids)
 		wantCode(t, name, err, row.code)
-		if len(deleted) != row.n {
+		if len(deleted.Asked) != row.n {
 			t.Errorf("%s: %v deleted, want %d", name, deleted, row.n)
 		}
 	}

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -35,8 +36,35 @@ func TestStatusIsWhatIsTrueNow(t *testing.T) {
 		if got := row.key.Effective(row.balance, now); got != row.want {
 			t.Errorf("%s: %d, want %d", name, got, row.want)
 		}
-		if got := fault.Code(Admissible(&row.key, now)); got != row.refusals {
+		if got := fault.Code(Admissible(&row.key, nil, now)); got != row.refusals {
 			t.Errorf("%s: admission says %q, want %q", name, got, row.refusals)
+		}
+	}
+}
+
+func TestTheStricterOfAKeyAndItsParentCounts(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	states := []struct {
+		status Status
+		code   string
+		key    Key
+	}{ // the strictest first
+		{Disabled, "key_disabled", Key{Status: Disabled, ExpiresAt: 1}},
+		{Expired, "key_expired", Key{Status: Enabled, ExpiresAt: 1000}},
+		{Exhausted, "key_quota_exhausted", Key{Status: Exhausted, ExpiresAt: Never}},
+		{Enabled, "", Key{Status: Enabled, ExpiresAt: 1001}},
+	}
+	for i, own := range states {
+		for j, parent := range states {
+			want := states[min(i, j)]
+			if got := stricter(own.status, parent.status); got != want.status {
+				t.Errorf("%d under %d reads %d", own.status, parent.status, got)
+			}
+			err := Admissible(&own.key, &parent.key, now)
+			if fault.Code(err) != want.code || (err != nil && strings.Contains(err.Error(), "parent") != (j < i)) {
+				t.Errorf("%d under %d: %v", own.status, parent.status, err)
+			}
 		}
 	}
 }

@@ -48,6 +48,7 @@ type judge struct {
 	creating bool
 	zone     string                  // of the owner
 	usable   func(group string) bool // may the owner use it?
+	parent   *Key                    // nil for a key that none issued
 }
 
 // apply gives k changed and checked. Of the quota it checks only the bounds;
@@ -55,6 +56,7 @@ type judge struct {
 // judged again: a group that the owner has lost since must not make every
 // update fail.
 func (p Patch) apply(k Key, j judge) (Key, error) {
+	before := k
 	var err error
 	keep := func(e error) {
 		if err == nil {
@@ -96,8 +98,10 @@ func (p Patch) apply(k Key, j judge) (Key, error) {
 		k.AllowIPs = addresses
 		keep(e)
 	}
-	if p.Group != nil && (j.creating || *p.Group != k.Group) {
+	if p.Group != nil {
 		k.Group = *p.Group
+	}
+	if j.creating || k.Group != before.Group {
 		keep(checkGroup("group", k.Group, true, j))
 	}
 	if p.CrossGroupRetry != nil {
@@ -107,6 +111,9 @@ func (p Patch) apply(k Key, j judge) (Key, error) {
 		limits, e := p.Limits.apply(k.Limits, j)
 		k.Limits = limits
 		keep(e)
+	}
+	if j.parent != nil {
+		keep(checkNarrows(&before, &k, j.parent))
 	}
 	k.rules = nil
 	return k, err

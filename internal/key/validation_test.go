@@ -257,6 +257,7 @@ func TestEveryRuleOfTheLimitsHasItsCode(t *testing.T) {
 		"budget amount null":        {`{"budgets":[{"amount":null,"period":"day"}]}`, "invalid_type", "limits.budgets.0.amount"},
 		"budget negative":           {`{"budgets":[{"amount":1,"period":"day"},{"amount":-1,"period":"day"}]}`, "invalid_limits", "limits.budgets.1.amount"},
 		"budget too large":          {`{"budgets":[{"amount":4000000000000001,"period":"day"}]}`, "invalid_limits", "limits.budgets.0.amount"},
+		"budgets of one schedule":   {`{"budgets":[{"amount":1,"period":"day"},{"amount":2,"period":"day","time_zone":"UTC"}]}`, "invalid_limits", "limits.budgets.1"},
 		"budget without period":     {`{"budgets":[{"amount":1}]}`, "invalid_limits", "limits.budgets.0.period"},
 		"budget, another period":    {`{"budgets":[{"amount":1,"period":"year"}]}`, "invalid_limits", "limits.budgets.0.period"},
 		"budget, no hours":          {`{"budgets":[{"amount":1,"period":"hours:0"}]}`, "invalid_limits", "limits.budgets.0.period"},

@@ -114,11 +114,11 @@ func TestAnOldValueStopsWithItsKey(t *testing.T) {
 	}
 	for _, shown := range []string{old, value} {
 		k, err := b.Authenticate(t.Context(), shown)
-		if err != nil || fault.Code(key.Admissible(k, b.clock.now())) != "key_disabled" {
+		if err != nil || fault.Code(key.Admissible(k, nil, b.clock.now())) != "key_disabled" {
 			t.Errorf("of a disabled key: %+v, %v", k, err)
 		}
 	}
-	if err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
+	if _, err := b.Delete(t.Context(), b.ada, v.Key.ID); err != nil {
 		t.Fatal(err)
 	}
 	if b.accepts(t, old) || b.accepts(t, value) {

@@ -101,6 +101,7 @@ type shard struct {
 
 // state is a subject's recent history, guarded by its shard's lock.
 type state struct {
+	seen     int64 // when it was last asked for, in Unix nanoseconds
 	inFlight int64
 	outputs  int64 // a running mean of output tokens, see reserve
 	whole    windows
@@ -158,8 +159,8 @@ func (l *Limiter) unlock(set shardSet) {
 	}
 }
 
-// Take lets a request in, by all limits of all scopes together, or says why not. Its
-// tokens count as estimated until Done brings the real figures. A refused
+// Take lets a request in, by all limits of all scopes together, or says why not.
+// Its tokens count as estimated until Done brings the real figures. A refused
 // request counts nowhere.
 func (l *Limiter) Take(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
 	if !Limited(scopes) {
@@ -233,18 +234,20 @@ func (l *Limiter) state(now time.Time, s subject) *state {
 	states := l.shards[s.shard()].states
 	st := states[s]
 	if st != nil {
+		st.seen = now.UnixNano()
 		return st
 	}
 	looked := 0
 	for id, old := range states { // begins anywhere
-		if old.idle(now) {
+		// The request that asks may have found that one just before.
+		if old.seen != now.UnixNano() && old.idle(now) {
 			delete(states, id)
 		}
 		if looked++; looked == 8 {
 			break
 		}
 	}
-	st = &state{outputs: firstOutputs}
+	st = &state{seen: now.UnixNano(), outputs: firstOutputs}
 	states[s] = st
 	return st
 }

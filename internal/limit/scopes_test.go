@@ -210,6 +210,29 @@ func TestABurstIsBoundedByWhatRequestsHaveUsed(t *testing.T) {
 	}
 }
 
+// Those whose history is kept in one place do not push each other out of it.
+func TestScopesOfOneShardAllCount(t *testing.T) {
+	t.Parallel()
+	account := Scope{Whose: Account, ID: 1, Limits: &Limits{RPM: new(int64(1))}}
+	key := Scope{Whose: ThisKey, ID: 1, Limits: &Limits{RPM: new(int64(1))}}
+	for key.subject().shard() != account.subject().shard() {
+		key.ID++
+	}
+	for name, scopes := range map[string][]Scope{"key first": {key, account}, "account first": {account, key}} {
+		for range 20 { // maps begin anywhere
+			l := alone()
+			if _, denied := l.Take(start, scopes, Request{}); denied != nil {
+				t.Fatalf("%s: %+v", name, denied)
+			}
+			for _, scope := range scopes {
+				if _, denied := l.Take(start.Add(time.Second), []Scope{scope}, Request{}); denied == nil {
+					t.Fatalf("%s: the request did not count for %d", name, scope.Whose)
+				}
+			}
+		}
+	}
+}
+
 func TestManyScopesAreLockedInOneOrder(t *testing.T) {
 	t.Parallel()
 	l := alone()

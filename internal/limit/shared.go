@@ -96,22 +96,25 @@ func sharedRules(scopes []Scope, rules []rule) []SharedRule {
 // takeShared judges by the counts of all nodes. While they are not to be relied
 // on it judges by this node's share, as it has counted all along.
 func (l *Limiter) takeShared(now time.Time, scopes []Scope, r Request) (*Lease, *Denied) {
+	rules := l.copyRules(now, scopes, r)
+	if len(rules) == 0 { // limits of other models only
+		return l.takeLocal(now, scopes, r)
+	}
+	asked := sharedRules(scopes, rules)
 	if l.shared.State() == Exact {
-		if lease, denied, ok := l.takeExact(now, scopes, r); ok {
+		if lease, denied, ok := l.takeExact(now, scopes, r, rules, asked); ok {
 			return lease, denied
 		}
 	}
 	lease, denied := l.takeLocal(now, scopes, r)
 	if denied == nil {
-		l.tell(now, scopes, r, lease)
+		l.tell(lease, rules, asked)
 	}
 	return lease, denied
 }
 
 // takeExact asks the Shared; ok is false when it has no answer.
-func (l *Limiter) takeExact(now time.Time, scopes []Scope, r Request) (*Lease, *Denied, bool) {
-	rules := l.copyRules(now, scopes, r)
-	asked := sharedRules(scopes, rules)
+func (l *Limiter) takeExact(now time.Time, scopes []Scope, r Request, rules []rule, asked []SharedRule) (*Lease, *Denied, bool) {
 	name := l.leaseName()
 	counts, err := l.shared.Take(name, asked, false)
 	if err != nil {
@@ -183,9 +186,7 @@ func newSharedLease(name string, rules []rule, asked []SharedRule, counts []Coun
 }
 
 // tell has the Shared count a request that was let in without it.
-func (l *Limiter) tell(now time.Time, scopes []Scope, r Request, lease *Lease) {
-	rules := l.copyRules(now, scopes, r)
-	asked := sharedRules(scopes, rules)
+func (l *Limiter) tell(lease *Lease, rules []rule, asked []SharedRule) {
 	name := l.leaseName()
 	l.track(name, asked)
 	lease.shared = &sharedLease{name: name}
@@ -222,10 +223,10 @@ func (s *sharedLease) end(to Shared, c correction) {
 }
 
 func (l *Limiter) peekShared(now time.Time, scopes []Scope, r Request) Facts {
-	if l.shared.State() != Exact {
+	rules := l.copyRules(now, scopes, r)
+	if len(rules) == 0 || l.shared.State() != Exact {
 		return l.peekLocal(now, scopes, r)
 	}
-	rules := l.copyRules(now, scopes, r)
 	counts, err := l.shared.Peek(sharedRules(scopes, rules))
 	if err != nil {
 		return l.peekLocal(now, scopes, r)

@@ -23,7 +23,7 @@ const (
 	changesSince = `WITH since AS (SELECT CAST(NULLIF(CAST($1 AS TEXT), '') AS pg_snapshot) AS seen)
 SELECT CAST(pg_current_snapshot() AS TEXT), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT), COALESCE(pg_snapshot_xmax(pg_current_snapshot()) < pg_snapshot_xmax(seen), FALSE), c.id, c.topic, c.ref, c.time_ms
 FROM since LEFT JOIN changes c ON c.xact >= pg_snapshot_xmin(seen) AND NOT pg_visible_in_snapshot(c.xact, seen) ORDER BY c.id LIMIT $2`
-	changesPrune = `DELETE FROM changes WHERE xact < pg_snapshot_xmin(CAST(CAST($1 AS TEXT) AS pg_snapshot))`
+	changesPrune = `DELETE FROM changes WHERE xact < pg_snapshot_xmax(CAST(CAST($1 AS TEXT) AS pg_snapshot)) AND pg_visible_in_snapshot(xact, CAST(CAST($1 AS TEXT) AS pg_snapshot))`
 )
 
 // errOneServer is what the feed of changes says on SQLite.

@@ -105,6 +105,9 @@ func TestEachChangeIsSeenOnce(t *testing.T) {
 func TestPruningSparesWhatWasNotSeenYet(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, pgtest.URL(t))
+	bystander, err := beginChange(t, db, "bystander") // older than all, and never done
+	must(t, err)
+	t.Cleanup(func() { _ = bystander.Rollback() })
 	w := storetest.WatchFeed(t, db)
 	saveOption(t, db, "old", "1")
 	slow, err := beginChange(t, db, "slow")

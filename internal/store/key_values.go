@@ -15,14 +15,8 @@ import (
 // RotateKey implements key.Values.
 func (db *DB) RotateKey(ctx context.Context, userID, id int64, v key.Value, now, ends time.Time, most int64) error {
 	return db.tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, sqlKeyTurn, id, userID)
-		if err != nil {
+		if err := lockRow(ctx, tx, key.NotFound(id), sqlKeyTurn, id, userID); err != nil {
 			return fmt.Errorf("turn the key: %w", err)
-		}
-		if there, err := changedRow(result); err != nil {
-			return err
-		} else if !there {
-			return key.NotFound(id)
 		}
 		var newest, inForce int64
 		if err := tx.QueryRowContext(ctx, sqlKeyValueState, id, millis(now)).Scan(&newest, &inForce); err != nil {
@@ -84,16 +78,11 @@ func (db *DB) keyValues(ctx context.Context, query string, args ...any) ([]key.V
 func (db *DB) EndValue(ctx context.Context, userID, id, number int64, now time.Time) (bool, error) {
 	ended := false
 	err := db.tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, sqlKeyTurn, id, userID)
-		if err != nil {
+		if err := lockRow(ctx, tx, key.NotFound(id), sqlKeyTurn, id, userID); err != nil {
 			return fmt.Errorf("turn the key: %w", err)
 		}
-		if there, err := changedRow(result); err != nil {
-			return err
-		} else if !there {
-			return key.NotFound(id)
-		}
-		if result, err = tx.ExecContext(ctx, sqlKeyValueEnd, []byte{}, millis(now), id, number); err != nil {
+		result, err := tx.ExecContext(ctx, sqlKeyValueEnd, []byte{}, millis(now), id, number)
+		if err != nil {
 			return fmt.Errorf("end a key value: %w", err)
 		}
 		if ended, err = changedRow(result); err == nil && !ended {

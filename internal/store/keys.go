@@ -19,19 +19,28 @@ import (
 var _ key.Store = (*DB)(nil)
 
 const (
-	keySelect = `SELECT k.id, k.user_id, k.status, k.name, k.created_ms, k.accessed_ms, k.ends_ms, k.granted_nano, k.used_nano, k.unlimited, k.model_limits_enabled, k.model_limits, k.allow_ips, k.grp, k.cross_group_retry, k.limits, k.parent_id, k.version, v.last4, v.sealed, v.hash`
-	keyFrom   = ` FROM keys k JOIN key_values v ON v.key_id = k.id AND v.ends_ms = 0`
+	keySelect = `SELECT k.id, k.user_id, k.status, k.name, k.created_ms, k.accessed_ms, k.ends_ms, k.granted_nano, k.used_nano, k.unlimited, k.model_limits_enabled, k.model_limits, k.allow_ips, k.grp, k.cross_group_retry, k.limits, k.parent_id, k.version, v.last4, v.sealed, v.hash, COALESCE(p.status, 0), COALESCE(p.ends_ms, 0), COALESCE(p.granted_nano, 0), COALESCE(p.used_nano, 0), COALESCE(p.unlimited, 0)`
+	keyFrom   = ` FROM keys k JOIN key_values v ON v.key_id = k.id AND v.ends_ms = 0 LEFT JOIN keys p ON p.id = k.parent_id`
 	// The values that are accepted at the instant that follows.
 	valueInForce = `(o.ends_ms = 0 OR o.ends_ms > `
 	valueSelect  = `SELECT o.hash, o.sealed, o.last4, o.created_ms, o.used_ms, o.ends_ms, (SELECT COUNT(*) FROM key_values n WHERE n.key_id = o.key_id AND n.created_ms <= o.created_ms) FROM key_values o WHERE o.key_id = $1`
 	// A key is exhausted when less than one quota unit (2,000 nano-USD) is left.
-	keyMatches = ` WHERE k.user_id = $1 AND k.deleted_ms = 0 AND ($2 = '' OR k.name_fold LIKE $2 ESCAPE '\') AND ($3 = '' OR k.grp = $3) AND ($4 = '' OR EXISTS (SELECT 1 FROM key_values o WHERE o.key_id = k.id AND o.last4 = $4 AND ` + valueInForce + `$6)))
-AND ($5 = 0 OR $5 = CASE WHEN k.status = 2 THEN 2 WHEN k.status = 3 OR (k.ends_ms >= 0 AND k.ends_ms <= $6) THEN 3 WHEN k.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.used_nano < 2000) THEN 4 ELSE 1 END)`
+	// What stops its parent stops it.
+	keyMatches = ` WHERE k.user_id = $1 AND k.deleted_ms = 0 AND ($7 = 0 OR k.parent_id = $7) AND ($2 = '' OR k.name_fold LIKE $2 ESCAPE '\') AND ($3 = '' OR k.grp = $3) AND ($4 = '' OR EXISTS (SELECT 1 FROM key_values o WHERE o.key_id = k.id AND o.last4 = $4 AND ` + valueInForce + `$6)))
+AND ($5 = 0 OR $5 = CASE WHEN k.status = 2 OR p.status = 2 THEN 2
+WHEN k.status = 3 OR p.status = 3 OR (k.ends_ms >= 0 AND k.ends_ms <= $6) OR (p.ends_ms >= 0 AND p.ends_ms <= $6) THEN 3
+WHEN k.status = 4 OR p.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.used_nano < 2000) OR (p.unlimited = 0 AND p.granted_nano - p.used_nano < 2000) THEN 4 ELSE 1 END)`
 
 	sqlKeyByHash = keySelect + keyFrom + ` JOIN key_values o ON o.key_id = k.id WHERE o.hash = $1 AND ` + valueInForce + `$2) AND k.deleted_ms = 0`
 	sqlKeyByID   = keySelect + keyFrom + ` WHERE k.id = $1 AND k.deleted_ms = 0`
-	sqlKeyPage   = keySelect + keyFrom + keyMatches + ` ORDER BY k.id DESC LIMIT $7 OFFSET $8`
+	sqlKeyPage   = keySelect + keyFrom + keyMatches + ` ORDER BY k.id DESC LIMIT $8 OFFSET $9`
 	sqlKeyCount  = `SELECT COUNT(*)` + keyFrom + keyMatches
+
+	// Writing the parent's row makes an insert of its child and its deletion wait
+	// for each other.
+	sqlKeyParentLock = `UPDATE keys SET version = version WHERE id = $1 AND user_id = $2 AND parent_id = 0 AND deleted_ms = 0`
+	// A parent_id of 0 is that of keys that none issued.
+	sqlKeyChildren = `SELECT id FROM keys WHERE parent_id = $1 AND parent_id > 0 AND user_id = $2 AND deleted_ms = 0`
 
 	// Writing the owner's row makes inserts of one owner wait for each other,
 	// so that two cannot both be the last that was allowed.
@@ -96,7 +105,7 @@ func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) 
 	if q.Keyword != "" {
 		pattern = contains(q.Keyword)
 	}
-	where := []any{q.UserID, pattern, q.Group, q.Last4, int64(q.Status), millis(q.Now)}
+	where := []any{q.UserID, pattern, q.Group, q.Last4, int64(q.Status), millis(q.Now), q.ParentID}
 	var total int64
 	if err := db.r.QueryRowContext(ctx, sqlKeyCount, where...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count keys: %w", err)
@@ -117,7 +126,8 @@ func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) 
 	return keys, total, rows.Err()
 }
 
-// InsertKey implements key.Store.
+// InsertKey implements key.Store. The parent is locked before the account, in
+// the order in which usage is charged.
 func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64, why budget.Cause) (int64, error) {
 	fields, err := keyFields(k)
 	if err != nil {
@@ -125,14 +135,13 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64, why budget.
 	}
 	var id int64
 	err = db.tx(ctx, func(tx *sql.Tx) error {
-		owner, err := tx.ExecContext(ctx, sqlKeyOwnerLock, k.UserID)
-		if err != nil {
-			return fmt.Errorf("lock the key's owner: %w", err)
+		if fields.parent != 0 {
+			if err := lockRow(ctx, tx, key.NotFound(fields.parent), sqlKeyParentLock, fields.parent, k.UserID); err != nil {
+				return fmt.Errorf("lock the key's parent: %w", err)
+			}
 		}
-		if there, err := changedRow(owner); err != nil {
-			return err
-		} else if !there {
-			return key.NoOwner(k.UserID)
+		if err := lockRow(ctx, tx, key.NoOwner(k.UserID), sqlKeyOwnerLock, k.UserID); err != nil {
+			return fmt.Errorf("lock the key's owner: %w", err)
 		}
 		var count int64
 		if err := tx.QueryRowContext(ctx, sqlKeyOwnerCount, k.UserID).Scan(&count); err != nil {
@@ -162,6 +171,20 @@ func (db *DB) InsertKey(ctx context.Context, k *key.Key, most int64, why budget.
 		return noteNew(ctx, tx, budget.Subject{Kind: budget.Key, ID: id}, k.Granted, k.Unlimited, why)
 	})
 	return id, err
+}
+
+// lockRow writes a row, so that whoever else wants to waits until the
+// transaction ends; missing is the error when it is not there.
+func lockRow(ctx context.Context, tx *sql.Tx, missing error, statement string, args ...any) error {
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	there, err := changedRow(result)
+	if err == nil && !there {
+		err = missing
+	}
+	return err
 }
 
 // UpdateKey implements key.Store.
@@ -213,31 +236,80 @@ func (db *DB) GrantKey(ctx context.Context, id int64, delta money.Nano, why budg
 // DeleteKeys implements key.Store. The rows stay: the key's for the ledger, the
 // value's hash so that it is never given out again. Keys are taken in the order
 // of their ids, so that two deletions cannot wait for each other in a circle.
-func (db *DB) DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) ([]int64, error) {
-	sorted := slices.Compact(slices.Sorted(slices.Values(ids)))
-	var deleted []int64
+func (db *DB) DeleteKeys(ctx context.Context, userID int64, ids []int64, now time.Time) (key.Deleted, error) {
+	var deleted key.Deleted
 	err := db.tx(ctx, func(tx *sql.Tx) error {
-		for _, id := range sorted {
-			result, err := tx.ExecContext(ctx, sqlKeyDelete, millis(now), id, userID)
-			if err != nil {
-				return fmt.Errorf("delete key: %w", err)
+		children, err := liveChildren(ctx, tx, userID, ids)
+		if err != nil {
+			return err
+		}
+		// A child that was being made while its parent was still there shows
+		// only once the parent is ours, and has a higher id than all of these.
+		for todo := slices.Concat(ids, children); len(todo) > 0; todo = children {
+			for _, id := range slices.Compact(slices.Sorted(slices.Values(todo))) {
+				was, err := deleteKey(ctx, tx, userID, id, now)
+				switch {
+				case err != nil:
+					return err
+				case was && slices.Contains(ids, id):
+					deleted.Asked = append(deleted.Asked, id)
+				case was:
+					deleted.Children = append(deleted.Children, id)
+				}
 			}
-			if was, err := changedRow(result); err != nil {
+			if children, err = liveChildren(ctx, tx, userID, ids); err != nil {
 				return err
-			} else if !was {
-				continue
 			}
-			if _, err := tx.ExecContext(ctx, sqlKeyValueDelete, []byte{}, millis(now), id); err != nil {
-				return fmt.Errorf("wipe key values: %w", err)
-			}
-			deleted = append(deleted, id)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return key.Deleted{}, err
 	}
 	return deleted, nil
+}
+
+func liveChildren(ctx context.Context, tx *sql.Tx, userID int64, parents []int64) ([]int64, error) {
+	var children []int64
+	for _, id := range parents {
+		rows, err := tx.QueryContext(ctx, sqlKeyChildren, id, userID)
+		if err != nil {
+			return nil, fmt.Errorf("select a key's children: %w", err)
+		}
+		children, err = appendIDs(children, rows)
+		if err != nil {
+			return nil, fmt.Errorf("read a key's children: %w", err)
+		}
+	}
+	return children, nil
+}
+
+// appendIDs adds the ids that rows of one column hold.
+func appendIDs(ids []int64, rows *sql.Rows) ([]int64, error) {
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// deleteKey ends one key and its values; false when the owner has no such key.
+func deleteKey(ctx context.Context, tx *sql.Tx, userID, id int64, now time.Time) (bool, error) {
+	result, err := tx.ExecContext(ctx, sqlKeyDelete, millis(now), id, userID)
+	if err != nil {
+		return false, fmt.Errorf("delete key: %w", err)
+	}
+	if was, err := changedRow(result); err != nil || !was {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, sqlKeyValueDelete, []byte{}, millis(now), id); err != nil {
+		return false, fmt.Errorf("wipe key values: %w", err)
+	}
+	return true, nil
 }
 
 // keyRow is the fields of a record that are stored in another form.
@@ -268,18 +340,17 @@ func scanKey(row interface{ Scan(...any) error }) (*key.Key, error) {
 	var f keyRow
 	var created, accessed, granted, used int64
 	var unlimited, modelLimits, retry int64
+	var parent struct{ status, ends, granted, used, unlimited int64 }
 	err := row.Scan(&k.ID, &k.UserID, &f.status, &k.Name, &created, &accessed, &f.ends, &granted, &used, &unlimited, &modelLimits, &f.models,
-		&f.addresses, &k.Group, &retry, &f.limits, &f.parent, &k.Version, &k.Last4, &k.Sealed, &k.Hash)
+		&f.addresses, &k.Group, &retry, &f.limits, &f.parent, &k.Version, &k.Last4, &k.Sealed, &k.Hash,
+		&parent.status, &parent.ends, &parent.granted, &parent.used, &parent.unlimited)
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
 	k.Status, k.Created, k.Accessed = key.Status(f.status), instant(created), instant(accessed)
 	k.Granted, k.Used = money.Nano(granted), money.Nano(used)
 	k.Unlimited, k.ModelLimitsEnabled, k.CrossGroupRetry = unlimited != 0, modelLimits != 0, retry != 0
-	k.ExpiresAt = f.ends
-	if f.ends != key.Never {
-		k.ExpiresAt /= 1000
-	}
+	k.ExpiresAt = storedExpiry(f.ends)
 	if f.models != "" {
 		k.Models = strings.Split(f.models, ",")
 	}
@@ -291,8 +362,20 @@ func scanKey(row interface{ Scan(...any) error }) (*key.Key, error) {
 	}
 	if f.parent != 0 {
 		k.Limits.ParentID = &f.parent
+		k.Parent = &key.Parent{
+			Status: key.Status(parent.status), ExpiresAt: storedExpiry(parent.ends),
+			Granted: money.Nano(parent.granted), Used: money.Nano(parent.used), Unlimited: parent.unlimited != 0,
+		}
 	}
 	return &k, nil
+}
+
+// storedExpiry is an ends_ms in Unix seconds.
+func storedExpiry(ms int64) int64 {
+	if ms == key.Never {
+		return key.Never
+	}
+	return ms / 1000
 }
 
 // storedAddresses reads what key.FormatAddresses wrote.

@@ -21,7 +21,9 @@ func TestKeyValues(t *testing.T) {
 	storetest.Engines(t, storetest.RunKeyValues)
 }
 
-func TestADeletedKeysValueIsWiped(t *testing.T) {
+// The rows of deleted keys stay, their values do not. The version tells other
+// nodes.
+func TestADeletedKeysValueIsWipedAndItsChildrens(t *testing.T) {
 	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, open func(t *testing.T) *store.DB) {
 		db := open(t)
@@ -33,16 +35,23 @@ func TestADeletedKeysValueIsWiped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		child := &key.Key{UserID: owner.ID, Status: key.Enabled, Name: "c", ExpiresAt: key.Never, Hash: []byte("child"), Sealed: []byte("sealed"), Limits: key.Limits{ParentID: &id}}
+		if _, err := db.InsertKey(t.Context(), child, 2, budget.Cause{}); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := db.DeleteKeys(t.Context(), owner.ID, []int64{id}, time.UnixMilli(5)); err != nil {
 			t.Fatal(err)
 		}
-		var sealed []byte
-		var ends int64
-		if err := db.Reader().QueryRowContext(t.Context(), `SELECT sealed, ends_ms FROM key_values WHERE hash = $1`, []byte("hash")).Scan(&sealed, &ends); err != nil {
-			t.Fatal(err)
-		}
-		if len(sealed) != 0 || ends != 5 {
-			t.Errorf("sealed %q, ended at %d, want nothing and 5", sealed, ends)
+		for _, hash := range []string{"hash", "child"} {
+			var sealed []byte
+			var ends, deleted, version int64
+			row := db.Reader().QueryRowContext(t.Context(), `SELECT v.sealed, v.ends_ms, k.deleted_ms, k.version FROM key_values v JOIN keys k ON k.id = v.key_id WHERE v.hash = $1`, []byte(hash))
+			if err := row.Scan(&sealed, &ends, &deleted, &version); err != nil {
+				t.Fatal(err)
+			}
+			if len(sealed) != 0 || ends != 5 || deleted != 5 || version != 2 {
+				t.Errorf("%s: sealed %q, ended at %d, deleted at %d as version %d, want nothing, 5, 5 and 2", hash, sealed, ends, deleted, version)
+			}
 		}
 	})
 }

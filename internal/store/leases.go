@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"halley/internal/budget"
-	"halley/internal/fault"
 	"halley/internal/money"
 	"halley/internal/usage"
 )
@@ -48,6 +47,10 @@ const (
 	sqlLeasesTidy    = `DELETE FROM leases WHERE node_id = $1 AND (end_ms < $2 OR taken_nano <= landed_nano AND held_nano = 0 AND purse <> '' OR kind = 1 AND subject_id IN (SELECT id FROM keys WHERE deleted_ms > 0) OR kind = 2 AND subject_id IN (SELECT id FROM users WHERE deleted_ms > 0))`
 	sqlLeasesAsked   = `SELECT DISTINCT kind, subject_id FROM leases WHERE node_id = $1 AND recalls > answered`
 	sqlLeasesOpen    = `SELECT COUNT(DISTINCT l.node_id) FROM leases l JOIN lease_nodes n ON n.id = l.node_id WHERE l.kind = $1 AND l.subject_id = $2 AND l.node_id <> $3 AND l.recalls > l.answered AND n.seen_ms > $4`
+
+	leasedOf        = `(SELECT CAST(COALESCE(SUM(CASE WHEN taken_nano > landed_nano THEN taken_nano - landed_nano ELSE 0 END), 0) AS BIGINT) FROM leases WHERE purse = '' AND subject_id = $1 AND kind = `
+	sqlKeyUnleased  = `SELECT granted_nano - used_nano - ` + leasedOf + `1) FROM keys WHERE id = $1`
+	sqlUserUnleased = `SELECT granted_nano - used_nano - ` + leasedOf + `2) FROM users WHERE id = $1`
 
 	sqlLeaseNodes     = `SELECT id, beats FROM lease_nodes`
 	sqlLeaseNodeLapse = `DELETE FROM lease_nodes WHERE id = $1 AND beats = $2`
@@ -543,17 +546,25 @@ func (db *DB) bear(ctx context.Context, tx *sql.Tx, r *usage.Record) error {
 		if _, err := tx.ExecContext(ctx, pgLeaseTurn, turn(payer.subject)); err != nil {
 			return fmt.Errorf("wait for the turn to charge: %w", err)
 		}
-		l := Leases{db: db, node: db.node.Load()}
-		at, err := l.position(ctx, tx, payer.subject, nil)
-		if fault.Is(err, fault.NotFound) {
-			continue // deleted: nobody can spend of it any more
-		}
+		unleased, err := db.unleased(ctx, tx, payer.subject)
 		if err != nil {
 			return err
 		}
-		left = min(left, max(0, at.Unleased()))
+		left = min(left, max(0, unleased))
 	}
 	r.Absorbed += r.Cost - left
 	r.Cost, r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = left, min(r.KeyGrantDelta, left), min(r.ParentGrantDelta, left), min(r.UserGrantDelta, left)
 	return nil
+}
+
+// unleased is what nobody has leased of a quota, be its subject deleted or not.
+func (db *DB) unleased(ctx context.Context, tx *sql.Tx, s budget.Subject) (left money.Nano, err error) {
+	query := sqlKeyUnleased
+	if s.Kind == budget.User {
+		query = sqlUserUnleased
+	}
+	if err := tx.QueryRowContext(ctx, query, s.ID).Scan(&left); err != nil {
+		return 0, fmt.Errorf("read what is left of a lapsed lease's quota: %w", err)
+	}
+	return left, nil
 }

@@ -140,7 +140,7 @@ func plantBooks(b *testing.B, db *store.DB) {
 	count := func(n string) string {
 		return `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ` + n + `) `
 	}
-	const usage = `1766000000000 / 3600000 * 3600000 + i % 720 * 3600000, i % 10000 + 1, i % 100000 + 1, 'model-' || (i % 7), 1 + i % 2`
+	const usage = `1766000000000 / 3600000 * 3600000 + CAST(i % 720 AS BIGINT) * 3600000, i % 10000 + 1, i % 100000 + 1, 'model-' || (i % 7), 1 + i % 2`
 	for _, text := range []string{
 		`INSERT INTO users (username, username_fold, search_fold, password_hash, role, status, grp, created_ms) ` + count("10000") +
 			`SELECT 'u' || i, 'u' || i, '', '', 'user', 1, 'default', 0 FROM n`,

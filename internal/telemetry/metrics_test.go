@@ -39,6 +39,7 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	})
 	m.WatchJournal(func() Journal { return Journal{Bytes: 4096, Records: 9, Failures: 3, Torn: 1, Damaged: 2, Full: true} })
 	m.JournalSynced(3 * time.Millisecond)
+	m.WatchLimits(func() string { return "shares" })
 	m.WatchChanges(func() bool { return true })
 	m.ChangeApplied("key", "notice", 3*time.Millisecond)
 	m.ChangeApplied("key", "poll", 300*time.Millisecond)
@@ -82,6 +83,7 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_journal_torn 1`,
 		`halley_journal_damaged 2`,
 		`halley_journal_fsync_seconds_bucket{le="0.005"} 1`,
+		`halley_limits_backend{state="local"} 0`, `halley_limits_backend{state="shares"} 1`, `halley_limits_backend{state="redis"} 0`,
 		`halley_changes_applied_total{topic="key",via="notice"} 1`,
 		`halley_changes_applied_total{topic="key",via="poll"} 1`,
 		`halley_change_lag_seconds_bucket{le="0.005"} 1`,

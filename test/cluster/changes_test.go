@@ -52,6 +52,29 @@ func TestWhatChangesOnOneServerCountsOnAll(t *testing.T) {
 		told(t, c.everywhere(t, k.Key, answer{401, "invalid_api_key"}))
 		told(t, c.everywhere(t, l.Key, answer{401, "invalid_api_key"}))
 	})
+	for name, row := range map[string]struct {
+		change func(t *testing.T, id int64)
+		want   answer
+	}{
+		"a child of a deleted key is refused":  {func(t *testing.T, id int64) { t.Helper(); c.root.DeleteKey(t, id) }, answer{401, "invalid_api_key"}},
+		"a child of a disabled key is refused": {func(t *testing.T, id int64) { t.Helper(); c.root.UpdateKey(t, id, harness.Fields{"status": 2}) }, answer{401, "key_disabled"}},
+		"a parent's list of addresses counts": {func(t *testing.T, id int64) {
+			t.Helper()
+			c.root.UpdateKey(t, id, harness.Fields{"allow_ips": "192.0.2.1"})
+		}, answer{403, "ip_not_allowed"}},
+		"a parent's quota that is taken away": {func(t *testing.T, id int64) {
+			t.Helper()
+			c.root.UpdateKey(t, id, harness.Fields{"unlimited_quota": false})
+		}, answer{402, "key_quota_exhausted"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := c.key(t)
+			child := harness.Into[harness.Key](t, c.root.Must(t, "POST", token(parent.ID)+"/children", harness.Fields{"name": "child", "unlimited_quota": true}))
+			c.everywhere(t, child.Key, served)
+			row.change(t, parent.ID)
+			told(t, c.everywhere(t, child.Key, row.want))
+		})
+	}
 	t.Run("a rotated key has its new value and not the old one", func(t *testing.T) {
 		k := c.key(t)
 		rotated := harness.Into[harness.Key](t, c.root.Must(t, "POST", token(k.ID)+"/rotate", harness.Fields{"grace_seconds": 0}))

@@ -1,6 +1,7 @@
 // Package cluster_test runs three real servers on one PostgreSQL and holds them
 // to what one of them does counting on all: changes_test.go tries every kind of
-// edit, lag_test.go measures how long revocations take. It knows Halley by its
+// edit, lag_test.go measures how long revocations take, limits_test.go counts
+// what rate limits let in. It knows Halley by its
 // published contract only.
 package cluster_test
 
@@ -42,13 +43,14 @@ type cluster struct {
 	http   *http.Client
 }
 
-func start(t *testing.T) *cluster {
+// start starts them, each with more in its environment.
+func start(t *testing.T, env ...string) *cluster {
 	t.Helper()
 	master := make([]byte, 32)
 	_, _ = rand.Read(master) // never fails
 	c := &cluster{url: pgtest.URL(t), http: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}}
 	t.Cleanup(c.http.CloseIdleConnections)
-	o := harness.Options{DatabaseURL: c.url, Env: []string{"HALLEY_MASTER_KEY=" + base64.StdEncoding.EncodeToString(master)}}
+	o := harness.Options{DatabaseURL: c.url, Env: append(env, "HALLEY_MASTER_KEY="+base64.StdEncoding.EncodeToString(master))}
 	c.a = harness.Start(t, o)
 	c.root = c.a.Root
 	c.demo = c.root.CreateChannel(t, harness.Fields{"name": "demo", "kind": "demo", "keys": []string{}, "models": []string{"demo-*"}})

@@ -99,6 +99,9 @@ func options(url string) (rueidis.ClientOption, error) {
 	}
 	o.DisableCache, o.DisableRetry = true, true
 	o.Dialer.Timeout, o.ConnWriteTimeout = time.Second, time.Second
+	// A connection that is read from all the time knows when the server has gone,
+	// not only when a request wants it.
+	o.AlwaysPipelining = true
 	// The defaults are for much larger values.
 	o.ReadBufferEachConn, o.WriteBufferEachConn, o.PipelineMultiplex = 64<<10, 64<<10, 1
 	return o, nil

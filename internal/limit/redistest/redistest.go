@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,6 +140,22 @@ func ready(lines *bufio.Reader) (pid int, err error) {
 		case strings.Contains(strings.ToLower(line), "ready to accept connections"):
 			return pid, nil
 		}
+	}
+}
+
+// Do runs a command, words with blanks between them.
+func (s *Server) Do(command string) {
+	s.t.Helper()
+	conn, err := net.Dial("unix", s.socket())
+	if err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+	if answer, err := bufio.NewReader(conn).ReadString('\n'); err != nil || strings.HasPrefix(answer, "-") {
+		s.t.Fatalf("redistest: %s: %s, %v", command, answer, err)
 	}
 }
 

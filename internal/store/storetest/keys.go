@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,6 +39,10 @@ func RunKeys(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a list is narrowed by name":                    keyKeyword,
 		"a list is narrowed by the status in effect":    keyEffective,
 		"a list is narrowed by group and last four":     keyGroupAndLast4,
+		"a list is narrowed by parent":                  keyByParent,
+		"a child is issued by a key of its owner's":     keyIssued,
+		"a deletion ends the children as well":          keyDeleteChildren,
+		"no child outlives its parent":                  keyOrphans,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,6 +100,7 @@ func keyReadBack(t *testing.T, db *store.DB) {
 		Endpoints: []string{}, AutoGroups: []string{"vip"}, ParentID: &plain.ID, Metadata: map[string]string{"team": "söarch\n"},
 	}
 	insertKey(t, db, full)
+	full.Parent = &key.Parent{Status: plain.Status, ExpiresAt: plain.ExpiresAt, Granted: plain.Granted}
 	for _, want := range []*key.Key{plain, full} {
 		byID, err := db.KeyByID(t.Context(), want.ID)
 		if err != nil {
@@ -126,7 +132,7 @@ func keyMissing(t *testing.T, db *store.DB) {
 	if done, err := db.GrantKey(t.Context(), 99, 1, budget.Cause{}); done || err != nil {
 		t.Errorf("grant: %v, %v", done, err)
 	}
-	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone) != 0 || err != nil {
+	if gone, err := db.DeleteKeys(t.Context(), 1, []int64{99}, time.Now()); len(gone.All()) != 0 || err != nil {
 		t.Errorf("delete: %v, %v", gone, err)
 	}
 }
@@ -242,7 +248,7 @@ func keyDelete(t *testing.T, db *store.DB) {
 	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
 	a, b, mine := insertKey(t, db, aKey(ada, "a")), insertKey(t, db, aKey(ada, "b")), insertKey(t, db, aKey(bob, "c"))
 	deleted, err := db.DeleteKeys(t.Context(), ada, []int64{b.ID, a.ID, mine.ID, a.ID, 99}, time.Now())
-	if err != nil || !slices.Equal(deleted, []int64{a.ID, b.ID}) {
+	if err != nil || !slices.Equal(deleted.Asked, []int64{a.ID, b.ID}) || len(deleted.Children) != 0 {
 		t.Fatalf("deleted %v, %v, want %v", deleted, err, []int64{a.ID, b.ID})
 	}
 	if _, err := db.KeyByHash(t.Context(), a.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
@@ -257,7 +263,7 @@ func keyDelete(t *testing.T, db *store.DB) {
 	if _, err := db.KeyByID(t.Context(), mine.ID); err != nil {
 		t.Errorf("another owner's key: %v", err)
 	}
-	if again, err := db.DeleteKeys(t.Context(), ada, []int64{a.ID}, time.Now()); len(again) != 0 || err != nil {
+	if again, err := db.DeleteKeys(t.Context(), ada, []int64{a.ID}, time.Now()); len(again.All()) != 0 || err != nil {
 		t.Errorf("deleted twice: %v, %v", again, err)
 	}
 }
@@ -314,7 +320,7 @@ func keyKeyword(t *testing.T, db *store.DB) {
 }
 
 func keyEffective(t *testing.T, db *store.DB) {
-	ada := keyOwner(t, db, "ada")
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
 	now := time.Unix(1_800_000_000, 0)
 	for name, change := range map[string]func(*key.Key){
 		"1 plain":               func(*key.Key) {},
@@ -332,6 +338,27 @@ func keyEffective(t *testing.T, db *store.DB) {
 		k := aKey(ada, name)
 		change(k)
 		insertKey(t, db, k)
+	}
+	for name, change := range map[string]func(parent, k *key.Key){
+		"1 child of a plain one":               func(*key.Key, *key.Key) {},
+		"1 child of an empty unlimited one":    func(p, _ *key.Key) { p.Unlimited, p.Granted = true, 0 },
+		"2 child of a disabled one, expired":   func(p, k *key.Key) { p.Status, k.ExpiresAt = key.Disabled, 1 },
+		"3 child of an expired one, exhausted": func(p, k *key.Key) { p.ExpiresAt, k.Granted = now.Unix(), 0 },
+		"3 child of one set to expired":        func(p, _ *key.Key) { p.Status = key.Expired },
+		"4 child of one set to exhausted":      func(p, _ *key.Key) { p.Status = key.Exhausted },
+		"4 unlimited child of an empty one":    func(p, k *key.Key) { p.Granted, k.Unlimited = 0, true },
+	} {
+		parent, k := aKey(bob, "of "+name), aKey(bob, name)
+		change(parent, k)
+		k.Limits.ParentID = &insertKey(t, db, parent).ID
+		insertKey(t, db, k)
+	}
+	for status, count := range map[key.Status]int64{key.Enabled: 2, key.Disabled: 1, key.Expired: 2, key.Exhausted: 2} {
+		got, total := names(t, db, key.Query{UserID: bob, Keyword: "child", Status: status, Now: now})
+		got = slices.DeleteFunc(got, func(name string) bool { return strings.HasPrefix(name, "of ") })
+		if int64(len(got)) != count || total < count || slices.ContainsFunc(got, func(name string) bool { return name[:1] != fmt.Sprint(status) }) {
+			t.Errorf("status %d: %q of children", status, got)
+		}
 	}
 	for status, count := range map[key.Status]int64{key.Enabled: 4, key.Disabled: 1, key.Expired: 3, key.Exhausted: 3, 0: 11} {
 		got, total := names(t, db, key.Query{UserID: ada, Status: status, Now: now})
@@ -360,5 +387,123 @@ func keyGroupAndLast4(t *testing.T, db *store.DB) {
 	}
 	if got, total := names(t, db, key.Query{UserID: ada, Last4: "wxyz"}); total != 0 {
 		t.Errorf("last four in another case: %q of %d", got, total)
+	}
+}
+
+// aChild is a key that parent issued.
+func aChild(parent *key.Key, name string) *key.Key {
+	k := aKey(parent.UserID, name)
+	k.Limits.ParentID = &parent.ID
+	return k
+}
+
+func keyByParent(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	first, second := insertKey(t, db, aKey(ada, "first")), insertKey(t, db, aKey(ada, "second"))
+	insertKey(t, db, aChild(first, "a"))
+	insertKey(t, db, aChild(second, "b"))
+	c := insertKey(t, db, aChild(first, "c"))
+	for what, row := range map[string]struct {
+		query key.Query
+		want  []string
+	}{
+		"of the first":    {key.Query{UserID: ada, ParentID: first.ID}, []string{"c", "a"}},
+		"of the second":   {key.Query{UserID: ada, ParentID: second.ID}, []string{"b"}},
+		"of a child":      {key.Query{UserID: ada, ParentID: c.ID}, []string{}},
+		"somebody else's": {key.Query{UserID: bob, ParentID: first.ID}, []string{}},
+		"one by name":     {key.Query{UserID: ada, ParentID: first.ID, Keyword: "a"}, []string{"a"}},
+		"all":             {key.Query{UserID: ada}, []string{"c", "b", "a", "second", "first"}},
+	} {
+		if got, total := names(t, db, row.query); !slices.Equal(got, row.want) || int(total) != len(row.want) {
+			t.Errorf("%s: %q of %d, want %q", what, got, total, row.want)
+		}
+	}
+}
+
+func keyIssued(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	parent, gone := insertKey(t, db, aKey(ada, "parent")), insertKey(t, db, aKey(ada, "gone"))
+	child := insertKey(t, db, aChild(parent, "child"))
+	if _, err := db.DeleteKeys(t.Context(), ada, []int64{gone.ID}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	foreign := aChild(parent, "foreign")
+	foreign.UserID = bob
+	for what, k := range map[string]*key.Key{
+		"a missing one": aChild(&key.Key{ID: 99, UserID: ada}, "of none"), "a deleted one": aChild(gone, "of gone"), "a child": aChild(child, "grandchild"), "somebody else's": foreign,
+	} {
+		if _, err := db.InsertKey(t.Context(), k, 10, budget.Cause{}); fault.Code(err) != "key_not_found" {
+			t.Errorf("issued by %s: %v", what, err)
+		}
+	}
+	if _, total, err := db.Keys(t.Context(), key.Query{UserID: ada, Limit: 10}); total != 2 || err != nil {
+		t.Errorf("%d keys, want the two that are left; %v", total, err)
+	}
+	if k, err := db.KeyByID(t.Context(), parent.ID); err != nil || k.Version != 1 {
+		t.Errorf("issuing changed the parent: %+v, %v", k, err)
+	}
+}
+
+func keyDeleteChildren(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	parent, other, foreign := insertKey(t, db, aKey(ada, "parent")), insertKey(t, db, aKey(ada, "other")), insertKey(t, db, aKey(bob, "foreign"))
+	a, b := insertKey(t, db, aChild(parent, "a")), insertKey(t, db, aChild(parent, "b"))
+	kept, theirs := insertKey(t, db, aChild(other, "kept")), insertKey(t, db, aChild(foreign, "theirs"))
+	// 0 is no key, and above all not the parent of those that none issued.
+	deleted, err := db.DeleteKeys(t.Context(), ada, []int64{0, b.ID, foreign.ID, parent.ID}, time.Now())
+	if diff := cmp.Diff(key.Deleted{Asked: []int64{parent.ID, b.ID}, Children: []int64{a.ID}}, deleted); err != nil || diff != "" {
+		t.Fatalf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, k := range []*key.Key{parent, a, b} {
+		if _, err := db.KeyByHash(t.Context(), k.Hash, time.Now()); !fault.Is(err, fault.NotFound) {
+			t.Errorf("the value of %q: %v", k.Name, err)
+		}
+		if values, err := db.ValuesInForce(t.Context(), k.ID, time.Now()); len(values) != 0 || err != nil {
+			t.Errorf("%q has %d values in force, %v", k.Name, len(values), err)
+		}
+	}
+	for _, k := range []*key.Key{other, kept, foreign, theirs} {
+		if got, err := db.KeyByID(t.Context(), k.ID); err != nil || got.Version != 1 {
+			t.Errorf("%q: %+v, %v", k.Name, got, err)
+		}
+	}
+	if deleted, err := db.DeleteKeys(t.Context(), ada, []int64{kept.ID}, time.Now()); err != nil || len(deleted.Asked) != 1 || len(deleted.Children) != 0 {
+		t.Errorf("a child alone: %+v, %v", deleted, err)
+	}
+}
+
+// Children are issued while their parent is being deleted.
+func keyOrphans(t *testing.T, db *store.DB) {
+	ada := keyOwner(t, db, "ada")
+	for round := range 10 {
+		parent := insertKey(t, db, aKey(ada, fmt.Sprint("parent ", round)))
+		first := insertKey(t, db, aChild(parent, fmt.Sprint("first ", round)))
+		var wg sync.WaitGroup
+		var issued atomic.Int64
+		for i := range 4 {
+			wg.Go(func() {
+				_, err := db.InsertKey(t.Context(), aChild(parent, fmt.Sprint(round, " child ", i)), 1000, budget.Cause{})
+				switch {
+				case err == nil:
+					issued.Add(1)
+				case fault.Code(err) != "key_not_found":
+					t.Error(err)
+				}
+			})
+		}
+		var deleted key.Deleted
+		wg.Go(func() {
+			var err error
+			if deleted, err = db.DeleteKeys(t.Context(), ada, []int64{parent.ID}, time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		if int64(len(deleted.Children)) != issued.Load()+1 || !slices.Contains(deleted.Children, first.ID) {
+			t.Errorf("%d of %d children ended", len(deleted.Children), issued.Load()+1)
+		}
+		if left, total := names(t, db, key.Query{UserID: ada}); total != 0 {
+			t.Errorf("left: %q", left)
+		}
 	}
 }

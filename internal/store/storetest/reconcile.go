@@ -229,11 +229,16 @@ func (c *teller) editUser(id int64) {
 func (c *teller) deleteKey(i int) {
 	c.Helper()
 	k := c.keys[i]
-	c.keys[i] = nil
-	if gone, err := c.db.DeleteKeys(c.Context(), k.UserID, []int64{k.ID}, c.now); len(gone) != 1 || err != nil {
+	gone, err := c.db.DeleteKeys(c.Context(), k.UserID, []int64{k.ID}, c.now)
+	if !slices.Equal(gone.Asked, []int64{k.ID}) || err != nil {
 		c.Fatal(gone, err)
 	}
-	c.ledger.Forget(ofKey(k.ID))
+	for i, other := range c.keys {
+		if other != nil && slices.Contains(gone.All(), other.ID) { // it, and its children
+			c.keys[i] = nil
+			c.ledger.Forget(ofKey(other.ID))
+		}
+	}
 }
 
 func booksHistory(t *testing.T, url string) {
