@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +85,7 @@ func TestAServerWaitsForADatabaseThatGoesAwayWhileItStarts(t *testing.T) {
 	after, times := int64(math.MaxInt64), 0
 	for waits := true; waits; after += 200 {
 		far := newFar(t, database)
+		far.resets = times%2 == 0
 		cfg := testConfig(t, far.url)
 		cfg.MasterKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 		waits = false
@@ -197,7 +199,9 @@ type far struct {
 	database string
 	address  string
 	socket   string
-	left     atomic.Int64 // that the server may say
+	listen   sync.Once
+	left     atomic.Int64 // bytes that the server may say
+	resets   bool         // how connections end then
 }
 
 func newFar(t *testing.T, real string) *far {
@@ -234,53 +238,51 @@ func orElse(s, other string) string {
 // open leads to the server from now on.
 func (f *far) open() { f.openFor(math.MaxInt64) }
 
-// openFor leads to the server until it has said so many bytes. Then all
-// connections end, and no new one can be made.
+// openFor leads to the server until it has said so many bytes. Connections then
+// end, and new ones do at once, until it is opened again.
 func (f *far) openFor(bytes int64) {
-	listener, err := (&net.ListenConfig{}).Listen(f.t.Context(), "tcp", f.address)
-	if err != nil {
-		f.t.Error(err)
-		return
-	}
-	ctx, cut := context.WithCancel(context.Background())
-	context.AfterFunc(ctx, func() { _ = listener.Close() })
-	f.t.Cleanup(cut)
 	f.left.Store(bytes)
-	go func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go join(ctx, near, f.socket, func(n int) {
-				if f.left.Add(-int64(n)) < 0 {
-					cut()
-				}
-			})
+	f.listen.Do(func() {
+		listener, err := (&net.ListenConfig{}).Listen(f.t.Context(), "tcp", f.address)
+		if err != nil {
+			f.t.Error(err)
+			return
 		}
-	}()
+		f.t.Cleanup(func() { _ = listener.Close() })
+		go func() {
+			for {
+				near, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go f.join(near)
+			}
+		}()
+	})
 }
 
-// join connects near to the socket until ctx ends; said hears how much the server
-// is about to say.
-func join(ctx context.Context, near net.Conn, socket string, said func(int)) {
-	away, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	if err != nil {
-		_ = near.Close()
+// join connects near to the server for as long as that may say something.
+func (f *far) join(near net.Conn) {
+	defer func() { _ = near.Close() }()
+	if f.left.Load() < 0 {
 		return
 	}
-	end := func() { _ = errors.Join(near.Close(), away.Close()) }
-	stop := context.AfterFunc(ctx, end)
-	defer stop()
-	defer end()
-	go func() { _, _ = io.Copy(away, near); end() }()
-	_, _ = io.Copy(near, io.TeeReader(away, counter(said)))
+	away, err := (&net.Dialer{}).DialContext(context.Background(), "unix", f.socket)
+	if err != nil {
+		return
+	}
+	defer func() { _ = away.Close() }()
+	go func() { _, _ = io.Copy(away, near); _ = away.Close() }()
+	_, err = io.Copy(near, io.TeeReader(away, f))
+	if tcp, ok := near.(*net.TCPConn); ok && err != nil && f.resets {
+		_ = tcp.SetLinger(0) // the other side is not told that it ends
+	}
 }
 
-// counter is told how much is written.
-type counter func(int)
-
-func (c counter) Write(p []byte) (int, error) {
-	c(len(p))
+// Write counts what the server says, and fails when that is too much.
+func (f *far) Write(p []byte) (int, error) {
+	if f.left.Add(-int64(len(p))) < 0 {
+		return 0, io.ErrClosedPipe
+	}
 	return len(p), nil
 }

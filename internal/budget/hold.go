@@ -245,6 +245,17 @@ func (h *Hold) Extend(more money.Nano) bool {
 	return true
 }
 
+// Scarce is the code of the refusal that a hold gets which cannot take more.
+func (h *Hold) Scarce() string {
+	h.lock()
+	defer h.unlock()
+	least := h.tightest()
+	if h.left() < least.spendable() {
+		return "budget_exhausted"
+	}
+	return fault.Code(h.tooLittle(least))
+}
+
 // lift lets the grants of payers that have become unlimited rise with the hold.
 func (h *Hold) lift() {
 	for i := range h.n {

@@ -196,7 +196,7 @@ func (r *relay) leave() bool {
 func (r *relay) cut(call *upstream.Call, out []byte) ending {
 	call.Close() // it works no more for money that is not there
 	if r.t.record.Status != statusClientGone {
-		r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, "key_quota_exhausted"
+		r.t.record.Status, r.t.record.ErrorCode = http.StatusOK, r.t.hold.Scarce()
 	}
 	r.settle()
 	var reported *usage.Tokens

@@ -110,6 +110,7 @@ func (w *world) judge(t *testing.T) *verdict {
 	t.Helper()
 	w.quiet(t)
 	w.agree(t)
+	w.nodes[0].doctor(t)
 	for i, n := range w.nodes {
 		for _, figure := range []string{"halley_usage_set_aside_total", "halley_journal_damaged"} {
 			if value, err := n.metric(figure); err != nil || value != 0 {
@@ -121,6 +122,7 @@ func (w *world) judge(t *testing.T) *verdict {
 			t.Errorf("node %d left a journal behind: %v", i, left)
 		}
 	}
+	w.nodes[0].doctor(t)
 	db, err := openBooks(w.url)
 	if err != nil {
 		t.Fatal(err)

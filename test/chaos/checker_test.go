@@ -173,6 +173,7 @@ func TestTheJudgeFindsWhatIsWrong(t *testing.T) {
 		{"a failure without a record", func(r *record) { r.drop("failed") }, "failed, and no record"},
 		{"a client that left without a record", func(r *record) { r.drop("left") }, "left, and no record"},
 		{"another key is charged", func(r *record) { r.row("answered").KeyID = 3 }, "charged to the key 3"},
+		{"a parent is forgotten", func(r *record) { r.saw("answered").Key.parent = &purse{subject: subject{key, 9}} }, "and its parent 0 instead of 2 and 9"},
 		{"a record of no request", func(r *record) {
 			w := *r.row("refused")
 			w.RequestID = "nobody's"

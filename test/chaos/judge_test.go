@@ -43,7 +43,7 @@ func (s *seen) outcome(r *row) outcome {
 		return failed
 	case !s.Whole:
 		return broken
-	case r != nil && r.ErrorCode == "key_quota_exhausted":
+	case r != nil && slices.Contains([]string{"key_quota_exhausted", "insufficient_balance", "budget_exhausted"}, r.ErrorCode):
 		return ranOut
 	}
 	return answered
@@ -241,8 +241,8 @@ func (v *verdict) row(about func(string, ...any), r record, s *seen, end outcome
 		about("usage source %q", w.Source)
 	}
 	switch {
-	case w.KeyID != s.Key.id:
-		about("charged to the key %d instead of %d", w.KeyID, s.Key.id)
+	case w.KeyID != s.Key.id || w.ParentID != s.Key.parent.number():
+		about("charged to the key %d and its parent %d instead of %d and %d", w.KeyID, w.ParentID, s.Key.id, s.Key.parent.number())
 	case w.Cost < 0 || w.Absorbed < 0 || w.Cost+w.Absorbed != cost:
 		about("%d nano-USD charged and %d absorbed instead of %d in all", w.Cost, w.Absorbed, cost)
 	case end == refused && w.Cost != 0:
@@ -392,6 +392,14 @@ func (a allowance) window(ms int64) int64 {
 		n--
 	}
 	return a.Anchor + n*hour
+}
+
+// number is the id of a parent, 0 of none.
+func (p *purse) number() int64 {
+	if p == nil {
+		return 0
+	}
+	return p.id
 }
 
 // mayBeGranted reports whether the sum is what was given at first and later,

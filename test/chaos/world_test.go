@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,6 +73,7 @@ type purse struct {
 	Initial    int64  // units
 	Unlimited  bool
 	Allowances []allowance
+	parent     *purse          // the key that issued it, nil for none
 	owner      *harness.Client // may read and fill it
 
 	mu    sync.Mutex
@@ -181,6 +183,16 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
+// doctor has the node's database looked at: "halley doctor --ledger".
+func (n *node) doctor(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Getenv("HALLEY_TEST_BINARY"), "doctor", "--ledger")
+	cmd.Env = append(os.Environ(), "HALLEY_DATABASE_URL="+n.DatabaseURL, "HALLEY_DATA_DIR="+n.DataDir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("halley doctor --ledger: %v\n%s", err, out)
+	}
+}
+
 // id is the node's as its leases have it.
 func (n *node) id(t *testing.T) int64 {
 	t.Helper()
@@ -229,7 +241,7 @@ func mountDisk(t *testing.T, folder string) error {
 const longWinded = "long-winded"
 
 // settle makes the accounts and keys: with plenty, with a quota that is nearly
-// used up, with an account that is, and with budgets that renew.
+// used up, with an account that is, with budgets that renew, and children.
 func (w *world) settle(t *testing.T, renews time.Time) {
 	t.Helper()
 	const plenty = 1_000_000_000
@@ -239,7 +251,8 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 		w.purses = append(w.purses, p)
 		return p, as
 	}
-	add := func(as *harness.Client, name string, units int64, unlimited bool, allowances ...allowance) {
+	var parent *purse // of the next key, if any
+	add := func(as *harness.Client, name string, units int64, unlimited bool, allowances ...allowance) *purse {
 		fields := harness.Fields{"name": name, "remain_quota": units, "unlimited_quota": unlimited}
 		var budgets []harness.Fields
 		for _, a := range allowances {
@@ -248,10 +261,15 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 		if budgets != nil {
 			fields["limits"] = harness.Fields{"budgets": budgets}
 		}
-		k := as.CreateKey(t, fields)
-		p := &purse{subject: subject{key, k.ID}, Name: name, Value: k.Key, Initial: units, Unlimited: unlimited, Allowances: allowances, owner: as}
+		path := "/api/token/"
+		if parent != nil {
+			path += strconv.FormatInt(parent.id, 10) + "/children"
+		}
+		k := harness.Into[harness.Key](t, as.Must(t, http.MethodPost, path, fields))
+		p := &purse{subject: subject{key, k.ID}, Name: name, Value: k.Key, Initial: units, Unlimited: unlimited, Allowances: allowances, parent: parent, owner: as}
 		w.purses = append(w.purses, p)
 		w.keys = append(w.keys, p)
+		return p
 	}
 	_, as := account("plenty", 0, true)
 	for i := range 4 {
@@ -275,6 +293,10 @@ func (w *world) settle(t *testing.T, renews time.Time) {
 		add(as, fmt.Sprintf("renewing-%d", i), 0, true, allowance{Units: 200_000, Anchor: renews.Unix()})
 	}
 	add(as, "renewing-and-nearly-out", 60_000, false, allowance{Units: 150_000, Anchor: renews.Unix()})
+	// Keys that spend from the key that issued them.
+	parent = add(as, "parent", 150_000, false)
+	add(as, "child", 0, true)
+	add(as, "child-nearly-out", 60_000, false, allowance{Units: 100_000, Anchor: renews.Unix()})
 }
 
 // meetEveryKey makes every node know every key, and sees to it that it has heard of
