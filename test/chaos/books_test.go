@@ -5,17 +5,29 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the drivers
 	_ "modernc.org/sqlite"
 )
 
-// openBooks opens a database that no server writes to any more.
-func openBooks(url string) (*sql.DB, error) {
+// openBooks opens the database beside the servers.
+func openBooks(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	driver, source := "pgx", url
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		return sql.Open("sqlite", path)
+		driver, source = "sqlite", path
 	}
-	return sql.Open("pgx", url)
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
 }
 
 // readBooks copies the ledger.

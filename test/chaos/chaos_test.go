@@ -54,11 +54,7 @@ func (w *world) orphan(t *testing.T) {
 	w.quiet(t)
 	n := w.nodes[len(w.nodes)-1]
 	w.spendAt(t, len(w.nodes)-1)
-	db, err := openBooks(w.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openBooks(t, w.url)
 	leases := func() (count int) {
 		const query = `SELECT COUNT(*) FROM leases WHERE node_id = $1`
 		if err := db.QueryRowContext(t.Context(), query, n.id(t)).Scan(&count); err != nil {
@@ -123,11 +119,7 @@ func (w *world) judge(t *testing.T) *verdict {
 		}
 	}
 	w.nodes[0].doctor(t)
-	db, err := openBooks(w.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := openBooks(t, w.url)
 	b, err := readBooks(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)

@@ -137,6 +137,9 @@ func TestTheJudgeHasNothingToSayAboutAnHonestRun(t *testing.T) {
 			t.Errorf("no request was %s: %v", end, v.total.outcomes)
 		}
 	}
+	if v.purses != 3 || v.windows != 1 || v.overspent != 0 {
+		t.Errorf("%d purses and %d windows looked at, %d nano-USD overspent", v.purses, v.windows, v.overspent)
+	}
 	if v.total.served != v.total.charged+v.total.absorbed || v.total.served == 0 {
 		t.Errorf("served %d, charged %d, absorbed %d", v.total.served, v.total.charged, v.total.absorbed)
 	}
@@ -240,6 +243,9 @@ func TestTheJudgeFindsWrongBalances(t *testing.T) {
 
 func expectFinding(t *testing.T, v *verdict, want string) {
 	t.Helper()
+	if want == "OVERSPENT" && v.overspent <= 0 {
+		t.Errorf("%d nano-USD overspent", v.overspent)
+	}
 	for _, finding := range v.findings {
 		if strings.Contains(finding, want) {
 			return

@@ -172,7 +172,6 @@ func (n *node) fillDisk(left int64, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(path)
 	defer file.Close()
 	size := int64(disk.Bavail)*disk.Bsize - left
 	for piece := make([]byte, 1<<20); size > 0; size -= int64(len(piece)) {
@@ -181,7 +180,7 @@ func (n *node) fillDisk(left int64, length time.Duration) error {
 		}
 	}
 	hold(length)
-	return nil
+	return os.Remove(path)
 }
 
 func (w *world) breakDatabase(t *testing.T, p plan, f *fault) {

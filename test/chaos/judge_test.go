@@ -93,6 +93,10 @@ type verdict struct {
 	findings []string
 	total    tally
 	byFault  map[string]*tally
+	// purses and windows of renewing budgets that were looked at, and by how much
+	// they were overspent together.
+	purses, windows int
+	overspent       int64
 }
 
 // tally counts the requests that a kind of fault met.
@@ -258,11 +262,11 @@ func (v *verdict) row(about func(string, ...any), r record, s *seen, end outcome
 
 // worth is what the upstream's answer costs by its own account; without one, by
 // what it sent.
-func (u *serving) worth(w *row) int64 {
-	if u.Reported {
-		return price(u.Prompt, u.Completion)
+func (s *serving) worth(w *row) int64 {
+	if s.Reported {
+		return price(s.Prompt, s.Completion)
 	}
-	return price(w.Prompt, u.Written)
+	return price(w.Prompt, s.Written)
 }
 
 func (t *tally) add(o tally) {
@@ -338,6 +342,8 @@ func (v *verdict) balances(r record) {
 	}
 	for _, p := range r.Purses {
 		b, there := r.Books.of(p.subject)
+		v.purses++
+		v.overspent += max(0, b.Used-b.Granted)
 		switch {
 		case !there:
 			v.find("%s has no line", p.Name)
@@ -377,6 +383,8 @@ func (v *verdict) allowance(p *purse, a allowance, rows []row) {
 		}
 	}
 	for _, window := range slices.Sorted(maps.Keys(spent)) {
+		v.windows++
+		v.overspent += max(0, spent[window]-a.Units*unit)
 		if spent[window] > a.Units*unit {
 			v.find("%s: OVERSPENT: %d nano-USD in the window from %d of a budget of %d", p.Name, spent[window], window, a.Units*unit)
 		}

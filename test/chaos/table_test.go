@@ -14,6 +14,7 @@ func (v *verdict) table() string {
 		v.byFault[name].line(&b, name)
 	}
 	v.total.line(&b, "all requests, with or without")
+	fmt.Fprintf(&b, "\n%d keys and accounts and %d windows of renewing budgets: %s USD overspent.\n", v.purses, v.windows, usd(v.overspent))
 	return b.String()
 }
 
