@@ -298,12 +298,14 @@ func (f *fault) meets(s *seen, before, after time.Duration) bool {
 	return (f.Node == everyNode || f.Node == s.Node) && f.Begin.Before(s.End.Add(after)) && f.End.After(s.Begin.Add(-before))
 }
 
-// lapsed reports whether the node was away for so long at any time that others
-// may have taken its leases: what it had not yet charged is then charged as far
-// as there is money.
+// lapsed reports whether the node was away, with the request under way or its
+// record not yet in the database, for so long that others may have taken its
+// leases: it is then charged as far as there is money.
 func lapsed(faults []fault, s *seen) bool {
+	// A record waits for as long as the database is away, and some seconds more.
+	const unwritten = 15 * time.Second
 	return slices.ContainsFunc(faults, func(f fault) bool {
-		return (f.Kind == killed || f.Kind == paused) && f.End.Sub(f.Begin) > leaseTerm && f.meets(s, time.Hour, time.Hour)
+		return (f.Kind == killed || f.Kind == paused) && f.End.Sub(f.Begin) > leaseTerm && f.meets(s, 0, unwritten)
 	})
 }
 
