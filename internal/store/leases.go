@@ -6,12 +6,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"halley/internal/budget"
+	"halley/internal/fault"
 	"halley/internal/money"
 	"halley/internal/usage"
 )
@@ -48,6 +50,7 @@ const (
 	sqlLeasesAsked   = `SELECT DISTINCT kind, subject_id FROM leases WHERE node_id = $1 AND recalls > answered`
 	sqlLeasesOpen    = `SELECT COUNT(DISTINCT l.node_id) FROM leases l JOIN lease_nodes n ON n.id = l.node_id WHERE l.kind = $1 AND l.subject_id = $2 AND l.node_id <> $3 AND l.recalls > l.answered AND n.seen_ms > $4`
 
+	sqlWindowLeased = `SELECT CAST(COALESCE(SUM(CASE WHEN taken_nano > landed_nano THEN taken_nano - landed_nano ELSE 0 END), 0) AS BIGINT)` + leaseOfSubject + ` AND purse = $3 AND start_ms = $4`
 	leasedOf        = `(SELECT CAST(COALESCE(SUM(CASE WHEN taken_nano > landed_nano THEN taken_nano - landed_nano ELSE 0 END), 0) AS BIGINT) FROM leases WHERE purse = '' AND subject_id = $1 AND kind = `
 	sqlKeyUnleased  = `SELECT granted_nano - used_nano - ` + leasedOf + `1) FROM keys WHERE id = $1`
 	sqlUserUnleased = `SELECT granted_nano - used_nano - ` + leasedOf + `2) FROM users WHERE id = $1`
@@ -540,21 +543,54 @@ func (db *DB) bear(ctx context.Context, tx *sql.Tx, r *usage.Record) error {
 		{budget.Subject{Kind: budget.Key, ID: r.ParentID}, r.ParentGrantDelta},
 		{budget.Subject{Kind: budget.Key, ID: r.KeyID}, r.KeyGrantDelta},
 	} {
-		if payer.subject.ID == 0 || payer.grant > 0 { // an unlimited one bears all
+		if payer.subject.ID == 0 {
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, pgLeaseTurn, turn(payer.subject)); err != nil {
 			return fmt.Errorf("wait for the turn to charge: %w", err)
 		}
-		unleased, err := db.unleased(ctx, tx, payer.subject)
+		if payer.grant == 0 { // the quota of an unlimited one bears all
+			unleased, err := db.unleased(ctx, tx, payer.subject)
+			if err != nil {
+				return err
+			}
+			left = min(left, max(0, unleased))
+		}
+		unspent, err := unspentAt(ctx, tx, payer.subject, r.Time)
 		if err != nil {
 			return err
 		}
-		left = min(left, max(0, unleased))
+		left = min(left, max(0, unspent))
 	}
 	r.Absorbed += r.Cost - left
 	r.Cost, r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = left, min(r.KeyGrantDelta, left), min(r.ParentGrantDelta, left), min(r.UserGrantDelta, left)
 	return nil
+}
+
+// unspentAt is the least that nobody has leased or spent of the windows of the
+// subject's renewing budgets that the instant lies in.
+func unspentAt(ctx context.Context, tx *sql.Tx, s budget.Subject, at time.Time) (money.Nano, error) {
+	least := money.Nano(math.MaxInt64)
+	allowances, err := loadAllowances(ctx, tx, s)
+	if fault.Is(err, fault.NotFound) {
+		return least, nil // deleted, and its budgets with it
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range allowances {
+		start, end := a.Schedule.Window(at)
+		var leased money.Nano
+		if err := tx.QueryRowContext(ctx, sqlWindowLeased, int64(s.Kind), s.ID, a.Schedule.Text(), start.UnixMilli()).Scan(&leased); err != nil {
+			return 0, fmt.Errorf("read what is leased of a window: %w", err)
+		}
+		spent, err := spentSince(ctx, tx, s, []time.Time{start, end})
+		if err != nil {
+			return 0, err
+		}
+		least = min(least, a.Amount-(spent[0]-spent[1])-leased)
+	}
+	return least, nil
 }
 
 // unleased is what nobody has leased of a quota, be its subject deleted or not.

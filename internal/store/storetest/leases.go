@@ -22,6 +22,7 @@ func RunLeases(t *testing.T, url func(t *testing.T) string) {
 		"three nodes spend a key to its end and not beyond":           leaseToTheEnd,
 		"three nodes spend each window of a budget to its end":        leaseWindows,
 		"what a dead node leased returns, what it spent still counts": leaseLapse,
+		"what a dead node spent counts in its window, and not beyond": leaseLapsedWindow,
 		"a node that comes back in its term loses nothing":            leaseRestart,
 		"an edit sees what is not in use anywhere":                    leaseEdit,
 		"what others hold is seen everywhere":                         leaseHeld,
@@ -283,6 +284,42 @@ func leaseLapse(t *testing.T, url string) {
 		if e.EventID == late.EventID && (e.Cost != money.FromUnits(20) || e.Absorbed != money.FromUnits(10)) {
 			t.Errorf("%d charged and %d absorbed", e.Cost, e.Absorbed)
 		}
+	}
+}
+
+func leaseLapsedWindow(t *testing.T, url string) {
+	alive, dead := newMember(t, url, 1), newMember(t, url, 2)
+	owner := richOwner(t, alive.db)
+	k := aKey(owner, "budgeted")
+	k.Unlimited = true
+	k.Limits.Budgets = []budget.Renewing{{Amount: 100, Period: "month", TimeZone: "UTC"}}
+	insertKey(t, alive.db, k)
+	who := budget.Payers{Key: k.ID, User: owner}
+	var h budget.Hold
+	if err := dead.ledger.Hold(t.Context(), &h, who, money.FromUnits(90), nil); err != nil {
+		t.Fatal(err)
+	}
+	late := dead.record(&h, who, money.FromUnits(30)) // in its journal when it dies
+	beats, err := alive.leases.Beats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]); err != nil || !lapsed {
+		t.Fatalf("lapsed: %v, %v", lapsed, err)
+	}
+	if charged, err := alive.request(t.Context(), who, money.FromUnits(80), money.FromUnits(80)); err != nil || charged != money.FromUnits(80) {
+		t.Fatalf("%d charged, %v", charged, err)
+	}
+	subject := budget.Subject{Kind: budget.Key, ID: k.ID}
+	if err := alive.ledger.Recalled(t.Context(), subject); err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.land(t.Context(), []usage.Record{late}); err != nil {
+		t.Fatal(err)
+	}
+	states, err := alive.ledger.Allowances(t.Context(), subject)
+	if err != nil || len(states) != 1 || states[0].Used != money.FromUnits(100) {
+		t.Errorf("the budget of 100 units reads %+v, %v", states, err)
 	}
 }
 
