@@ -250,6 +250,8 @@ func (c *canary) makeChannels() {
 		c.must(ask{method: "POST", path: "/api/channel/", body: object(
 			"name", name, "kind", "openai", "base_url", c.mirror.BaseURL, "keys", []string{old}, "groups", []string{"default"},
 			"models", []string{fmt.Sprintf("u%d/*", i+1)},
+			// What hangs at its own channel fails over to this one.
+			"timeouts", map[string]int{"first_byte_ms": 5000, "idle_ms": 5000},
 		)}.as(c.root.full), &made)
 		c.must(ask{method: "PATCH", path: "/api/channel/" + strconv.FormatInt(made.ID, 10), body: object("keys", []string{key})}.as(c.root.full), nil)
 		c.channels = append(c.channels, made.ID)
