@@ -6,12 +6,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"halley/internal/budget"
+	"halley/internal/fault"
 	"halley/internal/money"
 	"halley/internal/usage"
 )
@@ -540,13 +542,20 @@ func (db *DB) bear(ctx context.Context, tx *sql.Tx, r *usage.Record) error {
 		{budget.Subject{Kind: budget.Key, ID: r.ParentID}, r.ParentGrantDelta},
 		{budget.Subject{Kind: budget.Key, ID: r.KeyID}, r.KeyGrantDelta},
 	} {
-		if payer.subject.ID == 0 || payer.grant > 0 { // an unlimited one bears all
+		if payer.subject.ID == 0 {
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, pgLeaseTurn, turn(payer.subject)); err != nil {
 			return fmt.Errorf("wait for the turn to charge: %w", err)
 		}
-		unleased, err := db.unleased(ctx, tx, payer.subject)
+		if payer.grant == 0 { // an unlimited quota bears all
+			unleased, err := db.unleased(ctx, tx, payer.subject)
+			if err != nil {
+				return err
+			}
+			left = min(left, max(0, unleased))
+		}
+		unleased, err := db.unleasedOfWindows(ctx, tx, payer.subject, r.Time)
 		if err != nil {
 			return err
 		}
@@ -555,6 +564,37 @@ func (db *DB) bear(ctx context.Context, tx *sql.Tx, r *usage.Record) error {
 	r.Absorbed += r.Cost - left
 	r.Cost, r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = left, min(r.KeyGrantDelta, left), min(r.ParentGrantDelta, left), min(r.UserGrantDelta, left)
 	return nil
+}
+
+// unleasedOfWindows is the least that nobody has leased of the windows, of the
+// subject's renewing budgets, that the instant lies in. A deleted subject's bind
+// nobody any more.
+func (db *DB) unleasedOfWindows(ctx context.Context, tx *sql.Tx, s budget.Subject, at time.Time) (money.Nano, error) {
+	least := money.Nano(math.MaxInt64)
+	l := Leases{db: db, node: db.node.Load()}
+	p, err := l.position(ctx, tx, s, nil)
+	if fault.Is(err, fault.NotFound) {
+		return least, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	leases := append(p.Own, p.Others...)
+	for _, a := range p.Allowances {
+		start, end := a.Schedule.Window(at)
+		spent, err := spentSince(ctx, tx, s, []time.Time{start, end})
+		if err != nil {
+			return 0, err
+		}
+		left := a.Amount - (spent[0] - spent[1])
+		for _, o := range leases {
+			if o.Purse == a.Schedule.Text() && o.Start == millis(start) {
+				left -= o.Outstanding()
+			}
+		}
+		least = min(least, left)
+	}
+	return least, nil
 }
 
 // unleased is what nobody has leased of a quota, be its subject deleted or not.
