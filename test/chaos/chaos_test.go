@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,6 +30,21 @@ func TestWhateverBreaksThreeNodesOnPostgreSQLChargeWhatTheyServed(t *testing.T) 
 func TestDisksCanBeFilled(t *testing.T) {
 	if err := mountDisk(t, t.TempDir()); err != nil {
 		t.Skipf("NOT TESTED: a full disk. A small one could not be mounted, which takes root: %v", err)
+	}
+}
+
+func TestOnlyBuildsForThisSuiteHaveAClockThatCanBeMoved(t *testing.T) {
+	root, err := harness.RepoRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tags, want := range map[string]bool{"": false, "chaos": true} {
+		cmd := exec.CommandContext(t.Context(), "go", "list", "-tags", tags, "-f", "{{.GoFiles}}", "./internal/app")
+		cmd.Dir = root
+		files, err := cmd.Output()
+		if got := strings.Contains(string(files), "clock_chaos.go"); err != nil || got != want {
+			t.Errorf("built with the tags %q: %t, %v: %s", tags, got, err, files)
+		}
 	}
 }
 

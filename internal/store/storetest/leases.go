@@ -22,7 +22,7 @@ func RunLeases(t *testing.T, url func(t *testing.T) string) {
 		"three nodes spend a key to its end and not beyond":           leaseToTheEnd,
 		"three nodes spend each window of a budget to its end":        leaseWindows,
 		"what a dead node leased returns, what it spent still counts": leaseLapse,
-		"what a dead node spent counts in its window, and not beyond": leaseLapsedWindow,
+		"what a dead node leased of a budget returns, and no more":    leaseLapseBudget,
 		"a node that comes back in its term loses nothing":            leaseRestart,
 		"an edit sees what is not in use anywhere":                    leaseEdit,
 		"what others hold is seen everywhere":                         leaseHeld,
@@ -287,19 +287,20 @@ func leaseLapse(t *testing.T, url string) {
 	}
 }
 
-func leaseLapsedWindow(t *testing.T, url string) {
+// leaseLapseBudget is leaseLapse for a key without a limit but for its budget's.
+func leaseLapseBudget(t *testing.T, url string) {
 	alive, dead := newMember(t, url, 1), newMember(t, url, 2)
 	owner := richOwner(t, alive.db)
 	k := aKey(owner, "budgeted")
 	k.Unlimited = true
-	k.Limits.Budgets = []budget.Renewing{{Amount: 100, Period: "month", TimeZone: "UTC"}}
+	k.Limits.Budgets = []budget.Renewing{{Amount: 500, Period: "month", TimeZone: "UTC"}, {Amount: 100, Period: "hours:8784", TimeZone: "UTC"}}
 	insertKey(t, alive.db, k)
 	who := budget.Payers{Key: k.ID, User: owner}
 	var h budget.Hold
 	if err := dead.ledger.Hold(t.Context(), &h, who, money.FromUnits(90), nil); err != nil {
 		t.Fatal(err)
 	}
-	late := dead.record(&h, who, money.FromUnits(30)) // in its journal when it dies
+	late := dead.record(&h, who, money.FromUnits(30))
 	beats, err := alive.leases.Beats(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -307,19 +308,35 @@ func leaseLapsedWindow(t *testing.T, url string) {
 	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]); err != nil || !lapsed {
 		t.Fatalf("lapsed: %v, %v", lapsed, err)
 	}
-	if charged, err := alive.request(t.Context(), who, money.FromUnits(80), money.FromUnits(80)); err != nil || charged != money.FromUnits(80) {
+	if charged, err := alive.request(t.Context(), who, money.FromUnits(75), money.FromUnits(75)); err != nil || charged != money.FromUnits(75) {
 		t.Fatalf("%d charged, %v", charged, err)
 	}
-	subject := budget.Subject{Kind: budget.Key, ID: k.ID}
-	if err := alive.ledger.Recalled(t.Context(), subject); err != nil {
+	// Of the 25 units that are left, 5 are held by a request in flight.
+	var open budget.Hold
+	if err := alive.ledger.Hold(t.Context(), &open, who, money.FromUnits(5), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := alive.ledger.Recalled(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID}); err != nil {
 		t.Fatal(err)
 	}
 	if err := dead.land(t.Context(), []usage.Record{late}); err != nil {
 		t.Fatal(err)
 	}
-	states, err := alive.ledger.Allowances(t.Context(), subject)
-	if err != nil || len(states) != 1 || states[0].Used != money.FromUnits(100) {
-		t.Errorf("the budget of 100 units reads %+v, %v", states, err)
+	if err := alive.land(t.Context(), []usage.Record{alive.record(&open, who, money.FromUnits(5))}); err != nil {
+		t.Fatal(err)
+	}
+	states, err := alive.ledger.Allowances(t.Context(), budget.Subject{Kind: budget.Key, ID: k.ID})
+	if err != nil || len(states) != 2 || states[0].Used != money.FromUnits(100) || states[1].Used != money.FromUnits(100) {
+		t.Errorf("%+v, %v", states, err)
+	}
+	entries, err := alive.db.UsageEntries(t.Context(), usage.Filter{KeyID: k.ID}, 10, 0)
+	if err != nil || len(entries) != 3 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if e.EventID == late.EventID && (e.Cost != money.FromUnits(20) || e.Absorbed != money.FromUnits(10)) {
+			t.Errorf("%d charged and %d absorbed", e.Cost, e.Absorbed)
+		}
 	}
 }
 
