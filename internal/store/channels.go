@@ -13,13 +13,13 @@ import (
 
 var _ channel.Store = (*DB)(nil)
 
-const channelColumns = `name, kind, base_url, credentials, models, model_mapping, groups, priority, weight, status, tag, timeouts, on_disconnect`
+const channelColumns = `name, kind, base_url, credentials, models, model_mapping, groups, priority, weight, status, tag, timeouts, on_disconnect, settings`
 
 const (
 	sqlChannels      = `SELECT id, created_ms, version, ` + channelColumns + ` FROM channels ORDER BY id`
 	sqlChannel       = `SELECT id, created_ms, version, ` + channelColumns + ` FROM channels WHERE id = $1`
-	sqlChannelInsert = `INSERT INTO channels (` + channelColumns + `, created_ms, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1) RETURNING id`
-	sqlChannelUpdate = `UPDATE channels SET name = $1, kind = $2, base_url = $3, credentials = $4, models = $5, model_mapping = $6, groups = $7, priority = $8, weight = $9, status = $10, tag = $11, timeouts = $12, on_disconnect = $13, version = version + 1 WHERE id = $14 AND version = $15`
+	sqlChannelInsert = `INSERT INTO channels (` + channelColumns + `, created_ms, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1) RETURNING id`
+	sqlChannelUpdate = `UPDATE channels SET name = $1, kind = $2, base_url = $3, credentials = $4, models = $5, model_mapping = $6, groups = $7, priority = $8, weight = $9, status = $10, tag = $11, timeouts = $12, on_disconnect = $13, settings = $14, version = version + 1 WHERE id = $15 AND version = $16`
 	sqlChannelDelete = `DELETE FROM channels WHERE id = $1`
 )
 
@@ -37,6 +37,17 @@ type channelTimeouts struct {
 	Idle      int64 `json:"idle_ms,omitzero"`
 	Total     int64 `json:"total_ms,omitzero"`
 	Drain     int64 `json:"drain_ms,omitzero"`
+}
+
+// channelSettings is the settings column: what most channels do without.
+type channelSettings struct {
+}
+
+func settingsOf(c *channel.Channel) channelSettings {
+	return channelSettings{}
+}
+
+func (s channelSettings) into(c *channel.Channel) {
 }
 
 // Channels implements channel.Store.
@@ -112,8 +123,8 @@ func channelValues(c *channel.Channel) ([]any, error) {
 		Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 	}
-	texts := make([]string, 5)
-	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts} {
+	texts := make([]string, 6)
+	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts, settingsOf(c)} {
 		text, err := jsonx.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("write channel: %w", err)
@@ -122,32 +133,34 @@ func channelValues(c *channel.Channel) ([]any, error) {
 	}
 	return []any{
 		c.Name, string(c.Kind), c.BaseURL, texts[0], texts[1], texts[2], texts[3],
-		c.Priority, c.Weight, int64(c.Status), c.Tag, texts[4], string(c.OnDisconnect),
+		c.Priority, c.Weight, int64(c.Status), c.Tag, texts[4], string(c.OnDisconnect), texts[5],
 	}, nil
 }
 
 func scanChannel(row interface{ Scan(...any) error }) (*channel.Channel, error) {
 	var c channel.Channel
 	var created int64
-	var credentialText, modelText, mappingText, groupText, timeoutText string
+	var credentialText, modelText, mappingText, groupText, timeoutText, settingText string
 	err := row.Scan(&c.ID, &created, &c.Version, &c.Name, &c.Kind, &c.BaseURL, &credentialText, &modelText, &mappingText,
-		&groupText, &c.Priority, &c.Weight, &c.Status, &c.Tag, &timeoutText, &c.OnDisconnect)
+		&groupText, &c.Priority, &c.Weight, &c.Status, &c.Tag, &timeoutText, &c.OnDisconnect, &settingText)
 	if err != nil {
 		return nil, fmt.Errorf("read channel: %w", err)
 	}
 	var credentials []channelCredential
 	var timeouts channelTimeouts
+	var settings channelSettings
 	for _, column := range []struct {
 		text string
 		into any
 	}{
 		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &c.ModelMapping},
-		{groupText, &c.Groups}, {timeoutText, &timeouts},
+		{groupText, &c.Groups}, {timeoutText, &timeouts}, {settingText, &settings},
 	} {
 		if err := jsonx.Unmarshal([]byte(column.text), column.into); err != nil {
 			return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
 		}
 	}
+	settings.into(&c)
 	c.Created = instant(created)
 	for _, cred := range credentials {
 		c.Credentials = append(c.Credentials, channel.Credential{ID: cred.ID, Sealed: cred.Sealed, Last4: cred.Last4})
