@@ -162,12 +162,7 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 
 func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
 	ch := p.channel
-	edits := a.head.Edits(openai.Changes{
-		Model:         ch.UpstreamModel(a.head.Model),
-		IncludeUsage:  a.head.Stream,
-		OutputCap:     t.cap,
-		CompletionCap: openai.WantsCompletionTokens(ch.UpstreamModel(a.head.Model)),
-	})
+	edits := a.request.Edits(wire.Changes{Model: ch.UpstreamModel(a.head.Model), IncludeUsage: a.head.Stream, OutputCap: t.cap})
 	body := a.body
 	if len(edits) > 0 {
 		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
@@ -311,7 +306,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) e
 		return broken(err)
 	}
 	body = t.masked(body)
-	answer, ok := openai.ScanAnswer(body)
+	answer, ok := a.format.ScanAnswer(body)
 	switch {
 	case len(body) == 0:
 		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
@@ -347,9 +342,8 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) e
 func estimateAnswer(a *ask, body []byte) usage.Tokens {
 	tokens := usage.Tokens{Prompt: promptEstimate(a)}
 	if a.operation != provider.Embeddings {
-		var m meter
-		m.chunk(body)
-		tokens.Completion = max(1, m.tokens())
+		text := a.format.OutputText(body)
+		tokens.Completion = max(1, textTokens(text.ASCII, text.Other))
 	}
 	return tokens
 }

@@ -134,9 +134,10 @@ type Inbound struct {
 	// Credentials are the values to try, in order.
 	Credentials []string
 	IP          netip.Addr
-	Dialect     wire.Dialect
 	Operation   provider.Operation
 	Header      http.Header // the client's, not changed
+	// Format is how the endpoint's bodies look.
+	Format wire.Format
 	// ReadBody reads the body, capped; its errors are faults.
 	ReadBody func() ([]byte, error)
 }

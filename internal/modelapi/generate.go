@@ -16,7 +16,7 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/provider"
 	"halley/internal/usage"
-	"halley/internal/wire"
+	"halley/internal/wire/openai"
 )
 
 // generate serves an endpoint that has a body and costs tokens.
@@ -30,7 +30,7 @@ func (s *Server) generate(op provider.Operation) http.HandlerFunc {
 		control := http.NewResponseController(w)
 		in := &gateway.Inbound{
 			RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
-			Dialect: wire.OpenAI, Operation: op, Header: r.Header,
+			Operation: op, Header: r.Header, Format: openai.Format{},
 		}
 		var body requestBody
 		defer body.release()

@@ -290,7 +290,7 @@ type Reasoning struct {
 // efforts are the words from least to most, and the budget that stands for
 // each: the figures that Google documents for its OpenAI endpoint, with what
 // lies beyond them in proportion.
-var efforts = [...]struct { //nolint:gochecknoglobals // a table that nothing changes
+var efforts = [...]struct {
 	word   string
 	budget int64
 }{{"none", 0}, {"minimal", 512}, {"low", 1024}, {"medium", 8192}, {"high", 24576}, {"xhigh", 32768}, {"max", 65536}}

@@ -13,12 +13,8 @@ import (
 // Answer is what metering and editing need of an answer's body or of the JSON
 // of one stream chunk.
 type Answer struct {
-	ModelAt     wire.Span
-	Usage       usage.Tokens
-	HasUsage    bool
-	IsError     bool // an "error" member that is not null
-	NoChoices   bool // "choices" is there and empty: a usage-only chunk
-	ServiceTier string
+	wire.Answer
+	NoChoices bool // "choices" is there and empty: a usage-only chunk
 }
 
 // ScanAnswer reads an answer's or chunk's top level. ok is false when it is not

@@ -7,12 +7,12 @@ import (
 	"halley/internal/wire"
 )
 
-// AppendLengthEnd appends the events that end a chat stream at its length: a
+// appendLengthEnd appends the events that end a chat stream at its length: a
 // chunk with finish_reason "length" for every choice, a usage chunk when tokens
 // are given, and [DONE]. head is how the stream's chunks begin, up to their
 // choices; without one a beginning of our own stands in. The model is the public
 // name.
-func AppendLengthEnd(dst, head []byte, model string, choices int, tokens *usage.Tokens) []byte {
+func appendLengthEnd(dst, head []byte, model string, choices int, tokens *usage.Tokens) []byte {
 	if len(head) == 0 {
 		head = append(append([]byte(`{"object":"chat.completion.chunk","model":`), Quote(model)...), ',')
 	}

@@ -19,24 +19,19 @@ import (
 
 // Head is what routing, holding and editing need of a request body.
 type Head struct {
-	Model           string
+	wire.Head                 // Cap: of max_tokens and max_completion_tokens the larger, as some servers go by the one and do not know the other
 	ModelAt         wire.Span // the value with its quotes
-	Stream          bool
-	MaxTokens       int64 // 0 when not given
 	MaxTokensAt     wire.Span
-	MaxCompletion   int64 // max_completion_tokens, 0 when not given
-	MaxCompletionAt wire.Span
-	Choices         int64 // n, at least 1
-	ServiceTier     string
-	EndUser         string
-	// IncludeUsage is stream_options.include_usage; the spans say where to put it.
-	IncludeUsage    bool
+	MaxCompletionAt wire.Span // max_completion_tokens
+	// StreamOptions says where to put stream_options.include_usage.
 	StreamOptions   objectState
 	StreamOptionsAt wire.Span // the value
 	IncludeUsageAt  wire.Span // the value inside it
 	Close           int       // offset of the closing brace
-	Media           int       // parts that are not text, at most
 }
+
+// Facts implements wire.Request.
+func (h *Head) Facts() *wire.Head { return &h.Head }
 
 // objectState tells what an optional object holds.
 type objectState uint8
@@ -46,14 +41,6 @@ const (
 	objectEmpty
 	objectFilled
 )
-
-// Cap is the output cap asked for, per choice; 0 when none is. Of two it is the
-// larger: some servers go by the one and do not know the other.
-func (h *Head) Cap() int64 { return max(h.MaxCompletion, h.MaxTokens) }
-
-// maxChoices is more than any server gives. Times the largest cap it fits into
-// 64 bits, so that no number in a request makes its worst case look small.
-const maxChoices = 1 << 20
 
 // names are the members that decide what a request may do and costs. A body in
 // which one of them stands in other letter case is refused: some upstreams
@@ -67,7 +54,7 @@ var mediaNames = [...]string{`"image_url"`, `"input_audio"`, `"file"`}
 // without decoding the rest, which is checked for being JSON. What is wrong is a
 // fault of kind Malformed with the code invalid_request and the member.
 func ScanRequest(body []byte) (Head, error) {
-	h := Head{Choices: 1}
+	h := Head{Head: wire.Head{Choices: 1}}
 	members, ok := jsonx.Walk(body)
 	if !ok {
 		return h, invalid("", "The body must be a JSON object in UTF-8.")
@@ -174,11 +161,11 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 		}
 		switch name {
 		case "n":
-			h.Choices = min(max(1, v), maxChoices)
+			h.Choices = min(max(1, v), wire.MaxChoices)
 		case "max_tokens":
-			h.MaxTokens, h.MaxTokensAt = v, at
+			h.Cap, h.MaxTokensAt = max(h.Cap, v), at
 		default:
-			h.MaxCompletion, h.MaxCompletionAt = v, at
+			h.Cap, h.MaxCompletionAt = max(h.Cap, v), at
 		}
 	}
 	return nil
@@ -217,9 +204,9 @@ func limit(name string, value []byte) (int64, error) {
 		if ferr != nil || f != math.Trunc(f) {
 			return 0, invalid(name, "%s must be a whole number.", name)
 		}
-		v = int64(max(-1, min(f, 1<<40)))
+		v = int64(max(-1, min(f, wire.MaxTokens)))
 	}
-	return max(0, min(v, 1<<40)), nil
+	return max(0, min(v, wire.MaxTokens)), nil
 }
 
 // text is the string in a JSON value; "" when it is not a string.
