@@ -332,7 +332,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) e
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)
 	if name := a.head.Model; answer.ModelAt.Present() && t.record.ServedModel != name {
-		body = wire.Apply(make([]byte, 0, len(body)+len(name)), body, []wire.Edit{{At: answer.ModelAt, With: openai.Quote(name)}})
+		body = wire.Apply(make([]byte, 0, len(body)+len(name)), body, []wire.Edit{{At: answer.ModelAt, With: wire.Quote(name)}})
 	}
 	t.writeWhole(call.Header, body)
 	return served()

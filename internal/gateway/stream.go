@@ -116,6 +116,9 @@ func (r *relay) send(call *upstream.Call, out []byte) error {
 	}
 	if !r.t.started {
 		r.t.copyAnswerHeader(call.Header)
+		if kind := r.ContentType(); kind != "" {
+			r.t.sink.Header().Set("Content-Type", kind)
+		}
 		r.t.sink.Header().Set("Cache-Control", "no-cache")
 		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
 		r.t.begin(http.StatusOK)
@@ -161,8 +164,9 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) endi
 	switch whole := r.p.Done || (errors.Is(err, io.EOF) && (r.p.Finished > 0 || r.p.Failed)); {
 	case whole:
 		r.settle()
-		if !t.started && t.record.Status != statusClientGone {
-			_ = r.send(call, nil) // the client may be gone; everything is settled
+		end := r.AppendEnd(nil)
+		if (!t.started || end != nil) && t.record.Status != statusClientGone {
+			_ = r.send(call, end) // the client may be gone; everything is settled
 		}
 		if r.p.Failed {
 			return ending{outcome: health.Outcome{Class: health.Failed, Detail: "an error event"}}

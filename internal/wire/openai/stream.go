@@ -43,7 +43,7 @@ func (Format) OutputText(body []byte) wire.TextBytes {
 func (Format) Stream(o wire.StreamOptions) wire.Stream {
 	s := &Stream{o: o}
 	if o.Rename {
-		s.rename = Quote(o.Model)
+		s.rename = wire.Quote(o.Model)
 	}
 	return s
 }
@@ -118,6 +118,12 @@ func (s *Stream) Take(out, event []byte) []byte {
 	return append(out, event...)
 }
 
+// ContentType implements wire.Stream.
+func (*Stream) ContentType() string { return "" }
+
+// AppendEnd implements wire.Stream.
+func (*Stream) AppendEnd(out []byte) []byte { return out }
+
 // AppendLengthEnd implements wire.Stream.
 func (s *Stream) AppendLengthEnd(out []byte, tokens *usage.Tokens) []byte {
 	if !s.o.WantUsage {
@@ -148,8 +154,8 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 			break
 		}
 		from := i + quote
-		to := stringEnd(data, from)
-		value := afterColon(data, to+1)
+		to := wire.StringEnd(data, from)
+		value := wire.AfterColon(data, to+1)
 		if value < 0 { // a string that is no member's name
 			i = min(to+1, len(data))
 			continue
@@ -158,7 +164,7 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 		switch first := data[value]; string(data[from+1 : to]) {
 		case "content", "arguments", "reasoning_content", "reasoning", "refusal", "transcript":
 			if first == '"' {
-				end := stringEnd(data, value)
+				end := wire.StringEnd(data, value)
 				s.p.Text.Count(data[value+1 : end])
 				i = min(end+1, len(data))
 			}
@@ -186,37 +192,4 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 // empty one in every chunk.
 func finishes(reason []byte) bool {
 	return !bytes.HasPrefix(reason, []byte(`""`)) && !bytes.HasPrefix(reason, []byte(`"null"`))
-}
-
-// stringEnd is the offset of the quote that ends the JSON string at b[from];
-// len(b) when it does not end.
-func stringEnd(b []byte, from int) int {
-	for i := from + 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return len(b)
-}
-
-// afterColon is the offset of the value when a colon stands at i; else -1.
-func afterColon(b []byte, i int) int {
-	i = skipBlanks(b, i)
-	if i >= len(b) || b[i] != ':' {
-		return -1
-	}
-	if i = skipBlanks(b, i+1); i >= len(b) {
-		return -1
-	}
-	return i
-}
-
-func skipBlanks(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
-		i++
-	}
-	return i
 }
