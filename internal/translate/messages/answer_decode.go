@@ -168,9 +168,9 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage, raw jsontext.Value) {
 	w.Close('}')
 }
 
-// mergeUsage is a usage object with the members of a later one in place of its
-// own, as clients of a stream read it.
-func mergeUsage(old, later jsontext.Value) jsontext.Value {
+// merged is an object with the members of a later one in place of its
+// own, as clients of a stream read usage.
+func merged(old, later jsontext.Value) jsontext.Value {
 	if len(old) <= 2 {
 		return later.Clone()
 	}

@@ -235,7 +235,7 @@ func (d *streamDecoder) addDelta(add *delta, emit func(translate.Event)) {
 		emit(translate.Event{Kind: translate.CiteDelta, Citation: decodeCitation(add.Citation)})
 	case "compaction_delta":
 		if p, ok := d.open.(*translate.Other); ok {
-			p.Raw = mergeUsage(p.Raw, contentOf(add))
+			p.Raw = merged(p.Raw, contentOf(add))
 		}
 	}
 }
@@ -291,7 +291,7 @@ func (d *streamDecoder) use(raw jsontext.Value, emit func(translate.Event)) {
 	if !d.usage.Read(raw) {
 		return
 	}
-	d.usageRaw = mergeUsage(d.usageRaw, raw)
+	d.usageRaw = merged(d.usageRaw, raw)
 	emit(translate.Event{Kind: translate.Use, Usage: new(d.usage.Tokens()), UsageRaw: d.usageRaw, Tier: d.usage.Tier})
 }
 
