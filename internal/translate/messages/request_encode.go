@@ -76,6 +76,7 @@ func (codec Codec) EncodeCount(c *translate.Conversation, to translate.Target) (
 	if err := e.writePrompt(); err != nil {
 		return nil, err
 	}
+	e.writeRest()
 	e.w.Close('}')
 	return e.w.Out, nil
 }
@@ -164,16 +165,21 @@ func (e *encoder) writeSettings() error {
 		e.writeStrings("stop_sequences", e.c.Stop)
 	}
 	e.writeEndUser()
+	e.writeRest()
+	return nil
+}
+
+// writeRest writes the members that have no place of their own.
+func (e *encoder) writeRest() {
 	if !e.same {
 		e.c.DropExtra()
-		return nil
+		return
 	}
 	for _, m := range e.c.Extra {
 		if m.Name != "output_config" && m.Name != "metadata" {
 			e.w.Raw(m.Name, m.Value)
 		}
 	}
-	return nil
 }
 
 // writeSampling fits the sampling parameters to the model. Those of others reach

@@ -142,7 +142,7 @@ func (d *streamDecoder) start(e *event, emit func(translate.Event)) error {
 		d.endBlock(emit)
 	}
 	if m.StopReason != "" {
-		d.finish(&event{Delta: &delta{StopReason: m.StopReason, StopSequence: m.StopSequence}}, emit)
+		d.finish(&event{Delta: &delta{StopReason: m.StopReason, StopSequence: m.StopSequence}, Usage: m.Usage}, emit)
 	}
 	return nil
 }
