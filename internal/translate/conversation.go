@@ -224,6 +224,7 @@ const (
 	WebSearch     ToolKind = "web_search"
 	WebFetch      ToolKind = "web_fetch"
 	CodeExecution ToolKind = "code_execution"
+	MCP           ToolKind = "mcp" // a remote MCP server whose tools the provider calls
 	OtherTool     ToolKind = "other"
 )
 
@@ -285,6 +286,8 @@ type Reasoning struct {
 	Summary string
 	// Encrypted asks for reasoning that the client can bring back.
 	Encrypted bool
+	// Raw is the wish in From's words when it says more than this.
+	Raw jsontext.Value
 }
 
 // efforts are the words from least to most, and the budget that stands for
