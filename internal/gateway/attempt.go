@@ -141,12 +141,22 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
 	sent := g.Now()
-	call, err := upstream.Do(tether.ctx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
+	way, err := g.way(up, p.channel)
+	if err != nil {
+		return unprepared(err)
+	}
+	request, err := g.upstreamRequest(tether.ctx, t, a, p, up.Provider, way)
+	if err != nil {
+		return unprepared(err)
+	}
+	call, err := upstream.Do(tether.ctx, way, request)
 	if err != nil {
 		return broken(err)
 	}
 	defer call.Close()
 	switch {
+	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
+		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
 	case call.Status >= 400:
 		return t.errorAnswer(ctx, call, p, up.Provider)
 	case call.Status != http.StatusOK:
@@ -160,30 +170,29 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	return end
 }
 
-func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
+func (g *Gateway) upstreamRequest(ctx context.Context, t *ticket, a *ask, p *plan, prov provider.Provider, way http.RoundTripper) (upstream.Request, error) {
 	ch := p.channel
+	model := ch.UpstreamModel(a.head.Model)
 	edits := a.head.Edits(openai.Changes{
-		Model:         ch.UpstreamModel(a.head.Model),
+		Model:         model,
 		IncludeUsage:  a.head.Stream,
 		OutputCap:     t.cap,
-		CompletionCap: openai.WantsCompletionTokens(ch.UpstreamModel(a.head.Model)),
+		CompletionCap: openai.WantsCompletionTokens(model),
 	})
 	body := a.body
 	if len(edits) > 0 {
 		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
 	}
 	header := forwardedHeader(t.in.Header)
-	t.secret = ""
-	if own := p.step.Credential; own != nil {
-		name, value := prov.Authorize(own.Value)
-		header.Set(name, value)
-		t.secret = own.Value
+	var err error
+	if t.secret, err = authorize(ctx, header, prov, ch, p.step.Credential, way); err != nil {
+		return upstream.Request{}, err
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
-		Method: http.MethodPost, URL: prov.URL(ch, a.operation), Header: header, Body: body,
+		Method: http.MethodPost, URL: prov.URL(ch, a.operation, model), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
-	}
+	}, nil
 }
 
 // served is the ending of an attempt that answered the client.
@@ -251,6 +260,9 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	answer := &theirs{plan: p, status: call.Status, header: call.Header, body: body, secret: t.secret}
 	switch outcome.Class {
 	case health.Credential, health.Balance:
+		if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
+			exchanger.Refused(p.channel, p.step.Credential.Value, t.secret)
+		}
 		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
 		return ending{err: badGateway(refused), again: true, outcome: outcome}
 	case health.Failed, health.RateLimited:
@@ -270,6 +282,8 @@ func classOf(status int, body []byte, prov provider.Provider) health.Class {
 		return health.Credential
 	case provider.OfBalance:
 		return health.Balance
+	case provider.OfChannel:
+		return health.Failed
 	case provider.OfRequest:
 	}
 	switch {

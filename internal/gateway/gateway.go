@@ -86,8 +86,11 @@ type Config struct {
 	Observer  Observer
 	Snapshot  func() *Snapshot
 	Upstreams map[channel.Kind]Upstream
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Networks are for channels with a proxy or certificates of their own; nil
+	// reaches all of them directly.
+	Networks Networks
+	Log      *slog.Logger
+	Now      func() time.Time
 	// NewEventID makes the idempotency key of a settlement.
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.
