@@ -209,13 +209,13 @@ func (s *Server) modelsOf(c *call, ch *channel.Channel, target string) (any, err
 
 // channelSpendView sums up requests that ended at a channel.
 type channelSpendView struct {
-	From      int64  `json:"from" doc:"Unix seconds."`
-	To        int64  `json:"to" doc:"Unix seconds, exclusive."`
-	Requests  int64  `json:"requests"`
-	Errors    int64  `json:"errors"`
-	TokensIn  int64  `json:"tokens_in"`
-	TokensOut int64  `json:"tokens_out"`
-	USD       string `json:"usd" doc:"What callers were charged."`
+	From      int64   `json:"from" doc:"Unix seconds."`
+	To        int64   `json:"to" doc:"Unix seconds, exclusive."`
+	Requests  int64   `json:"requests"`
+	Errors    int64   `json:"errors"`
+	TokensIn  int64   `json:"tokens_in"`
+	TokensOut int64   `json:"tokens_out"`
+	USD       float64 `json:"usd" doc:"What callers were charged."`
 }
 
 // channelSpend sums up [from, to); without them the last 30 days.
@@ -234,7 +234,7 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := channelSpendView{From: from, To: to, USD: "0"}
+	view := channelSpendView{From: from, To: to}
 	if from >= to {
 		return view, nil
 	}
@@ -242,8 +242,7 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	view.Requests, view.Errors, view.TokensIn, view.TokensOut = sum.Requests, sum.Errors, sum.TokensIn, sum.TokensOut
-	view.USD = sum.Cost.USDString()
+	view.Requests, view.Errors, view.TokensIn, view.TokensOut, view.USD = sum.Requests, sum.Errors, sum.TokensIn, sum.TokensOut, sum.Cost.Float()
 	return view, nil
 }
 

@@ -42,6 +42,8 @@ type relay struct {
 	done      bool // the upstream said that the stream is complete
 	gone      bool // the client has left and the upstream is read on
 	unended   bool // the last event forwarded lacks its empty line
+	opened    bool // an event has come that is more than a prelude
+	prelude   []byte
 	rename    []byte
 	wantUsage bool
 }
@@ -65,7 +67,7 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 	var err error
 	for err == nil {
 		err = events.Fill()
-		out, paid := b.out[:0], true
+		out, paid := append(b.out[:0], r.prelude...), true
 		for e := events.Buffered(); e != nil && paid; e = events.Buffered() {
 			out = r.take(out, e)
 			paid = r.paid()
@@ -78,6 +80,11 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if len(out) == 0 {
 			continue
 		}
+		if !r.opened && !r.done {
+			r.prelude = bytes.Clone(out)
+			continue
+		}
+		r.prelude = nil
 		if left(ctx) {
 			r.leave()
 		}
@@ -110,6 +117,11 @@ func (r *relay) paid() bool {
 	return r.done || r.meter.finished >= r.a.head.Choices || r.t.covers(r.meter.most())
 }
 
+// isPrelude reports whether a chunk has no choices. Azure begins streams with one
+// that says how it has filtered the prompt; it is kept back until the model says
+// something, so that a stream which then fails can still be had elsewhere.
+func isPrelude(chunk []byte) bool { return bytes.Contains(chunk, []byte(`"choices":[]`)) }
+
 // complete reports whether what stands after the last event is one that only
 // lacks its empty line; half an event is nothing, as clients see it too.
 func complete(rest []byte) bool {
@@ -128,9 +140,11 @@ func (r *relay) take(out, event []byte) []byte {
 	event = r.t.masked(event)
 	from, to, ok := sse.DataSpan(event)
 	if !ok {
+		r.opened = true
 		return append(out, event...)
 	}
 	data := event[from:to]
+	r.opened = r.opened || !isPrelude(data)
 	if isDone(data) {
 		r.done = true
 		return append(out, event...)

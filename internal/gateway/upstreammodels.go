@@ -25,27 +25,27 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 	}
 	call, secret, err := g.askModels(ctx, up, ch)
 	if err != nil {
-		return nil, notListed(err, string(masked(ch, secret, []byte(err.Error()))))
+		return nil, notListed(string(masked(ch, secret, []byte(err.Error()))))
 	}
 	defer call.Close()
 	body, err := readLimited(call, maxErrorBody)
 	if err != nil {
-		return nil, notListed(err, err.Error())
+		return nil, notListed(string(masked(ch, secret, []byte(err.Error()))))
 	}
 	body = masked(ch, secret, body)
 	if call.Status != http.StatusOK {
-		return nil, notListed(nil, fmt.Sprintf("status %d: %s", call.Status, clip(string(body), 500)))
+		return nil, notListed(fmt.Sprintf("status %d: %s", call.Status, clip(string(body), 500)))
 	}
 	models, ok := openai.ModelNames(body)
 	if !ok {
-		return nil, notListed(nil, "the answer is not a list of models: "+clip(string(body), 200))
+		return nil, notListed("the answer is not a list of models: "+clip(string(body), 200))
 	}
 	slices.Sort(models)
 	return slices.Compact(models), nil
 }
 
-func notListed(cause error, what string) error {
-	return fault.Wrap(cause, fault.BadGateway, "upstream_error", "The upstream's models cannot be listed: %s", what)
+func notListed(what string) error {
+	return fault.New(fault.BadGateway, "upstream_error", "The upstream's models cannot be listed: %s", what)
 }
 
 func noSuchKind(ch *channel.Channel) error {
