@@ -80,7 +80,7 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if len(out) == 0 {
 			continue
 		}
-		if !r.opened && !r.done {
+		if !r.opened && !r.done && !r.meter.failed {
 			r.prelude = bytes.Clone(out)
 			continue
 		}
