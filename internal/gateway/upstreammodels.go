@@ -38,7 +38,7 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 	}
 	models, ok := openai.ModelNames(body)
 	if !ok {
-		return nil, notListed("the answer is not a list of models: "+clip(string(body), 200))
+		return nil, notListed("the answer is not a list of models: " + clip(string(body), 200))
 	}
 	slices.Sort(models)
 	return slices.Compact(models), nil
