@@ -81,7 +81,7 @@ func (s *Service) applyAzure(c *Channel, change Change) error {
 		if c.Azure.Authority == "" {
 			return nil
 		}
-		u, err := checkURL(urlField{name: "azure.authority", code: "invalid_azure"}, c.Azure.Authority, s.deps.Addresses)
+		u, err := checkURL(urlField{name: "azure.authority", code: "invalid_azure", private: "private_authority"}, c.Azure.Authority, s.deps.Addresses)
 		if err != nil {
 			return err
 		}

@@ -97,14 +97,14 @@ func (s *Service) applyNetwork(c *Channel, change Change) error {
 }
 
 func checkProxy(text string, policy AddressPolicy) error {
-	u, err := checkURL(urlField{name: "proxy_url", code: "invalid_proxy_url", schemes: []string{"http", "https", "socks5"}, credentials: true}, text, policy)
+	u, err := checkURL(urlField{name: "proxy_url", code: "invalid_proxy_url", private: "private_proxy_url", schemes: []string{"http", "https", "socks5"}, credentials: true}, text, policy)
 	if err != nil {
 		return err
 	}
 	if u.Path != "" && u.Path != "/" {
 		return invalid("proxy_url", "invalid_proxy_url", "proxy_url must end after host and port.")
 	}
-	if strings.Contains(u.Host, "***") || u.User.String() == "***" {
+	if u.User.Username() == "***" {
 		return invalid("proxy_url", "invalid_proxy_url", "proxy_url is not the one that is there; give its user name and password in full.")
 	}
 	return nil

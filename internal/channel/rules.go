@@ -72,7 +72,7 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 		}
 		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as %s.", example)
 	}
-	u, err := checkURL(urlField{name: "base_url", code: "invalid_base_url"}, text, policy)
+	u, err := checkURL(urlField{name: "base_url", code: "invalid_base_url", private: "private_base_url"}, text, policy)
 	if err != nil {
 		return "", err
 	}
@@ -82,6 +82,7 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 // urlField is what may stand in a field that is a URL.
 type urlField struct {
 	name, code  string
+	private     string   // the code of an address that is not allowed
 	schemes     []string // none: http and https
 	credentials bool     // user and password are allowed
 }
@@ -122,7 +123,7 @@ func checkURL(f urlField, text string, policy AddressPolicy) (*url.URL, error) {
 		return bad(": %s.", err)
 	}
 	if !policy.AllowedHost(u.Hostname()) {
-		return nil, invalid(f.name, "private_"+f.name, "%s is at a private, loopback or link-local address. If that is meant, start Halley with HALLEY_ALLOW_PRIVATE_UPSTREAMS=true or with the CIDRs to allow.", f.name)
+		return nil, invalid(f.name, f.private, "%s is at a private, loopback or link-local address. If that is meant, start Halley with HALLEY_ALLOW_PRIVATE_UPSTREAMS=true or with the CIDRs to allow.", f.name)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 	return u, nil
