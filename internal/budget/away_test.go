@@ -54,11 +54,11 @@ func (f failing) TakeLease(ctx context.Context, s budget.Subject, term int64, as
 	return f.node.TakeLease(ctx, s, term, asked, decide)
 }
 
-func (f failing) KeepLeases(ctx context.Context, s budget.Subject, leases []budget.Lease) error {
+func (f failing) KeepLeases(ctx context.Context, s budget.Subject, term int64, leases []budget.Lease) error {
 	if *f.now {
 		return errCut
 	}
-	return f.node.KeepLeases(ctx, s, leases)
+	return f.node.KeepLeases(ctx, s, term, leases)
 }
 
 func TestWhatIsHeldIsToldAgainAfterTheStoreFailed(t *testing.T) {

@@ -27,7 +27,9 @@ type Leases interface {
 	TakeLease(ctx context.Context, s Subject, term int64, asked []Lease, decide func(Position) []Lease) error
 	// KeepLeases writes down what this node has left of the subject, in answer
 	// to a recall or of its own accord. Leases that are not there are left out.
-	KeepLeases(ctx context.Context, s Subject, leases []Lease) error
+	// ErrLapsed, and nothing written, when the node's term is not the given one:
+	// what it leased since is not what it had before.
+	KeepLeases(ctx context.Context, s Subject, term int64, leases []Lease) error
 	// DropLeases gives up everything of a subject that does not exist any more.
 	DropLeases(ctx context.Context, s Subject) error
 	// RecallLeases asks the other nodes that have something of the subject to
@@ -427,7 +429,10 @@ func (l *Ledger) refresh(ctx context.Context, p *pocket) error {
 	if err != nil {
 		return again(storeAway(err))
 	}
-	return l.adopt(ctx, p, b.Unlimited, allowances)
+	if err := l.adopt(ctx, p, b.Unlimited, allowances); err != nil {
+		return again(err)
+	}
+	return nil
 }
 
 // adopt makes the pocket's terms those of the store.
@@ -525,10 +530,14 @@ func (l *Ledger) giveBack(ctx context.Context, p *pocket) error {
 	}
 	defer func() { <-p.lease.io }()
 	p.mu.Lock()
+	if p.evicted { // its leases are another pocket's, or nobody's
+		p.mu.Unlock()
+		return nil
+	}
 	leases := p.shrink()
 	p.lease.doubtful = true
 	p.mu.Unlock()
-	if err := l.leases.KeepLeases(ctx, p.subject, leases); err != nil {
+	if err := l.leases.KeepLeases(ctx, p.subject, p.lease.term, leases); err != nil {
 		l.list(p)
 		return err // what was given up here stays given up
 	}
@@ -580,6 +589,10 @@ func (l *Ledger) Tend(ctx context.Context) error {
 	for _, p := range changed {
 		p.mu.Lock()
 		p.lease.listed = false
+		if p.evicted { // another pocket tells of the subject
+			p.mu.Unlock()
+			continue
+		}
 		tell := p.lease.reported != p.held || len(p.windows) > 0
 		doubtful := p.lease.doubtful
 		p.lease.reported = p.held

@@ -154,7 +154,7 @@ func (l *Ledger) Sweep(ctx context.Context, idle time.Duration) error {
 				continue
 			}
 			p.mu.Lock()
-			if p.unused(limit) && p.lease.taken <= p.lease.landed {
+			if p.unused(limit) && !p.leasing() {
 				p.evicted = true
 				delete(sh.pockets, s)
 			}

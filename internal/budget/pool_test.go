@@ -122,13 +122,7 @@ func (n node) LoadBalance(_ context.Context, s budget.Subject) (budget.Balance, 
 	if err != nil {
 		return budget.Balance{}, err
 	}
-	b := budget.Balance{Granted: a.granted, Used: a.used, Unlimited: a.unlimited}
-	for id, l := range n.leases {
-		if id.Subject == s && id.purse == "" && id.node != n.id {
-			b.Held += l.Held
-		}
-	}
-	return b, nil
+	return budget.Balance{Granted: a.granted, Used: a.used, Unlimited: a.unlimited}, nil
 }
 
 func (n node) LoadAllowances(_ context.Context, s budget.Subject) ([]budget.Allowance, error) {
@@ -267,12 +261,15 @@ func (n node) TakeLease(_ context.Context, s budget.Subject, term int64, asked [
 	return nil
 }
 
-func (n node) KeepLeases(_ context.Context, s budget.Subject, leases []budget.Lease) error {
+func (n node) KeepLeases(_ context.Context, s budget.Subject, term int64, leases []budget.Lease) error {
 	leave, err := n.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
+	if n.terms[n.id] != term {
+		return budget.ErrLapsed
+	}
 	for id, l := range n.leases {
 		if id.Subject != s || id.node != n.id {
 			continue

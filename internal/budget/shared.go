@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"halley/internal/fault"
@@ -92,16 +93,17 @@ func (l *Ledger) live(s Subject, stored Balance) Balance {
 }
 
 func (l *Ledger) sharedBalance(ctx context.Context, s Subject) (Balance, error) {
-	var b Balance
-	err := l.steady(ctx, func() error {
-		stored, err := l.store.LoadBalance(ctx, s)
-		b = l.live(s, stored)
-		return err
+	balances, err := l.Live(ctx, s.Kind, func() ([]Stored, error) {
+		b, err := l.store.LoadBalance(ctx, s)
+		return []Stored{{s.ID, b}}, err
 	})
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		err = storeAway(err)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return Balance{}, err
+	case err != nil:
+		return Balance{}, storeAway(err)
 	}
-	return b, err
+	return balances[0], nil
 }
 
 // shared adds this node's part to what the store says.
@@ -285,7 +287,7 @@ func (l *Ledger) giveBackIdle(ctx context.Context, since time.Time) error {
 		sh.mu.Lock()
 		for _, p := range sh.pockets {
 			p.mu.Lock()
-			if p.loaded.Load() && p.unused(since) && p.lease.taken > p.lease.landed {
+			if p.loaded.Load() && p.unused(since) && p.leasing() {
 				idle = append(idle, p)
 			}
 			p.mu.Unlock()
@@ -298,6 +300,14 @@ func (l *Ledger) giveBackIdle(ctx context.Context, since time.Time) error {
 		}
 	}
 	return nil
+}
+
+// leasing reports whether the store may have something leased to the pocket, or
+// believe that something is held of it; the pocket
+// is locked.
+func (p *pocket) leasing() bool {
+	return p.lease.doubtful || p.lease.reported != p.held || p.lease.taken > p.lease.landed ||
+		slices.ContainsFunc(p.windows, func(w window) bool { return w.taken > w.landed })
 }
 
 // note remembers that what is held of the pocket, which is locked, has changed.

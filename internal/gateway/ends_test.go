@@ -18,7 +18,7 @@ import (
 	"halley/internal/money"
 	"halley/internal/provider"
 	"halley/internal/usage"
-	"halley/internal/wire"
+	wireopenai "halley/internal/wire/openai"
 )
 
 // scene is one request on its way to its end, as its upstream and its client
@@ -306,7 +306,7 @@ func (e *ending) play(t *testing.T) {
 	}
 	s.client.header = http.Header{}
 	in := &gateway.Inbound{
-		RequestID: "req-1", Start: time.Now(), Credentials: []string{keyValue}, IP: netip.MustParseAddr("192.0.2.1"), Dialect: wire.OpenAI, Operation: provider.Chat,
+		RequestID: "req-1", Start: time.Now(), Credentials: []string{keyValue}, IP: netip.MustParseAddr("192.0.2.1"), Format: wireopenai.Format{}, Operation: provider.Chat,
 		ReadBody: func() ([]byte, error) { return []byte(e.ask), nil },
 	}
 	if e.op != "" {
@@ -408,7 +408,7 @@ func TestWhatIsUnderWayIsRecordedWhenNothingMoreIsTaken(t *testing.T) {
 	h.Recorder = recorder
 	ask := func(ctx context.Context, id, body string, c *client) {
 		c.header = http.Header{}
-		h.Serve(ctx, &gateway.Inbound{RequestID: id, Start: time.Now(), Credentials: []string{keyValue}, Dialect: wire.OpenAI, Operation: provider.Chat,
+		h.Serve(ctx, &gateway.Inbound{RequestID: id, Start: time.Now(), Credentials: []string{keyValue}, Format: wireopenai.Format{}, Operation: provider.Chat,
 			ReadBody: func() ([]byte, error) { return []byte(body), nil }}, c)
 	}
 	ctx, leave := context.WithCancel(t.Context())

@@ -22,9 +22,9 @@ type far struct {
 	asked atomic.Int64 // while away
 }
 
-func (*far) OwnLeases(context.Context, budget.Subject) ([]budget.Lease, error) { return nil, nil }
-func (*far) KeepLeases(context.Context, budget.Subject, []budget.Lease) error  { return nil }
-func (*far) Nodes() int                                                        { return 2 }
+func (*far) OwnLeases(context.Context, budget.Subject) ([]budget.Lease, error)       { return nil, nil }
+func (*far) KeepLeases(context.Context, budget.Subject, int64, []budget.Lease) error { return nil }
+func (*far) Nodes() int                                                              { return 2 }
 func (f *far) TakeLease(_ context.Context, _ budget.Subject, _ int64, asked []budget.Lease, decide func(budget.Position) []budget.Lease) error {
 	if f.away.Load() {
 		f.asked.Add(1)

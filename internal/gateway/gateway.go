@@ -25,6 +25,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/route"
+	"halley/internal/translate"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -89,8 +90,10 @@ type Config struct {
 	// Networks are for channels with a proxy or certificates of their own; nil
 	// reaches all of them directly.
 	Networks Networks
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Codecs are the dialects between which requests are translated.
+	Codecs map[provider.Operation]translate.Codec
+	Log    *slog.Logger
+	Now    func() time.Time
 	// NewEventID makes the idempotency key of a settlement.
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.
@@ -137,9 +140,10 @@ type Inbound struct {
 	// Credentials are the values to try, in order.
 	Credentials []string
 	IP          netip.Addr
-	Dialect     wire.Dialect
 	Operation   provider.Operation
 	Header      http.Header // the client's, not changed
+	// Format is how the endpoint's bodies look.
+	Format wire.Format
 	// ReadBody reads the body, capped; its errors are faults.
 	ReadBody func() ([]byte, error)
 }

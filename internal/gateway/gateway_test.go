@@ -31,7 +31,7 @@ import (
 	"halley/internal/route"
 	"halley/internal/upstream"
 	"halley/internal/usage"
-	"halley/internal/wire"
+	wireopenai "halley/internal/wire/openai"
 )
 
 // house is a gateway with everything real but the store: keys, owners and
@@ -210,7 +210,7 @@ func (h *house) do(ctx context.Context, body string, c *client) *usage.Record {
 func (h *house) call(ctx context.Context, op provider.Operation, body string, c *client, credentials ...string) *usage.Record {
 	c.header = http.Header{}
 	return h.Serve(ctx, &gateway.Inbound{
-		RequestID: "req-1", Start: time.Now(), Credentials: credentials, IP: netip.MustParseAddr("192.0.2.1"), Dialect: wire.OpenAI, Operation: op,
+		RequestID: "req-1", Start: time.Now(), Credentials: credentials, IP: netip.MustParseAddr("192.0.2.1"), Format: wireopenai.Format{}, Operation: op,
 		Header:   http.Header{"Authorization": {"Bearer " + keyValue}, "X-Custom": {"kept"}, "Cookie": {"dropped"}, "Content-Type": {"application/json"}},
 		ReadBody: func() ([]byte, error) { return []byte(body), nil },
 	}, c)

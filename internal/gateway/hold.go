@@ -134,8 +134,8 @@ func outputCap(a *ask, p *plan) int64 {
 	switch {
 	case a.operation == provider.Embeddings:
 		return 0
-	case a.head.Cap() > 0:
-		return a.head.Cap()
+	case a.head.Cap > 0:
+		return a.head.Cap
 	case p.price != nil && p.price.MaxOutputTokens > 0:
 		return p.price.MaxOutputTokens
 	}

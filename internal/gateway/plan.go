@@ -11,14 +11,19 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/route"
-	"halley/internal/wire/openai"
+	"halley/internal/translate"
+	"halley/internal/wire"
 )
 
 // ask is what the client wants, read off the body.
 type ask struct {
 	operation provider.Operation
 	body      []byte
-	head      openai.Head
+	format    wire.Format
+	request   wire.Request
+	head      *wire.Head // of the request
+	// conversation is the request in no dialect, once a translation needed it.
+	conversation *translate.Conversation
 }
 
 func readAsk(in *Inbound) (*ask, error) {
@@ -26,14 +31,15 @@ func readAsk(in *Inbound) (*ask, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := openai.ScanRequest(body)
+	request, err := in.Format.ScanRequest(body)
 	if err != nil {
 		return nil, err
 	}
+	head := request.Facts()
 	if in.Operation == provider.Embeddings {
 		head.Stream = false
 	}
-	return &ask{operation: in.Operation, body: body, head: head}, nil
+	return &ask{operation: in.Operation, body: body, format: in.Format, request: request, head: head}, nil
 }
 
 // plan is where the request goes next and at what price.

@@ -17,7 +17,6 @@ import (
 	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/usage"
-	"halley/internal/wire/openai"
 )
 
 // The status and code of a request whose client left; seen only by one that has
@@ -67,7 +66,7 @@ func (t *ticket) known(who caller) {
 	t.record = usage.Record{
 		EventID: t.gateway.NewEventID(), Time: t.in.Start, RequestID: t.in.RequestID,
 		KeyID: who.key.ID, KeyName: who.key.Name, ParentID: who.payers().Parent, UserID: who.owner.ID,
-		Dialect: string(t.in.Dialect), Endpoint: string(t.in.Operation), Source: usage.NoUsage,
+		Dialect: string(t.in.Format.Dialect()), Endpoint: string(t.in.Operation), Source: usage.NoUsage,
 	}
 	if t.in.IP.IsValid() {
 		t.record.IP = t.in.IP.String()
@@ -223,7 +222,7 @@ func (t *ticket) answer() {
 	if t.fault.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((t.fault.RetryAfter+time.Second-1)/time.Second), 10))
 	}
-	body := openai.Error(t.fault, t.in.RequestID)
+	body := t.in.Format.Error(t.fault, t.in.RequestID)
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	status := t.fault.Kind.Status()

@@ -11,6 +11,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/provider"
+	"halley/internal/wire"
 )
 
 // Question is a request that is only imagined. What is left empty is not
@@ -73,8 +74,7 @@ func (g *Gateway) verify(ctx context.Context, who caller, q Question) ([]Step, e
 		_, err := snap.groupsOf(who)
 		return nil, err
 	}
-	a := &ask{operation: provider.Operation(q.Endpoint)}
-	a.head.Model, a.head.Choices = q.Model, 1
+	a := &ask{operation: provider.Operation(q.Endpoint), head: &wire.Head{Model: q.Model, Choices: 1}}
 	var w way
 	p, err := g.plan(&w, snap, who, a)
 	if err != nil {

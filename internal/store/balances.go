@@ -16,10 +16,8 @@ import (
 var _ budget.Store = (*DB)(nil)
 
 const (
-	// $2 is the node that asks: what it holds itself it knows better.
-	sqlKeyBalance  = `SELECT granted_nano, used_nano, unlimited, ` + heldElsewhere + `l.kind = 1 AND l.subject_id = keys.id AND l.node_id <> $2) FROM keys WHERE id = $1 AND deleted_ms = 0`
-	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited, ` + heldElsewhere + `l.kind = 2 AND l.subject_id = users.id AND l.node_id <> $2) FROM users WHERE id = $1 AND deleted_ms = 0`
-	heldElsewhere  = `(SELECT CAST(COALESCE(SUM(held_nano), 0) AS BIGINT) FROM leases l WHERE l.purse = '' AND `
+	sqlKeyBalance  = `SELECT granted_nano, used_nano, unlimited FROM keys WHERE id = $1 AND deleted_ms = 0`
+	sqlUserBalance = `SELECT granted_nano, used_nano, unlimited FROM users WHERE id = $1 AND deleted_ms = 0`
 
 	sqlKeyLimits  = `SELECT limits FROM keys WHERE id = $1 AND deleted_ms = 0`
 	sqlUserLimits = `SELECT limits FROM users WHERE id = $1 AND deleted_ms = 0`
@@ -34,20 +32,19 @@ const (
 	sqlUserLast = `SELECT COALESCE(MAX(time_ms), 0) FROM usage_records WHERE user_id = $1`
 )
 
-// LoadBalance reads what a key or an account has been granted and has used, and
-// what other nodes hold of it.
+// LoadBalance reads what a key or an account has been granted and has used.
 func (db *DB) LoadBalance(ctx context.Context, s budget.Subject) (budget.Balance, error) {
-	return loadBalance(ctx, db.r, s, db.node.Load())
+	return loadBalance(ctx, db.r, s)
 }
 
-func loadBalance(ctx context.Context, q querier, s budget.Subject, node int64) (budget.Balance, error) {
+func loadBalance(ctx context.Context, q querier, s budget.Subject) (budget.Balance, error) {
 	query := sqlKeyBalance
 	if s.Kind == budget.User {
 		query = sqlUserBalance
 	}
 	var b budget.Balance
 	var unlimited int64
-	err := q.QueryRowContext(ctx, query, s.ID, node).Scan(&b.Granted, &b.Used, &unlimited, &b.Held)
+	err := q.QueryRowContext(ctx, query, s.ID).Scan(&b.Granted, &b.Used, &unlimited)
 	if errors.Is(err, sql.ErrNoRows) {
 		return b, fault.New(fault.NotFound, "not_found", "There is no such key or account.")
 	}

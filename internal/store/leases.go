@@ -230,8 +230,8 @@ func (l *Leases) TakeLease(ctx context.Context, s budget.Subject, term int64, as
 		if _, err := tx.ExecContext(ctx, pgLeaseTurn, turn(s)); err != nil {
 			return fmt.Errorf("wait for the turn to lease: %w", err)
 		}
-		if now, err := nodeTerm(ctx, tx, l.node); err != nil || now != term {
-			return cmp.Or(err, error(budget.ErrLapsed))
+		if err := l.inTerm(ctx, tx, term); err != nil {
+			return err
 		}
 		at, err := l.position(ctx, tx, s, asked)
 		if err != nil {
@@ -254,6 +254,16 @@ func (l *Leases) TakeLease(ctx context.Context, s budget.Subject, term int64, as
 
 func byPurse(a, b budget.Lease) int {
 	return cmp.Or(cmp.Compare(a.Purse, b.Purse), cmp.Compare(a.Start, b.Start))
+}
+
+// inTerm is budget.ErrLapsed unless the node's term is the given one, which then
+// cannot end before the transaction does.
+func (l *Leases) inTerm(ctx context.Context, tx *sql.Tx, term int64) error {
+	now, err := nodeTerm(ctx, tx, l.node)
+	if err == nil && now != term {
+		err = budget.ErrLapsed
+	}
+	return err
 }
 
 // nodeTerm is the node's present term, which cannot end before the transaction
@@ -299,7 +309,7 @@ func (l *Leases) position(ctx context.Context, q querier, s budget.Subject, aske
 		return at, fmt.Errorf("read leases: %w", err)
 	}
 	_ = rows.Close()
-	b, err := loadBalance(ctx, q, s, l.node)
+	b, err := loadBalance(ctx, q, s)
 	if err != nil {
 		return at, err
 	}
@@ -322,8 +332,11 @@ func (l *Leases) position(ctx context.Context, q querier, s budget.Subject, aske
 }
 
 // KeepLeases implements budget.Leases.
-func (l *Leases) KeepLeases(ctx context.Context, s budget.Subject, leases []budget.Lease) error {
+func (l *Leases) KeepLeases(ctx context.Context, s budget.Subject, term int64, leases []budget.Lease) error {
 	return l.db.tx(ctx, func(tx *sql.Tx) error {
+		if err := l.inTerm(ctx, tx, term); err != nil {
+			return err
+		}
 		rows, err := tx.QueryContext(ctx, pgLeasesLock, int64(s.Kind), s.ID, l.node)
 		if err != nil {
 			return fmt.Errorf("lock leases: %w", err)

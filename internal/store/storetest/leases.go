@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,6 +25,7 @@ func RunLeases(t *testing.T, url func(t *testing.T) string) {
 		"three nodes spend each window of a budget to its end":        leaseWindows,
 		"what a dead node leased returns, what it spent still counts": leaseLapse,
 		"what a dead node leased of a budget returns, and no more":    leaseLapseBudget,
+		"what is told of an old term changes nothing":                 leaseOfOldTerm,
 		"a node that comes back in its term loses nothing":            leaseRestart,
 		"an edit sees what is not in use anywhere":                    leaseEdit,
 		"what others hold is seen everywhere":                         leaseHeld,
@@ -40,6 +43,7 @@ type member struct {
 	leases *store.Leases
 	ledger *budget.Ledger
 	id     int64
+	term   int64
 	serial atomic.Int64
 }
 
@@ -52,6 +56,7 @@ func newMember(t *testing.T, url string, id int64) *member {
 		t.Fatal(err)
 	}
 	leases.SetNodes(3)
+	m.term = term
 	m.leases, m.ledger = leases, budget.NewSharedLedger(m.db, leases, time.Now)
 	m.ledger.Lapsed(term)
 	m.ledger.Renewed(time.Now().Add(time.Hour))
@@ -254,9 +259,7 @@ func leaseLapse(t *testing.T, url string) {
 	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]-1); err != nil || lapsed {
 		t.Fatalf("a node that showed a sign of life lapsed: %v, %v", lapsed, err)
 	}
-	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]); err != nil || !lapsed {
-		t.Fatalf("lapsed: %v, %v", lapsed, err)
-	}
+	alive.lapse(t, dead)
 	alive.ledger.ChangedAll() // looks at once
 	if charged, err := alive.request(t.Context(), who, money.FromUnits(80), money.FromUnits(80)); err != nil || charged != money.FromUnits(80) {
 		t.Fatalf("%d charged, %v", charged, err)
@@ -276,14 +279,70 @@ func leaseLapse(t *testing.T, url string) {
 	if err != nil || b.Used != money.FromUnits(100) || b.Granted != money.FromUnits(100) {
 		t.Errorf("%+v, %v", b, err)
 	}
-	entries, err := alive.db.UsageEntries(t.Context(), usage.Filter{KeyID: k.ID}, 10, 0)
-	if err != nil || len(entries) != 2 {
+	alive.charged(t, late, 2, money.FromUnits(20), money.FromUnits(10))
+}
+
+// lapse takes what the dead member leased.
+func (m *member) lapse(t *testing.T, dead *member) {
+	t.Helper()
+	beats, err := m.leases.Beats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lapsed, err := m.leases.Lapse(t.Context(), dead.id, beats[dead.id]); err != nil || !lapsed {
+		t.Fatalf("lapsed: %v, %v", lapsed, err)
+	}
+}
+
+// charged checks what became of a record, which is one of so many of its key.
+func (m *member) charged(t *testing.T, r usage.Record, of int, cost, absorbed money.Nano) {
+	t.Helper()
+	entries, err := m.db.UsageEntries(t.Context(), usage.Filter{KeyID: r.KeyID}, 10, 0)
+	if err != nil || len(entries) != of {
 		t.Fatalf("%d entries, %v", len(entries), err)
 	}
 	for _, e := range entries {
-		if e.EventID == late.EventID && (e.Cost != money.FromUnits(20) || e.Absorbed != money.FromUnits(10)) {
+		if e.EventID == r.EventID && (e.Cost != cost || e.Absorbed != absorbed) {
 			t.Errorf("%d charged and %d absorbed", e.Cost, e.Absorbed)
 		}
+	}
+}
+
+// leaseOfOldTerm: what a node writes down late, of a term that is over, does not
+// touch what it has leased since.
+func leaseOfOldTerm(t *testing.T, url string) {
+	alive, late := newMember(t, url, 1), newMember(t, url, 2)
+	k := aKey(richOwner(t, alive.db), "twice leased")
+	k.Granted = money.FromUnits(100)
+	insertKey(t, alive.db, k)
+	subject := budget.Subject{Kind: budget.Key, ID: k.ID}
+	lease := func(term int64, amount int64) {
+		t.Helper()
+		err := late.leases.TakeLease(t.Context(), subject, term, []budget.Lease{{End: math.MaxInt64}}, func(budget.Position) []budget.Lease {
+			return []budget.Lease{{Taken: money.FromUnits(amount), End: math.MaxInt64}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lease(late.term, 40)
+	alive.lapse(t, late)
+	_, term, err := late.db.Join(t.Context(), late.id)
+	if err != nil || term == late.term {
+		t.Fatalf("term %d after %d, %v", term, late.term, err)
+	}
+	lease(term, 60)
+	if err := late.leases.KeepLeases(t.Context(), subject, late.term, []budget.Lease{{End: math.MaxInt64}}); !errors.Is(err, budget.ErrLapsed) {
+		t.Errorf("written down in another term: %v", err)
+	}
+	err = alive.leases.TakeLease(t.Context(), subject, alive.term, []budget.Lease{{End: math.MaxInt64}}, func(at budget.Position) []budget.Lease {
+		if len(at.Others) != 1 || at.Others[0].Taken != money.FromUnits(60) {
+			t.Errorf("%+v", at)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -301,13 +360,7 @@ func leaseLapseBudget(t *testing.T, url string) {
 		t.Fatal(err)
 	}
 	late := dead.record(&h, who, money.FromUnits(30))
-	beats, err := alive.leases.Beats(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if lapsed, err := alive.leases.Lapse(t.Context(), 2, beats[2]); err != nil || !lapsed {
-		t.Fatalf("lapsed: %v, %v", lapsed, err)
-	}
+	alive.lapse(t, dead)
 	if charged, err := alive.request(t.Context(), who, money.FromUnits(75), money.FromUnits(75)); err != nil || charged != money.FromUnits(75) {
 		t.Fatalf("%d charged, %v", charged, err)
 	}
@@ -329,15 +382,7 @@ func leaseLapseBudget(t *testing.T, url string) {
 	if err != nil || len(states) != 2 || states[0].Used != money.FromUnits(100) || states[1].Used != money.FromUnits(100) {
 		t.Errorf("%+v, %v", states, err)
 	}
-	entries, err := alive.db.UsageEntries(t.Context(), usage.Filter{KeyID: k.ID}, 10, 0)
-	if err != nil || len(entries) != 3 {
-		t.Fatalf("%d entries, %v", len(entries), err)
-	}
-	for _, e := range entries {
-		if e.EventID == late.EventID && (e.Cost != money.FromUnits(20) || e.Absorbed != money.FromUnits(10)) {
-			t.Errorf("%d charged and %d absorbed", e.Cost, e.Absorbed)
-		}
-	}
+	alive.charged(t, late, 3, money.FromUnits(20), money.FromUnits(10))
 }
 
 func leaseRestart(t *testing.T, url string) {

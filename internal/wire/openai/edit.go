@@ -9,17 +9,6 @@ import (
 	"halley/internal/wire"
 )
 
-// Changes are what Halley may do to a request that it otherwise forwards byte
-// for byte.
-type Changes struct {
-	Model        string // the upstream's name; "" leaves it
-	IncludeUsage bool   // ask for usage in the stream
-	OutputCap    int64  // lower the cap to this; 0 leaves it
-	// CompletionCap adds a missing cap as max_completion_tokens, which newer
-	// models want instead of max_tokens.
-	CompletionCap bool
-}
-
 // WantsCompletionTokens reports whether the model refuses max_tokens and takes
 // max_completion_tokens: OpenAI's o series and GPT-5 and later.
 func WantsCompletionTokens(model string) bool {
@@ -35,10 +24,10 @@ func WantsCompletionTokens(model string) bool {
 }
 
 // Edits are the changes as edits of the body that h was scanned from.
-func (h *Head) Edits(c Changes) []wire.Edit {
+func (h *Head) Edits(c wire.Changes) []wire.Edit {
 	var edits []wire.Edit
 	if c.Model != "" && c.Model != h.Model {
-		edits = append(edits, wire.Edit{At: h.ModelAt, With: Quote(c.Model)})
+		edits = append(edits, wire.Edit{At: h.ModelAt, With: wire.Quote(c.Model)})
 	}
 	var added []byte // members put before the closing brace; there is always one before them: model
 	if c.IncludeUsage && !h.IncludeUsage {
@@ -67,7 +56,7 @@ func (h *Head) Edits(c Changes) []wire.Edit {
 					edits = append(edits, wire.Edit{At: at, With: value})
 				}
 			}
-		case c.CompletionCap:
+		case WantsCompletionTokens(cmp.Or(c.Model, h.Model)):
 			added = append(append(added, `,"max_completion_tokens":`...), value...)
 		default:
 			added = append(append(added, `,"max_tokens":`...), value...)

@@ -1,22 +1,24 @@
 package openai
 
-import "halley/internal/jsonx"
+import (
+	"bytes"
 
-// AnswerText is what the first choice of a chat answer, or of one chunk of a
-// stream, says; of models that only reason so far, that. It is for showing to
+	"halley/internal/wire"
+)
+
+// AnswerText is what a chat answer, or one chunk of a stream, says: the first
+// choice that says anything; of models that only reason so far, that. It is for showing to
 // people: anything that is not as expected gives the empty text.
 func AnswerText(body []byte) string {
-	choices := elements(memberOf(body, `"choices"`))
-	if len(choices) == 0 {
-		return ""
-	}
-	message := memberOf(choices[0], `"message"`)
-	if message == nil {
-		message = memberOf(choices[0], `"delta"`)
-	}
-	for _, name := range []string{`"content"`, `"reasoning_content"`, `"reasoning"`} {
-		if said := text(memberOf(message, name)); said != "" {
-			return said
+	for choice := range wire.Elements(memberOf(body, "choices")) {
+		message := memberOf(choice, "message")
+		if message == nil {
+			message = memberOf(choice, "delta")
+		}
+		for _, name := range []string{"content", "reasoning_content", "reasoning"} {
+			if said := wire.Text(memberOf(message, name)); said != "" {
+				return said
+			}
 		}
 	}
 	return ""
@@ -26,17 +28,16 @@ func AnswerText(body []byte) string {
 // OpenAI has it, or the bare list that some servers give. ok is false when it is
 // neither.
 func ModelNames(body []byte) (names []string, ok bool) {
-	list := memberOf(body, `"data"`)
+	list := memberOf(body, "data")
 	if list == nil {
-		list = body
+		list = bytes.TrimSpace(body)
 	}
-	var models []jsonx.Value
-	if err := jsonx.Unmarshal(list, &models); err != nil {
+	if !bytes.HasPrefix(list, []byte("[")) {
 		return nil, false
 	}
-	names = make([]string, 0, len(models))
-	for _, model := range models {
-		if id := text(memberOf(model, `"id"`)); id != "" {
+	names = []string{}
+	for model := range wire.Elements(list) {
+		if id := wire.Text(memberOf(model, "id")); id != "" {
 			names = append(names, id)
 		}
 	}
@@ -45,19 +46,9 @@ func ModelNames(body []byte) (names []string, ok bool) {
 
 // memberOf is a member's value in an object; nil when there is none.
 func memberOf(object []byte, name string) []byte {
-	for member, value := range members(object) {
-		if string(member) == name {
-			return value
-		}
-	}
-	return nil
-}
-
-// elements are an array's; none of anything else.
-func elements(array []byte) []jsonx.Value {
-	var list []jsonx.Value
-	if err := jsonx.Unmarshal(array, &list); err != nil {
+	at := wire.Find(object, name)
+	if !at.Present() {
 		return nil
 	}
-	return list
+	return object[at.From:at.To]
 }

@@ -7,14 +7,14 @@ import (
 	"halley/internal/wire"
 )
 
-// AppendLengthEnd appends the events that end a chat stream at its length: a
+// appendLengthEnd appends the events that end a chat stream at its length: a
 // chunk with finish_reason "length" for every choice, a usage chunk when tokens
 // are given, and [DONE]. head is how the stream's chunks begin, up to their
 // choices; without one a beginning of our own stands in. The model is the public
 // name.
-func AppendLengthEnd(dst, head []byte, model string, choices int, tokens *usage.Tokens) []byte {
+func appendLengthEnd(dst, head []byte, model string, choices int, tokens *usage.Tokens) []byte {
 	if len(head) == 0 {
-		head = append(append([]byte(`{"object":"chat.completion.chunk","model":`), Quote(model)...), ',')
+		head = append(append([]byte(`{"object":"chat.completion.chunk","model":`), wire.Quote(model)...), ',')
 	}
 	dst = appendChunk(dst, head, model, func(dst []byte) []byte {
 		dst = append(dst, `"choices":[`...)
@@ -47,7 +47,7 @@ func appendChunk(dst, head []byte, model string, rest func([]byte) []byte) []byt
 	chunk := append(rest(append([]byte(nil), head...)), '}')
 	dst = append(dst, "data: "...)
 	if a, ok := ScanAnswer(chunk); ok && a.ModelAt.Present() {
-		dst = wire.Apply(dst, chunk, []wire.Edit{{At: a.ModelAt, With: Quote(model)}})
+		dst = wire.Apply(dst, chunk, []wire.Edit{{At: a.ModelAt, With: wire.Quote(model)}})
 	} else {
 		dst = append(dst, chunk...)
 	}

@@ -22,7 +22,7 @@ func TestScanReadsWhatRoutingNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.Model != "gpt-4o" || !h.Stream || !h.IncludeUsage || h.Cap() != 5 || h.Choices != 2 || h.EndUser != "me" || h.ServiceTier != "flex" || h.Media == 0 {
+	if h.Model != "gpt-4o" || !h.Stream || !h.IncludeUsage || h.Cap != 5 || h.Choices != 2 || h.EndUser != "me" || h.ServiceTier != "flex" || h.Media == 0 {
 		t.Errorf("head = %+v", h)
 	}
 	if got := string(h.ModelAt.Of([]byte(body))); got != `"gpt-4o"` {
@@ -71,15 +71,15 @@ func TestAbsurdLimitsGoThrough(t *testing.T) {
 		`{"model":"m","max_tokens":1e300}`: 1 << 40, `{"model":"m","max_tokens":9223372036854775808}`: 1 << 40, `{"model":"m","max_tokens":-1e300}`: 0,
 	} {
 		h, err := openai.ScanRequest([]byte(body))
-		if err != nil || h.Cap() != want || h.Choices != 1 {
-			t.Errorf("%s: cap %d, %v", body, h.Cap(), err)
+		if err != nil || h.Cap != want || h.Choices != 1 {
+			t.Errorf("%s: cap %d, %v", body, h.Cap, err)
 		}
 	}
 	for body, want := range map[string]int64{
 		`{"model":"m","max_tokens":7,"max_completion_tokens":3}`: 7, `{"model":"m","max_tokens":3,"max_completion_tokens":7}`: 7, `{"model":"m","max_tokens":0,"max_completion_tokens":7}`: 7,
 	} {
-		if h, err := openai.ScanRequest([]byte(body)); err != nil || h.Cap() != want {
-			t.Errorf("%s: cap %d, %v, want the larger, %d", body, h.Cap(), err, want)
+		if h, err := openai.ScanRequest([]byte(body)); err != nil || h.Cap != want {
+			t.Errorf("%s: cap %d, %v, want the larger, %d", body, h.Cap, err, want)
 		}
 	}
 	for body, want := range map[string]int64{`{"model":"m","n":0}`: 1, `{"model":"m","n":-9e18}`: 1, `{"model":"m","n":4}`: 4, `{"model":"m","n":1099511627776}`: 1 << 20} {
@@ -95,22 +95,22 @@ func TestAbsurdLimitsGoThrough(t *testing.T) {
 
 func TestEditsChangeOnlyWhatTheyName(t *testing.T) {
 	t.Parallel()
-	all := openai.Changes{Model: "up/stream", IncludeUsage: true, OutputCap: 33}
+	all := wire.Changes{Model: "up/stream", IncludeUsage: true, OutputCap: 33}
 	for name, row := range map[string]struct {
 		in, want string
-		c        openai.Changes
+		c        wire.Changes
 	}{
-		"nothing":                {`{"model":"m"}`, `{"model":"m"}`, openai.Changes{Model: "m"}},
+		"nothing":                {`{"model":"m"}`, `{"model":"m"}`, wire.Changes{Model: "m"}},
 		"all added":              {`{"model":"m", "x":1 }`, `{"model":"up/stream", "x":1 ,"stream_options":{"include_usage":true},"max_tokens":33}`, all},
 		"all there":              {`{"max_tokens":99,"stream_options":{"include_usage":false},"model":"m"}`, `{"max_tokens":33,"stream_options":{"include_usage":true},"model":"up/stream"}`, all},
-		"options empty":          {`{"model":"m","stream_options":{ }}`, `{"model":"m","stream_options":{"include_usage":true }}`, openai.Changes{IncludeUsage: true}},
-		"options null":           {`{"model":"m","stream_options":null}`, `{"model":"m","stream_options":{"include_usage":true}}`, openai.Changes{IncludeUsage: true}},
-		"options hold others":    {`{"model":"m","stream_options":{"a":1}}`, `{"model":"m","stream_options":{"include_usage":true,"a":1}}`, openai.Changes{IncludeUsage: true}},
-		"usage asked for":        {`{"model":"m","stream_options":{"include_usage":true}}`, `{"model":"m","stream_options":{"include_usage":true}}`, openai.Changes{IncludeUsage: true}},
-		"newer cap":              {`{"model":"m","max_completion_tokens":99}`, `{"model":"m","max_completion_tokens":33}`, openai.Changes{OutputCap: 33}},
-		"cap missing, new model": {`{"model":"m"}`, `{"model":"m","max_completion_tokens":33}`, openai.Changes{OutputCap: 33, CompletionCap: true}},
-		"both caps":              {`{"max_completion_tokens":99,"model":"m","max_tokens":98}`, `{"max_completion_tokens":33,"model":"m","max_tokens":33}`, openai.Changes{OutputCap: 33}},
-		"cap null":               {`{"model":"m","max_tokens":null}`, `{"model":"m","max_tokens":33}`, openai.Changes{OutputCap: 33}},
+		"options empty":          {`{"model":"m","stream_options":{ }}`, `{"model":"m","stream_options":{"include_usage":true }}`, wire.Changes{IncludeUsage: true}},
+		"options null":           {`{"model":"m","stream_options":null}`, `{"model":"m","stream_options":{"include_usage":true}}`, wire.Changes{IncludeUsage: true}},
+		"options hold others":    {`{"model":"m","stream_options":{"a":1}}`, `{"model":"m","stream_options":{"include_usage":true,"a":1}}`, wire.Changes{IncludeUsage: true}},
+		"usage asked for":        {`{"model":"m","stream_options":{"include_usage":true}}`, `{"model":"m","stream_options":{"include_usage":true}}`, wire.Changes{IncludeUsage: true}},
+		"newer cap":              {`{"model":"m","max_completion_tokens":99}`, `{"model":"m","max_completion_tokens":33}`, wire.Changes{OutputCap: 33}},
+		"cap missing, new model": {`{"model":"m"}`, `{"model":"gpt-5","max_completion_tokens":33}`, wire.Changes{Model: "gpt-5", OutputCap: 33}},
+		"both caps":              {`{"max_completion_tokens":99,"model":"m","max_tokens":98}`, `{"max_completion_tokens":33,"model":"m","max_tokens":33}`, wire.Changes{OutputCap: 33}},
+		"cap null":               {`{"model":"m","max_tokens":null}`, `{"model":"m","max_tokens":33}`, wire.Changes{OutputCap: 33}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,12 +135,12 @@ func FuzzEditsKeepTheRest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out := wire.Apply(nil, body, h.Edits(openai.Changes{Model: "other", IncludeUsage: true, OutputCap: 5}))
+		out := wire.Apply(nil, body, h.Edits(wire.Changes{Model: "other", IncludeUsage: true, OutputCap: 5}))
 		again, err := openai.ScanRequest(out)
 		if err != nil {
 			t.Fatalf("%s became %s: %v", body, out, err)
 		}
-		if again.Model != "other" || !again.IncludeUsage || again.Cap() != 5 {
+		if again.Model != "other" || !again.IncludeUsage || again.Cap != 5 {
 			t.Fatalf("%s became %s", body, out)
 		}
 		if diff := cmp.Diff(rest(t, body), rest(t, out)); diff != "" {

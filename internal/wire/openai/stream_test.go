@@ -1,8 +1,10 @@
-package gateway
+package openai
 
 import (
 	"strings"
 	"testing"
+
+	"halley/internal/wire"
 )
 
 func TestTheMeterReadsOutputAndNothingElse(t *testing.T) {
@@ -34,10 +36,10 @@ func TestTheMeterReadsOutputAndNothingElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var m meter
+			var m Stream
 			scan := m.chunk([]byte(row.chunk))
-			if m.ascii+m.other != row.bytes || (m.finished > 0) != row.finished || scan != row.scan {
-				t.Errorf("%d bytes, finished %v, scan %v", m.ascii+m.other, m.finished, scan)
+			if m.p.Text.Total() != row.bytes || (m.p.Finished > 0) != row.finished || scan != row.scan {
+				t.Errorf("%d bytes, finished %v, scan %v", m.p.Text.Total(), m.p.Finished, scan)
 			}
 		})
 	}
@@ -46,15 +48,15 @@ func TestTheMeterReadsOutputAndNothingElse(t *testing.T) {
 func TestARepeatedBeginningIsReadTheSame(t *testing.T) {
 	t.Parallel()
 	const head = `{"id":"1","service_tier":"default","choices":[{"delta":{"content":"`
-	m := meter{tierKnown: true}
+	m := Stream{p: wire.Progress{Tier: "default"}}
 	for range 3 {
 		m.chunk([]byte(head + `abc"}}],"usage":null}`))
 	}
-	if scan := m.chunk([]byte(head + `"}}],"usage":{}}`)); m.ascii != 9 || m.chunks != 3 || !scan {
-		t.Errorf("%d bytes in %d chunks, scan %v", m.ascii, m.chunks, scan)
+	if scan := m.chunk([]byte(head + `"}}],"usage":{}}`)); m.p.Text.ASCII != 9 || m.p.Chunks != 3 || !scan {
+		t.Errorf("%d bytes in %d chunks, scan %v", m.p.Text.ASCII, m.p.Chunks, scan)
 	}
-	if m.chunk([]byte(`{"id":"2","choices":[{"delta":{"content":"xy"}}]}`)); m.ascii != 11 {
-		t.Errorf("%d bytes after another beginning", m.ascii)
+	if m.chunk([]byte(`{"id":"2","choices":[{"delta":{"content":"xy"}}]}`)); m.p.Text.ASCII != 11 {
+		t.Errorf("%d bytes after another beginning", m.p.Text.ASCII)
 	}
 }
 
@@ -62,14 +64,14 @@ func FuzzTheMeterTakesAnything(f *testing.F) {
 	f.Add([]byte(`{"content":"a\`))
 	f.Add([]byte(`"":"`))
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		var m meter
+		var m Stream
 		m.chunk(data)
 	})
 }
 
 func TestMeteringAllocatesNothing(t *testing.T) {
 	data := []byte(`{"id":"chatcmpl-1","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"usage":null}`)
-	var m meter
+	var m Stream
 	if n := testing.AllocsPerRun(100, func() { m.chunk(data) }); n != 0 {
 		t.Errorf("%v allocations a chunk", n)
 	}
@@ -77,7 +79,7 @@ func TestMeteringAllocatesNothing(t *testing.T) {
 
 func BenchmarkMeter(b *testing.B) {
 	data := []byte(`{"id":"chatcmpl-` + strings.Repeat("x", 24) + `","object":"chat.completion.chunk","created":1795416582,"model":"gpt-4o","service_tier":"default","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}],"usage":null}`)
-	m := meter{tierKnown: true}
+	m := Stream{p: wire.Progress{Tier: "default"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		m.chunk(data)
