@@ -105,6 +105,13 @@ func TestBadChannelsAreRefusedByName(t *testing.T) {
 		{`{"keys":null}`, 400, "invalid_type", "keys"},
 		{`{"keys":[""]}`, 422, "invalid_keys", "keys"},
 		{`{"models":[]}`, 422, "models_required", "models"},
+		{`{"proxy_url":null}`, 400, "invalid_type", "proxy_url"},
+		{`{"proxy_url":"ftp://x"}`, 422, "invalid_proxy_url", "proxy_url"},
+		{`{"ca_pem":"x"}`, 422, "invalid_ca_pem", "ca_pem"},
+		{`{"azure":null}`, 400, "invalid_type", "azure"},
+		{`{"azure":{"api_version":5}}`, 400, "invalid_type", "azure.api_version"},
+		{`{"azure":{"api_version":"2023-05-15"}}`, 422, "invalid_azure", "azure.api_version"},
+		{`{"base_url":"https://evil.example.com"}`, 422, "keys_required", "keys"},
 		{`{"models":"gpt"}`, 400, "invalid_type", "models"},
 		{`{"model_mapping":["a"]}`, 400, "invalid_type", "model_mapping"},
 		{`{"model_mapping":{"a":1}}`, 400, "invalid_type", "model_mapping.a"},
@@ -216,9 +223,9 @@ func TestAChannelIsTested(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)
 	d.must(t, "POST", "/api/channel/", aChannel)
-	d.tester.result = gateway.ChannelTest{OK: true, Status: 200, Latency: 1500 * time.Microsecond, FirstByte: time.Millisecond, Message: "hi"}
+	d.tester.result = gateway.ChannelTest{OK: true, Status: 200, Latency: 1500 * time.Microsecond, FirstByte: time.Millisecond, Answer: "hi"}
 	a := d.must(t, "POST", "/api/channel/1/test", `{"model":"gpt-5-mini","stream":true}`)
-	if string(a.Data) != `{"ok":true,"status":200,"latency_ms":2,"first_byte_ms":1,"message":"hi"}` || d.tester.asked != "1 gpt-5-mini" || !d.tester.stream {
+	if string(a.Data) != `{"ok":true,"status":200,"latency_ms":2,"first_byte_ms":1,"message":"","answer":"hi"}` || d.tester.asked != "1 gpt-5-mini" || !d.tester.stream {
 		t.Errorf("%s after asking %q", a.Data, d.tester.asked)
 	}
 	d.tester.result = gateway.ChannelTest{Status: 401, Message: "Incorrect API key provided: sk-upstream-secret-1234."}
