@@ -17,7 +17,7 @@ type Preset struct {
 // are those that the providers document for OpenAI's SDKs.
 func Presets() []Preset { return slices.Clone(presets[:]) }
 
-//nolint:gochecknoglobals // a table that is never written to
+// presets are never written to.
 var presets = [...]Preset{
 	{ID: "alibaba", Name: "Alibaba Model Studio (Qwen)", Kind: OpenAI, BaseURL: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"},
 	{ID: "azure", Name: "Azure OpenAI (deployments)", Kind: Azure, Example: "https://NAME.openai.azure.com"},

@@ -222,7 +222,7 @@ func serveSOCKS(client net.Conn, hosts chan<- string) {
 	if err != nil {
 		return
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	_, _ = client.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
 	var back sync.WaitGroup
 	back.Go(func() { _, _ = io.Copy(client, target); _ = client.Close() })

@@ -38,8 +38,8 @@ func fullChannel() *channel.Channel {
 		Priority: -7, Weight: 3, Status: channel.Disabled, Tag: "eu",
 		Timeouts:     channel.Timeouts{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 3 * time.Second, Total: 24 * time.Hour, Drain: 4 * time.Second},
 		OnDisconnect: channel.Drain, Created: noon,
-		Azure:        channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
-		Network:      channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
+		Azure:   channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
+		Network: channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
 	}
 }
 
