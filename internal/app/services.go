@@ -7,6 +7,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"halley/internal/account"
@@ -58,6 +59,7 @@ type services struct {
 	limits   *limits
 	health   *health.Tracker
 	ways     *upstream.Transports
+	hints    *hints
 	azure    *azure.Provider
 	gateway  *gateway.Gateway
 	live     *live
@@ -158,7 +160,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		s.metrics.WatchLeases(s.sharing.figures)
 	}
 	s.metrics.WatchUsageQueue(s.usageQueue)
-	if s.health, err = newHealth(o.Log, s.metrics); err != nil {
+	if s.health, err = newHealth(o.Log, s.metrics, func(t health.Transition) { s.hints.note(t) }); err != nil {
 		return err
 	}
 	s.ways = upstream.NewTransports(addresses)
@@ -171,6 +173,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
+	if s.sharing != nil {
+		s.hints = &hints{
+			node: s.sharing.leases.Node(), tracker: s.health, known: s.knowsUpstream, log: o.Log, now: now, waiting: map[health.Target]health.Transition{}, quit: make(chan struct{}),
+			notify: func(ctx context.Context, payload string) error { return s.db.Notify(ctx, store.HealthChannel, payload) },
+		}
+	}
 	s.changes = s.followChanges(o.Log)
 	if err := s.openLimits(cfg, o); err != nil {
 		return err
@@ -265,6 +273,12 @@ func (s *services) closeJournal(ctx context.Context) error {
 		return nil
 	}
 	return s.journal.Close(ctx)
+}
+
+// knowsUpstream reports whether there is such a channel with such an upstream key.
+func (s *services) knowsUpstream(id int64, credential string) bool {
+	ch, ok := s.channels.Get(id)
+	return ok && ((credential == "" && len(ch.Credentials) == 0) || slices.ContainsFunc(ch.Credentials, func(c channel.Credential) bool { return c.ID == credential }))
 }
 
 func (s *services) groupExists(name string) bool {
