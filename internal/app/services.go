@@ -60,6 +60,7 @@ type services struct {
 	health   *health.Tracker
 	ways     *upstream.Transports
 	hints    *hints
+	checks   *checks
 	azure    *azure.Provider
 	gateway  *gateway.Gateway
 	live     *live
@@ -203,7 +204,23 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
 		},
 	})
+	s.checks = newChecks(&checks{
+		channels: s.channels.All, check: s.gateway.Check, servers: s.servers, roll: mathrand.Float64, now: now, log: o.Log,
+		told: func(r gateway.CheckResult) {
+			for _, class := range r.Classes {
+				s.metrics.Checked(class.String())
+			}
+		},
+	})
 	return nil
+}
+
+// servers is how many are at work on the database.
+func (s *services) servers() int {
+	if s.sharing == nil {
+		return 1
+	}
+	return s.sharing.leases.Nodes()
 }
 
 // openJournal takes the data folder's journal, and with it the folder, unless
@@ -352,7 +369,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, ChannelChecks: s.checks, Groups: s.groups,
 		UpstreamModels: s.gateway,
 		Keys:           s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,

@@ -92,6 +92,7 @@ type Channel struct {
 	Timeouts     Timeouts
 	OnDisconnect OnDisconnect
 	Azure        AzureSettings
+	Checks       Checks
 	Network      Network
 	Created      time.Time
 	Version      int64

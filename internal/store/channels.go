@@ -41,9 +41,17 @@ type channelTimeouts struct {
 
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
-	Azure channelAzure `json:"azure,omitzero"`
-	Proxy []byte       `json:"proxy_sealed,omitempty"`
-	CAPEM string       `json:"ca_pem,omitzero"`
+	Azure  channelAzure  `json:"azure,omitzero"`
+	Proxy  []byte        `json:"proxy_sealed,omitempty"`
+	CAPEM  string        `json:"ca_pem,omitzero"`
+	Checks channelChecks `json:"checks,omitzero"`
+}
+
+// channelChecks is a member of the settings column.
+type channelChecks struct {
+	Mode    string `json:"mode,omitzero"`
+	Model   string `json:"model,omitzero"`
+	EveryMS int64  `json:"every_ms,omitzero"`
 }
 
 // channelAzure is a member of the settings column.
@@ -54,12 +62,15 @@ type channelAzure struct {
 }
 
 func settingsOf(c *channel.Channel) channelSettings {
-	return channelSettings{Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM}
+	return channelSettings{Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
+	}
 }
 
 func (s channelSettings) into(c *channel.Channel) {
 	c.Azure = channel.AzureSettings(s.Azure)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
+	c.Checks = channel.Checks{Mode: channel.CheckMode(s.Checks.Mode), Model: s.Checks.Model, Every: time.Duration(s.Checks.EveryMS) * time.Millisecond}
 }
 
 // Channels implements channel.Store.
