@@ -39,19 +39,21 @@ func (s *Server) channelRoutes() []route {
 // channelBody creates or changes a channel. Keys are written, never read back;
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
-	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,demo"`
-	BaseURL      jsonx.Opt[string]            `json:"base_url"`
-	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
-	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
-	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping" doc:"The upstream's name by the public one."`
-	Groups       jsonx.Opt[[]string]          `json:"groups"`
-	Priority     jsonx.Opt[int64]             `json:"priority"`
-	Weight       jsonx.Opt[int64]             `json:"weight"`
-	Status       jsonx.Opt[int64]             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
-	Tag          jsonx.Opt[string]            `json:"tag"`
-	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
-	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
+	Name         jsonx.Opt[string]                 `json:"name"`
+	Kind         jsonx.Opt[string]                 `json:"kind" enum:"openai,demo"`
+	BaseURL      jsonx.Opt[string]                 `json:"base_url"`
+	Keys         jsonx.Opt[[]string]               `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
+	Models       jsonx.Opt[[]string]               `json:"models" doc:"Names or patterns such as gpt-5*."`
+	ModelMapping jsonx.Opt[map[string]string]      `json:"model_mapping" doc:"The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *."`
+	Groups       jsonx.Opt[[]string]               `json:"groups"`
+	Priority     jsonx.Opt[int64]                  `json:"priority"`
+	Weight       jsonx.Opt[int64]                  `json:"weight"`
+	Status       jsonx.Opt[int64]                  `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
+	Tag          jsonx.Opt[string]                 `json:"tag"`
+	Timeouts     jsonx.Opt[timeoutsBody]           `json:"timeouts"`
+	OnDisconnect jsonx.Opt[string]                 `json:"on_disconnect" enum:"cancel,drain"`
+	Overrides    jsonx.Opt[channel.OverridesPatch] `json:"overrides" nullable:"true" doc:"What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away."`
+	Caps         jsonx.Opt[channel.CapsPatch]      `json:"caps" nullable:"true" doc:"Bounds on this channel, on each node. Merged member by member; null takes all away."`
 }
 
 // timeoutsBody is merged member by member; null and 0 are the default.
@@ -65,22 +67,24 @@ type timeoutsBody struct {
 
 // channelView is a channel as it is shown; keys are their last 4 characters.
 type channelView struct {
-	ID           int64             `json:"id"`
-	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,demo"`
-	BaseURL      string            `json:"base_url"`
-	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
-	Models       []string          `json:"models"`
-	ModelMapping map[string]string `json:"model_mapping"`
-	Groups       []string          `json:"groups"`
-	Priority     int64             `json:"priority"`
-	Weight       int64             `json:"weight"`
-	Status       int64             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
-	Tag          string            `json:"tag"`
-	Timeouts     timeoutsView      `json:"timeouts"`
-	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
-	CreatedTime  int64             `json:"created_time"`
-	Version      int64             `json:"version"`
+	ID           int64                `json:"id"`
+	Name         string               `json:"name"`
+	Kind         string               `json:"kind" enum:"openai,demo"`
+	BaseURL      string               `json:"base_url"`
+	Keys         []string             `json:"keys" doc:"The last 4 characters of each upstream key."`
+	Models       []string             `json:"models"`
+	ModelMapping map[string]string    `json:"model_mapping"`
+	Groups       []string             `json:"groups"`
+	Priority     int64                `json:"priority"`
+	Weight       int64                `json:"weight"`
+	Status       int64                `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
+	Tag          string               `json:"tag"`
+	Timeouts     timeoutsView         `json:"timeouts"`
+	OnDisconnect string               `json:"on_disconnect" enum:"cancel,drain"`
+	Overrides    channel.OverrideSpec `json:"overrides"`
+	Caps         capsView             `json:"caps"`
+	CreatedTime  int64                `json:"created_time"`
+	Version      int64                `json:"version"`
 }
 
 // timeoutsView is in milliseconds; 0 is the default.
@@ -95,12 +99,12 @@ type timeoutsView struct {
 func viewChannel(c *channel.Channel) channelView {
 	v := channelView{
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), BaseURL: c.BaseURL, Keys: []string{}, Models: c.Models,
-		ModelMapping: c.ModelMapping, Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
+		ModelMapping: c.ModelMapping.Entries(), Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
 		Timeouts: timeoutsView{
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), CreatedTime: c.Created.Unix(), Version: c.Version,
+		OnDisconnect: string(c.OnDisconnect), Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
 		v.Keys = append(v.Keys, credential.Last4)
@@ -121,6 +125,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
 		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
+		Overrides: b.Overrides, Caps: b.Caps,
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
 	}, err
 }
@@ -408,6 +413,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
+		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {
 			changes[f.name] = f.now

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 // Store keeps channels; credentials go in and come out sealed, without Value.
@@ -59,6 +60,8 @@ type Change struct {
 	TotalMS      *int64
 	DrainMS      *int64
 	OnDisconnect *OnDisconnect
+	Overrides    jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
+	Caps         jsonx.Opt[CapsPatch]      // merged member by member, null takes all away
 }
 
 // Service owns the channels. Reads come from an immutable snapshot whose
@@ -123,7 +126,7 @@ func (s *Service) Reload(ctx context.Context) error {
 // 0, weight 1, enabled, cancel on disconnect.
 func (s *Service) Create(ctx context.Context, change Change) (*Channel, error) {
 	blank := Channel{
-		ModelMapping: map[string]string{}, Groups: []string{"default"}, Weight: 1, Status: Enabled,
+		Groups: []string{"default"}, Weight: 1, Status: Enabled,
 		OnDisconnect: Cancel, Created: s.deps.Now().UTC().Truncate(time.Millisecond), Version: 1,
 	}
 	require(&change)
@@ -218,7 +221,7 @@ func require(c *Change) {
 // address that was fine under another policy must not stand in the way of
 // disabling its channel.
 func (s *Service) apply(c Channel, change Change) (*Channel, error) {
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, s.applyKeys} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyKeys} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}

@@ -167,7 +167,9 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	if len(edits) > 0 {
 		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
 	}
+	body = ch.Overrides.EditBody(body)
 	header := forwardedHeader(t.in.Header)
+	overrideHeader(header, ch.Overrides)
 	t.secret = ""
 	if own := p.step.Credential; own != nil {
 		name, value := prov.Authorize(own.Value)

@@ -41,13 +41,39 @@ type channelTimeouts struct {
 
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
+	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
+	Caps      *channelCaps          `json:"caps,omitzero"`
+}
+
+// channelCaps is how Caps are kept.
+type channelCaps struct {
+	Concurrency int64 `json:"concurrency,omitzero"`
+	RPM         int64 `json:"rpm,omitzero"`
+	TPM         int64 `json:"tpm,omitzero"`
+	QueueMS     int64 `json:"queue_ms,omitzero"`
 }
 
 func settingsOf(c *channel.Channel) channelSettings {
-	return channelSettings{}
+	var s channelSettings
+	if c.Overrides != nil {
+		s.Overrides = new(c.Overrides.Spec())
+	}
+	if c.Caps != (channel.Caps{}) {
+		s.Caps = &channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()}
+	}
+	return s
 }
 
-func (s channelSettings) into(c *channel.Channel) {
+func (s channelSettings) into(c *channel.Channel) error {
+	if caps := s.Caps; caps != nil {
+		c.Caps = channel.Caps{Concurrency: caps.Concurrency, RPM: caps.RPM, TPM: caps.TPM, Queue: time.Duration(caps.QueueMS) * time.Millisecond}
+	}
+	if s.Overrides == nil {
+		return nil
+	}
+	var err error
+	c.Overrides, err = channel.NewOverrides(*s.Overrides)
+	return err
 }
 
 // Channels implements channel.Store.
@@ -124,7 +150,7 @@ func channelValues(c *channel.Channel) ([]any, error) {
 		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 	}
 	texts := make([]string, 6)
-	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts, settingsOf(c)} {
+	for i, v := range []any{credentials, c.Models, c.ModelMapping.Entries(), c.Groups, timeouts, settingsOf(c)} {
 		text, err := jsonx.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("write channel: %w", err)
@@ -149,18 +175,25 @@ func scanChannel(row interface{ Scan(...any) error }) (*channel.Channel, error) 
 	var credentials []channelCredential
 	var timeouts channelTimeouts
 	var settings channelSettings
+	var mapping map[string]string
 	for _, column := range []struct {
 		text string
 		into any
 	}{
-		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &c.ModelMapping},
+		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &mapping},
 		{groupText, &c.Groups}, {timeoutText, &timeouts}, {settingText, &settings},
 	} {
 		if err := jsonx.Unmarshal([]byte(column.text), column.into); err != nil {
 			return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
 		}
 	}
-	settings.into(&c)
+	c.ModelMapping, err = channel.NewMapping(mapping)
+	if err == nil {
+		err = settings.into(&c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
+	}
 	c.Created = instant(created)
 	for _, cred := range credentials {
 		c.Credentials = append(c.Credentials, channel.Credential{ID: cred.ID, Sealed: cred.Sealed, Last4: cred.Last4})

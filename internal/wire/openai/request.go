@@ -6,11 +6,8 @@ package openai
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"halley/internal/fault"
 	"halley/internal/jsonx"
@@ -210,25 +207,10 @@ func limit(name string, value []byte) (int64, error) {
 }
 
 // text is the string in a JSON value; "" when it is not a string.
-func text(value []byte) string {
-	if len(value) < 2 || value[0] != '"' {
-		return ""
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1])
-	}
-	out, _ := jsontext.AppendUnquote(nil, value) // a lone surrogate becomes U+FFFD
-	return string(out)
-}
+func text(value []byte) string { return jsonx.Text(value) }
 
 // Quote is s as a JSON string.
-func Quote(s string) []byte {
-	out, err := jsontext.AppendQuote(nil, s)
-	if err != nil { // not UTF-8; the scan refuses that
-		return []byte(fmt.Sprintf("%q", s))
-	}
-	return out
-}
+func Quote(s string) []byte { return jsonx.Quote(s) }
 
 func invalid(param, format string, args ...any) error {
 	return fault.New(fault.Malformed, "invalid_request", format, args...).Field(param)
