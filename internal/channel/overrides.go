@@ -96,7 +96,7 @@ type Overrides struct {
 	RemoveHeaders  []string
 	DefaultHeaders []Header
 	SetHeaders     []Header
-	Body           *wire.Patch
+	body           *wire.Patch
 	added          int
 	media          int
 }
@@ -155,6 +155,14 @@ func (o *Overrides) Added() (text, media int) {
 		return 0, 0
 	}
 	return o.added, o.media
+}
+
+// EditBody gives a body as it is sent, in new memory if it differs.
+func (o *Overrides) EditBody(body []byte) []byte {
+	if o == nil {
+		return body
+	}
+	return o.body.Apply(body)
 }
 
 func (o *Overrides) compileHeaders(h HeaderOverrides) error {
@@ -245,7 +253,7 @@ func (o *Overrides) compileBody(b BodyOverrides) error {
 	}
 	o.spec.Body.Remove = slices.Clone(b.Remove)
 	var err error
-	if o.Body, err = wire.NewPatch(spec); err != nil {
+	if o.body, err = wire.NewPatch(spec); err != nil {
 		return badOverride("overrides.body", "%s.", err)
 	}
 	return nil

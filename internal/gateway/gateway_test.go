@@ -319,7 +319,7 @@ func TestAStreamIsForwardedAndOurUsageChunkStripped(t *testing.T) {
 
 func TestAMappedModelIsRenamedOnTheWayOutAndBack(t *testing.T) {
 	t.Parallel()
-	mapped := func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} }
+	mapped := func(h *house) { h.channel.ModelMapping = mapping(t, "m", "up") }
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
 		var asked string
@@ -754,7 +754,7 @@ func TestAStreamIsCutWhenTheMoneyEnds(t *testing.T) {
 				for r.Context().Err() == nil {
 					streams(w, `data: {"id":"c1","model":"up","choices":[{"index":0,"delta":{"content":"`+strings.Repeat("word ", 50)+`"}}]}`+"\n\n")
 				}
-			}, func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} })
+			}, func(h *house) { h.channel.ModelMapping = mapping(t, "m", "up") })
 			subject := budget.Subject{Kind: budget.Key, ID: h.key.ID}
 			var held money.Nano
 			c := client{}

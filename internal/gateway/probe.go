@@ -20,6 +20,7 @@ func (g *Gateway) Probe(ctx context.Context, ch *channel.Channel) error {
 		return fmt.Errorf("there is no upstream of the kind %q", ch.Kind)
 	}
 	header := http.Header{}
+	overrideHeader(header, ch.Overrides)
 	if len(ch.Credentials) > 0 {
 		name, value := up.Provider.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)

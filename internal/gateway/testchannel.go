@@ -36,7 +36,9 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	if err != nil {
 		return ChannelTest{}, err
 	}
+	body = ch.Overrides.EditBody(body)
 	header := http.Header{"Content-Type": {"application/json"}}
+	overrideHeader(header, ch.Overrides)
 	if len(ch.Credentials) > 0 {
 		name, value := up.Provider.Authorize(ch.Credentials[0].Value)
 		header.Set(name, value)
