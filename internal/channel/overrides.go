@@ -235,7 +235,7 @@ func (o *Overrides) compileBody(b BodyOverrides) error {
 			}
 			*list.to = append(*list.to, wire.Assignment{At: path, Value: value})
 			kept[text] = value
-			o.added += len(text) + 3*len(path) + len(value)
+			o.added += len(value) + written(path)
 			o.media += media(value)
 		}
 		*list.spec = kept
@@ -254,7 +254,7 @@ func (o *Overrides) compileBody(b BodyOverrides) error {
 	o.spec.Body.Remove = slices.Clone(b.Remove)
 	var err error
 	if o.body, err = wire.NewPatch(spec); err != nil {
-		return badOverride("overrides.body", "%s.", err)
+		return badOverride("overrides.body", "must be clear about what comes first: %s.", err)
 	}
 	return nil
 }
@@ -354,6 +354,15 @@ var guarded = [...]guard{
 	{[]string{"generationConfig", "candidateCount"}, isMoney},
 	{[]string{"generation_config", "max_output_tokens"}, isMoney},
 	{[]string{"generation_config", "candidate_count"}, isMoney},
+}
+
+// written bounds the bytes of JSON in which a path's value stands.
+func written(path wire.Path) int {
+	n := 0
+	for _, place := range path {
+		n += len(jsonx.Quote(place.Name)) + len(`{:,}`)
+	}
+	return n
 }
 
 // touches reports whether the path leads to the member, into it or to what it is

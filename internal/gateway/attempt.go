@@ -93,7 +93,7 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		return nil
 	case last != nil:
 		return last
-	case len(t.full) > 0:
+	case t.retry > 0:
 		return t.atCaps(a.head.Model)
 	}
 	return noChannel(a.head.Model, true) // none could be tried

@@ -54,25 +54,25 @@ func newCaps(now func() time.Time) *caps {
 	return &caps{limiter: limit.New(limit.Options{}), now: now, lines: map[int64]*line{}}
 }
 
-// take gives a seat at a channel that has caps; else how long until it may be
-// worth asking again. Nobody overtakes those who wait.
-func (c *caps) take(at place) (s seat, retry time.Duration, ok bool) {
+// take gives a seat at a channel that has caps, or says why not. Nobody overtakes
+// those who wait.
+func (c *caps) take(at place) (seat, *limit.Denied) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lines[at.channel.ID] != nil {
-		return seat{}, time.Second, false
+		return seat{}, &limit.Denied{Which: limit.Concurrency, RetryAfter: time.Second}
 	}
 	return c.ask(at)
 }
 
 // ask is take for who is next; c is locked.
-func (c *caps) ask(at place) (s seat, retry time.Duration, ok bool) {
+func (c *caps) ask(at place) (seat, *limit.Denied) {
 	scope := [...]limit.Scope{{Whose: limit.Channel, ID: at.channel.ID, Limits: at.channel.Caps.Limits()}}
 	lease, denied := c.limiter.Take(c.now(), scope[:], at.request)
 	if denied != nil {
-		return seat{}, denied.RetryAfter, false
+		return seat{}, denied
 	}
-	return seat{caps: c, channel: at.channel.ID, lease: lease}, 0, true
+	return seat{caps: c, channel: at.channel.ID, lease: lease}, nil
 }
 
 // wait gives the first seat that is free at any of the places, false when none
@@ -132,9 +132,9 @@ func (c *caps) enter(w *waiter) bool {
 func (c *caps) call(id int64) {
 	for l := c.lines[id]; l != nil; l = c.lines[id] {
 		w := l.waiting[0]
-		s, retry, ok := c.ask(w.place(id))
-		if !ok {
-			c.callAgain(l, id, retry)
+		s, denied := c.ask(w.place(id))
+		if denied != nil {
+			c.callAgain(l, id, denied.RetryAfter)
 			return
 		}
 		c.remove(w)

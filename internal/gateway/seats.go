@@ -10,23 +10,26 @@ import (
 	"halley/internal/usage"
 )
 
-// sit takes a seat for the request where p goes. A channel that has none is kept
-// in mind, for when there is nowhere else to go.
+// sit takes a seat for the request where p goes. A channel that has none, and may
+// have one soon, is kept in mind for when there is nowhere else to go.
 func (t *ticket) sit(a *ask, p *plan) bool {
 	if !p.channel.Caps.Set() {
 		return true
 	}
-	s, retry, ok := t.gateway.caps.take(p.place(a))
+	s, denied := t.gateway.caps.take(p.place(a))
 	t.full = slices.DeleteFunc(t.full, func(other *plan) bool { return other.channel.ID == p.channel.ID })
-	if !ok {
-		t.full = append(t.full, p)
-		if t.retry == 0 || retry < t.retry {
-			t.retry = retry
-		}
-		return false
+	if denied == nil {
+		p.seat = s
+		return true
 	}
-	p.seat = s
-	return true
+	if t.retry == 0 || denied.RetryAfter < t.retry {
+		t.retry = denied.RetryAfter
+	}
+	// Only time makes room for another request in a minute.
+	if denied.Which != limit.RequestsPerMinute || denied.RetryAfter < p.channel.Caps.Wait() {
+		t.full = append(t.full, p)
+	}
+	return false
 }
 
 func (p *plan) place(a *ask) place { return place{channel: p.channel, request: limited(a, p)} }

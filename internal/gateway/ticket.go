@@ -39,7 +39,7 @@ type ticket struct {
 	plan   *plan         // where it is
 	next   *plan         // where it goes next, when that is known already
 	full   []*plan       // where it could go that had no seat for it
-	retry  time.Duration // when the first of them may have one
+	retry  time.Duration // when one of those may have a seat; 0 when all had
 	ends   time.Time     // no attempt goes on beyond it
 	try    health.Attempt
 	trying bool

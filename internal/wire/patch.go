@@ -28,7 +28,9 @@ type Assignment struct {
 // or, by Set, null; lists and their elements never are. A member that is null is
 // there, for Default. A path that meets anything else than it says, a text where
 // it wants an object or an element that the list does not have, changes nothing.
-// Of a name that an object has twice all are removed or set.
+// Of a name that an object has twice Remove takes all; Default and Set go by the
+// first, and take those behind it away where they have something to do: no object
+// makes a patch write more than it says.
 type Patch struct{ steps []step }
 
 // step is one walk over the object.
@@ -91,7 +93,7 @@ func (n *node) plant(a Assignment) error {
 		last := i == len(a.At)-1
 		switch {
 		case at >= 0 && (last || n.inner[at].inner == nil):
-			return fmt.Errorf("%s and another path of the same list are the same, or one is inside the other", a.At)
+			return fmt.Errorf("the path %s is the same as another of its list, or one of the two is inside the other", a.At)
 		case at >= 0:
 			n = n.inner[at]
 			continue
@@ -170,8 +172,8 @@ func (e *editor) walk(n *node, at Span, start func([]byte) (jsonx.Walker, bool))
 		return false
 	}
 	met := make([]bool, len(n.inner))
-	// The parts that are removed from the front on, up to the first that stays,
-	// and where the last part that was passed ends.
+	// Where the parts begin that are removed before any that stays, where the last
+	// part that was passed ends, and how many stay.
 	front, end, stay := -1, 0, 0
 	for number := 0; ; number++ {
 		name, value, more := parts.Next()
@@ -184,7 +186,7 @@ func (e *editor) walk(n *node, at Span, start func([]byte) (jsonx.Walker, bool))
 		}
 		last := at.From + value.To
 		i := n.find(at.Of(e.body)[name.From:name.To], number)
-		if i >= 0 && e.does == removes && n.inner[i].inner == nil {
+		if i >= 0 && e.drops(n.inner[i], met[i]) {
 			switch {
 			case stay > 0:
 				e.edit(Span{end, last}, nil)
@@ -218,6 +220,20 @@ func (e *editor) walk(n *node, at Span, start func([]byte) (jsonx.Walker, bool))
 		e.add(n, met, at.From+closing, stay > 0)
 	}
 	return true
+}
+
+// drops reports whether a part is taken away: because it is to be, or because it
+// was met before.
+func (e *editor) drops(n *node, before bool) bool {
+	leaf := n.inner == nil
+	switch e.does {
+	case removes:
+		return leaf
+	case fills:
+		return before && !leaf
+	case sets:
+	}
+	return before
 }
 
 // find is which of the node's the part is, by its name with quotes or its
