@@ -67,7 +67,9 @@ func TestEveryPathCanBeWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		place := rapid.OneOf(
 			rapid.Custom(func(t *rapid.T) Place { return Place{Name: rapid.StringN(1, 6, 12).Draw(t, "name")} }),
-			rapid.Custom(func(t *rapid.T) Place { return Place{Element: true, Index: rapid.IntRange(0, maxIndex).Draw(t, "index")} }),
+			rapid.Custom(func(t *rapid.T) Place {
+				return Place{Element: true, Index: rapid.IntRange(0, maxIndex).Draw(t, "index")}
+			}),
 		)
 		path := append(Path{{Name: rapid.StringN(1, 6, 12).Draw(t, "first")}}, rapid.SliceOfN(place, 0, 8).Draw(t, "rest")...)
 		if got, err := ParsePath(path.String()); err != nil || !reflect.DeepEqual(got, path) {
