@@ -945,3 +945,13 @@ func TestAThousandRequestsNeverOverspend(t *testing.T) {
 		t.Errorf("%s of %s could not be spent: %v", b.Remaining().USDString(), h.key.Granted.USDString(), err)
 	}
 }
+
+// mapping maps one name to another.
+func mapping(t *testing.T, public, upstream string) *channel.Mapping {
+	t.Helper()
+	m, err := channel.NewMapping(map[string]string{public: upstream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
