@@ -360,7 +360,7 @@ var guarded = [...]guard{
 func written(path wire.Path) int {
 	n := 0
 	for _, place := range path {
-		n += len(jsonx.Quote(place.Name)) + len(`{:,}`)
+		n += len(wire.Quote(place.Name)) + len(`{:,}`)
 	}
 	return n
 }

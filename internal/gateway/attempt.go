@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"halley/internal/exchange"
 	"halley/internal/fault"
 	"halley/internal/health"
 	"halley/internal/provider"
@@ -171,7 +172,7 @@ func (t *ticket) canMove(a *ask) bool {
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
 	defer func() { p.seat.leave(t.used()) }() // last, when the upstream is let go
 	t.record.Attempts++
-	t.tier, t.relay = a.head.ServiceTier, nil
+	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
 	t.trying = true
 	if len(p.channel.Credentials) > 1 {
 		t.way.keys = append(t.way.keys, p.step.Credential.ID)
@@ -183,49 +184,72 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 		}
 		t.ended(p, end.outcome)
 	}()
+	x, op, err := g.exchange(a, p, up.Provider)
+	if err != nil {
+		return untold(err)
+	}
+	request, err := g.upstreamRequest(t, a, p, up.Provider, x, op)
+	if err != nil {
+		return untold(err)
+	}
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
 	sent := g.Now()
-	call, err := upstream.Do(tether.ctx, up.Transport, g.upstreamRequest(t, a, p, up.Provider))
+	way, err := g.way(up, p.channel)
+	if err != nil {
+		return unprepared(err)
+	}
+	if t.secret, err = authorize(tether.ctx, request.Header, up.Provider, p.channel, p.step.Credential, way); err != nil {
+		return unprepared(err)
+	}
+	call, err := upstream.Do(tether.ctx, way, request)
 	if err != nil {
 		return broken(err)
 	}
 	defer call.Close()
 	switch {
+	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
+		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
 	case call.Status >= 400:
-		return t.errorAnswer(ctx, call, p, up.Provider)
+		return t.errorAnswer(ctx, call, p, up.Provider, x)
 	case call.Status != http.StatusOK:
 		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
 	case a.head.Stream && isEventStream(call.Header):
-		return t.stream(ctx, tether, call, a, p)
+		return t.stream(ctx, tether, call, a, p, x)
+	case a.head.Stream && x.Translated():
+		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
 	}
 	firstByte := g.Now().Sub(sent)
-	end = t.plainAnswer(ctx, call, a)
+	end = t.plainAnswer(ctx, call, a, x)
 	end.outcome.FirstByte = firstByte
 	return end
 }
 
-func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider) upstream.Request {
+func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, op provider.Operation) (r upstream.Request, err error) {
 	ch := p.channel
-	edits := a.request.Edits(wire.Changes{Model: ch.UpstreamModel(a.head.Model), IncludeUsage: a.head.Stream, OutputCap: t.cap})
-	body := a.body
-	if len(edits) > 0 {
-		body = wire.Apply(make([]byte, 0, len(body)+128), body, edits)
+	model := ch.UpstreamModel(a.head.Model)
+	var maxOutput int64
+	if p.price != nil {
+		maxOutput = p.price.MaxOutputTokens
 	}
+	body, dropped, err := x.Body(wire.Changes{Model: model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
+	if err != nil {
+		return r, err
+	}
+	t.tellDropped(dropped)
 	body = ch.Overrides.EditBody(body)
-	header := forwardedHeader(t.in.Header)
-	overrideHeader(header, ch.Overrides)
-	t.secret = ""
-	if own := p.step.Credential; own != nil {
-		name, value := prov.Authorize(own.Value)
-		header.Set(name, value)
-		t.secret = own.Value
+	var header http.Header
+	if x.Translated() {
+		header = translatedHeader(t.in.Header)
+	} else {
+		header = forwardedHeader(t.in.Header)
 	}
+	overrideHeader(header, ch.Overrides)
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
-		Method: http.MethodPost, URL: prov.URL(ch, a.operation), Header: header, Body: body,
+		Method: http.MethodPost, URL: prov.URL(ch, op, model), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
-	}
+	}, nil
 }
 
 // served is the ending of an attempt that answered the client.
@@ -280,7 +304,7 @@ func (t *ticket) forward(e *theirs) {
 // errorAnswer reads an upstream's error answer and decides whose it is. It goes
 // to the client unmodified when it is about the request, and when nobody else
 // can serve; never when it is about our own credential.
-func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, prov provider.Provider) ending {
+func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, prov provider.Provider, x exchange.Exchange) ending {
 	body, err := readLimited(call, maxErrorBody)
 	if err != nil {
 		return broken(err)
@@ -290,9 +314,12 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	}
 	body = t.masked(body)
 	outcome := health.Outcome{Class: classOf(call.Status, body, prov), Detail: fmt.Sprintf("status %d", call.Status)}
-	answer := &theirs{plan: p, status: call.Status, header: call.Header, body: body, secret: t.secret}
+	answer := &theirs{plan: p, status: call.Status, header: answerHeader(call.Header, x), secret: t.secret, body: x.Failure(call.Status, body, t.in.RequestID)}
 	switch outcome.Class {
 	case health.Credential, health.Balance:
+		if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
+			exchanger.Refused(p.channel, p.step.Credential.Value, t.secret)
+		}
 		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
 		return ending{err: badGateway(refused), again: true, outcome: outcome}
 	case health.Failed, health.RateLimited:
@@ -312,6 +339,8 @@ func classOf(status int, body []byte, prov provider.Provider) health.Class {
 		return health.Credential
 	case provider.OfBalance:
 		return health.Balance
+	case provider.OfChannel:
+		return health.Failed
 	case provider.OfRequest:
 	}
 	switch {
@@ -347,13 +376,13 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // plainAnswer brings back an answer that is one JSON body.
-func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) ending {
+func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x exchange.Exchange) ending {
 	body, err := readLimited(call, maxAnswer)
 	if err != nil {
 		return broken(err)
 	}
 	body = t.masked(body)
-	answer, ok := a.format.ScanAnswer(body)
+	answer, out, ok := x.Answer(body)
 	switch {
 	case len(body) == 0:
 		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
@@ -367,7 +396,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) e
 	}
 	tokens, source := answer.Usage, usage.FromProvider
 	if !answer.HasUsage {
-		tokens, source = estimateAnswer(a, body), usage.Estimated
+		tokens, source = estimateAnswer(a, x, body), usage.Estimated
 	}
 	if left(ctx) { // nobody gets the answer, but what it cost is known
 		t.gone()
@@ -378,18 +407,15 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask) e
 	}
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)
-	if name := a.head.Model; answer.ModelAt.Present() && t.record.ServedModel != name {
-		body = wire.Apply(make([]byte, 0, len(body)+len(name)), body, []wire.Edit{{At: answer.ModelAt, With: openai.Quote(name)}})
-	}
-	t.writeWhole(call.Header, body)
+	t.writeWhole(answerHeader(call.Header, x), out)
 	return served()
 }
 
 // estimateAnswer is for upstreams that do not say what they used.
-func estimateAnswer(a *ask, body []byte) usage.Tokens {
+func estimateAnswer(a *ask, x exchange.Exchange, body []byte) usage.Tokens {
 	tokens := usage.Tokens{Prompt: promptEstimate(a)}
 	if a.operation != provider.Embeddings {
-		text := a.format.OutputText(body)
+		text := x.OutputText(body)
 		tokens.Completion = max(1, textTokens(text.ASCII, text.Other))
 	}
 	return tokens

@@ -25,6 +25,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/route"
+	"halley/internal/translate"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -86,8 +87,13 @@ type Config struct {
 	Observer  Observer
 	Snapshot  func() *Snapshot
 	Upstreams map[channel.Kind]Upstream
-	Log       *slog.Logger
-	Now       func() time.Time
+	// Networks are for channels with a proxy or certificates of their own; nil
+	// reaches all of them directly.
+	Networks Networks
+	// Codecs are the dialects between which requests are translated.
+	Codecs map[provider.Operation]translate.Codec
+	Log    *slog.Logger
+	Now    func() time.Time
 	// NewEventID makes the idempotency key of a settlement.
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.

@@ -14,6 +14,8 @@ type Model struct {
 	ID      string
 	OwnedBy string
 	Created int64 // Unix seconds
+	// MaxOutputTokens is the largest output, 0 when it is not known.
+	MaxOutputTokens int64
 }
 
 // Models lists what the key may call right now, sorted by id. The key's state
@@ -43,7 +45,7 @@ func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, i
 		m := Model{ID: id, OwnedBy: "halley"}
 		p, priced := snap.Prices.Lookup(id)
 		if priced {
-			m.OwnedBy, m.Created = p.Vendor, p.Created.Unix()
+			m.OwnedBy, m.Created, m.MaxOutputTokens = p.Vendor, p.Created.Unix(), p.MaxOutputTokens
 		} else if !who.unlimited() && !snap.pricedSomewhere(groups, id) {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/route"
+	"halley/internal/translate"
 	"halley/internal/wire"
 )
 
@@ -21,6 +22,8 @@ type ask struct {
 	format    wire.Format
 	request   wire.Request
 	head      *wire.Head // of the request
+	// conversation is the request in no dialect, once a translation needed it.
+	conversation *translate.Conversation
 }
 
 func readAsk(in *Inbound) (*ask, error) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"halley/internal/exchange"
 	"halley/internal/fault"
 	"halley/internal/health"
 	"halley/internal/sse"
@@ -38,23 +39,22 @@ type relay struct {
 	t       *ticket
 	a       *ask
 	tether  tether
-	gone    bool // the client has left and the upstream is read on
-	unended bool // the last event forwarded lacks its empty line
+	gone    bool        // the client has left and the upstream is read on
+	unended bool        // the last event forwarded lacks its empty line
+	header  http.Header // what of the upstream's goes to the client
 }
 
 // stream forwards the upstream's events as they arrive. Nothing is sent before
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
-func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask, p *plan) ending {
+func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask, p *plan, x exchange.Exchange) ending {
 	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
 			buffers.Put(b)
 		}
 	}()
-	r := &relay{t: t, a: a, tether: tether, Stream: a.format.Stream(wire.StreamOptions{
-		Model: a.head.Model, Rename: t.record.ServedModel != a.head.Model, WantUsage: a.head.IncludeUsage, Choices: a.head.Choices,
-	})}
+	r := &relay{t: t, a: a, tether: tether, Stream: x.Stream(), header: answerHeader(call.Header, x)}
 	r.p = r.Progress()
 	t.relay = r
 	events := sse.NewReader(call, b.in, maxEvent)
@@ -81,14 +81,14 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 			return r.cut(call, out)
 		}
 		if r.refused() && t.canMove(a) {
-			t.theirs = &theirs{plan: p, status: http.StatusOK, header: call.Header, body: bytes.Clone(out), secret: t.secret}
+			t.theirs = &theirs{plan: p, status: http.StatusOK, header: r.header, body: bytes.Clone(out), secret: t.secret}
 			return ending{again: true, outcome: health.Outcome{Class: health.Failed, Detail: "an error as the first event"}}
 		}
 		if r.p.Done && !t.settled {
 			r.settle()
 			call.Linger(afterDone)
 		}
-		if r.send(call, out) != nil && !r.leave() {
+		if r.send(out) != nil && !r.leave() {
 			err = ErrClientGone
 		}
 	}
@@ -110,12 +110,15 @@ func (r *relay) paid() bool {
 func (r *relay) take(out, event []byte) []byte { return r.Take(out, r.t.masked(event)) }
 
 // send passes events on to the client, the answer's head with the first.
-func (r *relay) send(call *upstream.Call, out []byte) error {
+func (r *relay) send(out []byte) error {
 	if r.gone {
 		return nil
 	}
 	if !r.t.started {
-		r.t.copyAnswerHeader(call.Header)
+		r.t.copyAnswerHeader(r.header)
+		if kind := r.ContentType(); kind != "" {
+			r.t.sink.Header().Set("Content-Type", kind)
+		}
 		r.t.sink.Header().Set("Cache-Control", "no-cache")
 		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
 		r.t.begin(http.StatusOK)
@@ -151,7 +154,7 @@ func (r *relay) cut(call *upstream.Call, out []byte) ending {
 		out = append(out, "\n\n"...)
 	}
 	out = r.AppendLengthEnd(out, &r.t.record.Tokens)
-	_ = r.send(call, out) // the client may be gone; everything is settled
+	_ = r.send(out) // the client may be gone; everything is settled
 	return served()
 }
 
@@ -161,8 +164,9 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) endi
 	switch whole := r.p.Done || (errors.Is(err, io.EOF) && (r.p.Finished > 0 || r.p.Failed)); {
 	case whole:
 		r.settle()
-		if !t.started && t.record.Status != statusClientGone {
-			_ = r.send(call, nil) // the client may be gone; everything is settled
+		end := r.AppendEnd(nil)
+		if (!t.started || end != nil) && t.record.Status != statusClientGone {
+			_ = r.send(end) // the client may be gone; everything is settled
 		}
 		if r.p.Failed {
 			return ending{outcome: health.Outcome{Class: health.Failed, Detail: "an error event"}}

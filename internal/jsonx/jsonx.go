@@ -4,7 +4,6 @@
 package jsonx
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,33 +24,6 @@ func Marshal(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(
 
 // Unmarshal reads JSON that Halley itself wrote.
 func Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
-
-// Text is the string in a JSON value; "" when it is not a string.
-func Text(value []byte) string {
-	if len(value) < 2 || value[0] != '"' {
-		return ""
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1])
-	}
-	out, _ := jsontext.AppendUnquote(nil, value) // a lone surrogate becomes U+FFFD
-	return string(out)
-}
-
-// Names reports whether a member's name, with its quotes and as written, is the
-// name.
-func Names(quoted []byte, name string) bool {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1:len(quoted)-1]) == name
-	}
-	return Text(quoted) == name
-}
-
-// Quote is s as a JSON string. What is not UTF-8 in it becomes U+FFFD.
-func Quote(s string) []byte {
-	out, _ := jsontext.AppendQuote(nil, strings.ToValidUTF8(s, "\uFFFD")) // fails for what is not UTF-8
-	return out
-}
 
 // MarshalWrite writes v to w.
 func MarshalWrite(w io.Writer, v any) error { return json.MarshalWrite(w, v) }

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"path"
 	"strconv"
-	"strings"
 
 	"halley/internal/fault"
+	"halley/internal/wire/anthropic"
 	"halley/internal/wire/gemini"
 	"halley/internal/wire/openai"
 )
@@ -20,9 +20,12 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	var body []byte
-	if strings.HasPrefix(strings.TrimLeft(r.URL.Path, "/"), "v1beta") {
+	switch {
+	case isGemini(r):
 		body = gemini.Error(f, requestID(r))
-	} else {
+	case isAnthropic(r):
+		body = anthropic.Error(f, requestID(r))
+	default:
 		body = openai.Error(f, requestID(r))
 	}
 	h.Set("Content-Type", "application/json")

@@ -16,28 +16,30 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/provider"
 	"halley/internal/usage"
-	"halley/internal/wire/openai"
+	"halley/internal/wire"
 )
 
 // generate serves an endpoint that has a body and costs tokens.
-func (s *Server) generate(op provider.Operation) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		credentials, err := gateway.Credentials(r.Header)
-		if err != nil {
-			fail(w, r, err)
-			return
-		}
-		control := http.NewResponseController(w)
-		in := &gateway.Inbound{
-			RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
-			Operation: op, Header: r.Header, Format: openai.Format{},
-		}
-		var body requestBody
-		defer body.release()
-		in.ReadBody = func() ([]byte, error) { return s.readBody(r, control, &body) }
-		record := s.Gateway.Serve(r.Context(), in, &sink{w: w, control: control, timeout: s.WriteTimeout})
-		s.logRequest(r, record)
+func (s *Server) generate(op provider.Operation, format wire.Format) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, op, format) }
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, op provider.Operation, format wire.Format) {
+	credentials, err := credentialsOf(r)
+	if err != nil {
+		fail(w, r, err)
+		return
 	}
+	control := http.NewResponseController(w)
+	in := &gateway.Inbound{
+		RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
+		Operation: op, Header: r.Header, Format: format,
+	}
+	var body requestBody
+	defer body.release()
+	in.ReadBody = func() ([]byte, error) { return s.readBody(r, control, &body) }
+	record := s.Gateway.Serve(r.Context(), in, &sink{w: w, control: control, timeout: s.WriteTimeout})
+	s.logRequest(r, record)
 }
 
 // readBody reads the whole body before anything is sent on: a retry needs it,

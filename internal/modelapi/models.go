@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/jsonx"
 )
@@ -29,6 +28,10 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	if isAnthropic(r) {
+		writeJSON(w, r, anthropicList(models))
+		return
+	}
 	list := modelList{Object: "list", Data: make([]modelJSON, 0, len(models))}
 	for _, m := range models {
 		list.Data = append(list.Data, toJSON(m))
@@ -43,22 +46,19 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) {
 		s.listModels(w, r)
 		return
 	}
-	models, err := s.modelsOf(r)
-	if err != nil {
+	m, err := s.modelOf(r, id)
+	switch {
+	case err != nil:
 		fail(w, r, err)
-		return
+	case isAnthropic(r):
+		writeJSON(w, r, toAnthropic(m))
+	default:
+		writeJSON(w, r, toJSON(m))
 	}
-	for _, m := range models {
-		if m.ID == id {
-			writeJSON(w, r, toJSON(m))
-			return
-		}
-	}
-	fail(w, r, fault.New(fault.NotFound, "model_not_found", "The model %q does not exist here or is not offered to this API key.", id).Field("model"))
 }
 
 func (s *Server) modelsOf(r *http.Request) ([]gateway.Model, error) {
-	credentials, err := gateway.Credentials(r.Header)
+	credentials, err := credentialsOf(r)
 	if err != nil {
 		return nil, err
 	}

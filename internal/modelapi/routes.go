@@ -16,6 +16,8 @@ import (
 	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/provider"
+	"halley/internal/wire/anthropic"
+	"halley/internal/wire/openai"
 )
 
 // Config is what a Server is built from.
@@ -43,8 +45,12 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{Config: c, mux: http.NewServeMux()}
 
-	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat))
-	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings))
+	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat, openai.Format{}))
+	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings, openai.Format{}))
+	s.route("/v1/responses", http.MethodPost, s.generate(provider.Responses, openai.Responses{}))
+	s.route("/v1/messages", http.MethodPost, s.generate(provider.Messages, anthropic.Messages{}))
+	s.mux.HandleFunc("/v1beta/models", s.told(s.listGeminiModels))
+	s.mux.HandleFunc("/v1beta/models/{call...}", s.geminiModel)
 	s.route("/v1/models", http.MethodGet, s.told(s.listModels))
 	s.route("/v1/models/{id...}", http.MethodGet, s.told(s.getModel))
 	s.mux.HandleFunc("/", s.told(notFound))

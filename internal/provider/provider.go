@@ -3,27 +3,94 @@
 // kind lies below it.
 package provider
 
-import "halley/internal/channel"
+import (
+	"context"
+	"net/http"
+
+	"halley/internal/channel"
+)
 
 // Operation is what is asked of an upstream.
 type Operation string
 
-// The operations.
+// The operations. Those that make text are also the dialects that it is made in.
 const (
-	Chat       Operation = "chat"
+	Chat       Operation = "chat"      // OpenAI chat completions
+	Responses  Operation = "responses" // OpenAI responses
+	Messages   Operation = "messages"  // Anthropic messages
+	Generate   Operation = "gemini"    // Google generateContent
+	Converse   Operation = "converse"  // Amazon Bedrock Converse
+	CohereChat Operation = "cohere"    // Cohere v2 chat
 	Embeddings Operation = "embeddings"
 	Models     Operation = "models"
 )
 
+// Speaker is a provider whose upstreams speak other dialects than OpenAI's chat
+// completions and embeddings.
+type Speaker interface {
+	// Speaks gives the operation that serves a client's: the same one where the
+	// upstream has it, else the one to translate to; "" when there is none.
+	Speaks(ch *channel.Channel, model string, op Operation) Operation
+}
+
+// Speaks is what p's upstream is asked for, for a client's operation on a model
+// by its upstream name; "" when it has nothing of the kind.
+func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operation {
+	if s, ok := p.(Speaker); ok {
+		return s.Speaks(ch, model, op)
+	}
+	switch op {
+	case Chat, Embeddings, Models:
+		return op
+	case Responses, Messages, Generate:
+		return Chat
+	case Converse, CohereChat: // upstream only
+	}
+	return ""
+}
+
 // Provider is one upstream kind.
 type Provider interface {
-	// URL is where the operation goes for the channel.
-	URL(ch *channel.Channel, op Operation) string
+	// URL is where the operation goes for the channel; model is the upstream's
+	// name of it, empty for Models.
+	URL(ch *channel.Channel, op Operation, model string) string
 	// Authorize gives the header that carries the credential.
 	Authorize(credential string) (header, value string)
 	// Classify says what an answer with an error status means.
 	Classify(status int, body []byte) Class
 }
+
+// Shown is how a credential goes to the upstream.
+type Shown struct {
+	Header string
+	Value  string
+	Secret string // what must not come back to a client
+}
+
+// Exchanger is a Provider some of whose credentials are not shown themselves:
+// they buy a token that is, which takes a call.
+type Exchanger interface {
+	// Exchange gives what stands for the credential, of the channel's, now. ok is
+	// false when the credential is shown itself, as Authorize says. Calls go by
+	// way of the channel's own network. An error means that the credential is of
+	// no use at present; it is a *Refusal or ctx's cause.
+	Exchange(ctx context.Context, ch *channel.Channel, credential string, way http.RoundTripper) (shown Shown, ok bool, err error)
+	// Refused tells that the upstream did not accept the secret that was shown for
+	// the credential, so that the next Exchange gives another.
+	Refused(ch *channel.Channel, credential, secret string)
+}
+
+// Refusal is why there is no token for a credential.
+type Refusal struct {
+	Reason string // in a few words, for operators, without secrets
+	Cause  error
+}
+
+// Error is the reason and the cause, without secrets.
+func (r *Refusal) Error() string { return r.Reason + ": " + r.Cause.Error() }
+
+// Unwrap is the cause.
+func (r *Refusal) Unwrap() error { return r.Cause }
 
 // Class is what an error answer means.
 type Class uint8
@@ -37,4 +104,7 @@ const (
 	OfCredential
 	// OfBalance means that our balance or quota there is used up; the same.
 	OfBalance
+	// OfChannel means that the channel is not set up for the request: another may
+	// serve it.
+	OfChannel
 )

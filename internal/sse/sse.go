@@ -185,3 +185,20 @@ func Data(event []byte) (data []byte, ok bool) {
 	}
 	return data, lines > 0
 }
+
+// Name is the event's name, the value of its last event line; nil when it has
+// none.
+func Name(event []byte) (name []byte) {
+	for len(event) > 0 {
+		line := event
+		if i := lineLen(event); i >= 0 {
+			line, event = event[:i], event[i+1:]
+		} else {
+			event = nil
+		}
+		if value, found := bytes.CutPrefix(line, []byte("event:")); found {
+			name = bytes.TrimPrefix(value, []byte(" "))
+		}
+	}
+	return name
+}

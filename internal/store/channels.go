@@ -41,11 +41,21 @@ type channelTimeouts struct {
 
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
+	Azure     channelAzure          `json:"azure,omitzero"`
+	Proxy     []byte                `json:"proxy_sealed,omitempty"`
+	CAPEM     string                `json:"ca_pem,omitzero"`
 	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
-	Caps      *channelCaps          `json:"caps,omitzero"`
+	Caps      channelCaps           `json:"caps,omitzero"`
 }
 
-// channelCaps is how Caps are kept.
+// channelAzure is a member of the settings column.
+type channelAzure struct {
+	APIVersion string `json:"api_version,omitzero"`
+	Authority  string `json:"authority,omitzero"`
+	Scope      string `json:"scope,omitzero"`
+}
+
+// channelCaps is a member of the settings column.
 type channelCaps struct {
 	Concurrency int64 `json:"concurrency,omitzero"`
 	RPM         int64 `json:"rpm,omitzero"`
@@ -54,20 +64,20 @@ type channelCaps struct {
 }
 
 func settingsOf(c *channel.Channel) channelSettings {
-	var s channelSettings
+	s := channelSettings{
+		Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Caps: channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
+	}
 	if c.Overrides != nil {
 		s.Overrides = new(c.Overrides.Spec())
-	}
-	if c.Caps != (channel.Caps{}) {
-		s.Caps = &channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()}
 	}
 	return s
 }
 
 func (s channelSettings) into(c *channel.Channel) error {
-	if caps := s.Caps; caps != nil {
-		c.Caps = channel.Caps{Concurrency: caps.Concurrency, RPM: caps.RPM, TPM: caps.TPM, Queue: time.Duration(caps.QueueMS) * time.Millisecond}
-	}
+	c.Azure = channel.AzureSettings(s.Azure)
+	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
+	c.Caps = channel.Caps{Concurrency: s.Caps.Concurrency, RPM: s.Caps.RPM, TPM: s.Caps.TPM, Queue: time.Duration(s.Caps.QueueMS) * time.Millisecond}
 	if s.Overrides == nil {
 		return nil
 	}

@@ -12,6 +12,10 @@ type Conversation struct {
 	From  Dialect // the one it was made in
 	Model string  // as the client named it
 
+	// Received is when the request came, in Unix seconds, for dialects whose
+	// answers say when they were made.
+	Received int64
+
 	// Messages are in order; system and developer text stands where it stood.
 	Messages []Message
 
@@ -224,6 +228,7 @@ const (
 	WebSearch     ToolKind = "web_search"
 	WebFetch      ToolKind = "web_fetch"
 	CodeExecution ToolKind = "code_execution"
+	MCP           ToolKind = "mcp" // a remote MCP server whose tools the provider calls
 	OtherTool     ToolKind = "other"
 )
 
@@ -285,6 +290,8 @@ type Reasoning struct {
 	Summary string
 	// Encrypted asks for reasoning that the client can bring back.
 	Encrypted bool
+	// Raw is the wish in From's words when it says more than this.
+	Raw jsontext.Value
 }
 
 // efforts are the words from least to most, and the budget that stands for

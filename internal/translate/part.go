@@ -62,7 +62,10 @@ type Media struct {
 	Name   string // file name or title
 	Detail string // OpenAI image detail
 	Cache  *CacheMark
-	Extra  Extra
+	// Raw is the part in the words of the dialect it came in, when it is more
+	// than these say.
+	Raw   jsontext.Value
+	Extra Extra
 }
 
 // ToolCall is the model's wish to have a tool run.

@@ -92,6 +92,12 @@ type Stream interface {
 	Complete(rest []byte) bool
 	// Progress is what has passed so far.
 	Progress() *Progress
+	// ContentType is the media type of what the client gets; "" is the
+	// upstream's.
+	ContentType() string
+	// AppendEnd appends what stands at the end of a stream that has come to its
+	// own end; mostly nothing.
+	AppendEnd(out []byte) []byte
 	// AppendLengthEnd appends the events that end the stream at its length, with
 	// the usage where the client wants it.
 	AppendLengthEnd(out []byte, tokens *usage.Tokens) []byte

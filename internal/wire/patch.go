@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -100,7 +101,7 @@ func (n *node) plant(a Assignment) error {
 		}
 		next := &node{place: place}
 		if !place.Element {
-			next.quoted = jsonx.Quote(place.Name)
+			next.quoted = Quote(place.Name)
 		}
 		n.inner = append(n.inner, next)
 		n = next
@@ -245,11 +246,20 @@ func (n *node) find(quoted []byte, number int) int {
 			if c.place.Element && c.place.Index == number {
 				return i
 			}
-		case !c.place.Element && jsonx.Names(quoted, c.place.Name):
+		case !c.place.Element && isName(quoted, c.place.Name):
 			return i
 		}
 	}
 	return -1
+}
+
+// isName reports whether a member's name, with its quotes and as written, is the
+// name.
+func isName(quoted []byte, name string) bool {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1:len(quoted)-1]) == name
+	}
+	return Text(quoted) == name
 }
 
 // visit does what is to be done with a value that is there; false when it is

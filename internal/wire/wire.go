@@ -11,7 +11,9 @@ type Dialect string
 
 // The dialects.
 const (
-	OpenAI Dialect = "openai"
+	OpenAI    Dialect = "openai"
+	Anthropic Dialect = "anthropic"
+	Gemini    Dialect = "gemini"
 )
 
 // Span is a range of bytes in a body; the zero Span is absent.

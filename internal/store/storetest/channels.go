@@ -45,7 +45,9 @@ func fullChannel() *channel.Channel {
 				Set: map[string]jsonx.Value{`metadata.team\.name`: jsonx.Value(`"é"`)}, Default: map[string]jsonx.Value{"temperature": jsonx.Value(`1.50`)}, Remove: []string{"messages[0].name"},
 			},
 		}),
-		Caps: channel.Caps{Concurrency: 1, RPM: 2, TPM: 3, Queue: 4 * time.Millisecond},
+		Caps:    channel.Caps{Concurrency: 1, RPM: 2, TPM: 3, Queue: 4 * time.Millisecond},
+		Azure:   channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
+		Network: channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
 	}
 }
 
@@ -72,6 +74,7 @@ func channelReadBack(t *testing.T, db *store.DB) {
 	} {
 		want := *added
 		want.ID, want.Version = insertChannel(t, db, added), 1
+		want.Network.Proxy.URL = ""
 		want.Credentials = nil
 		for _, c := range added.Credentials {
 			c.Value = ""
@@ -109,6 +112,7 @@ func channelUpdate(t *testing.T, db *store.DB) {
 	want.Timeouts = channel.Timeouts{}
 	want.Models, want.ModelMapping = []string{"x"}, nil
 	want.Overrides, want.Caps = nil, channel.Caps{}
+	want.Azure, want.Network = channel.AzureSettings{}, channel.Network{CAPEM: "other"}
 	changed := *want
 	changed.Created = noon.Add(time.Hour) // must not count
 	if updated, err := db.UpdateChannel(ctx, &changed, 1); err != nil || !updated {

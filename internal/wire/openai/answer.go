@@ -2,8 +2,6 @@ package openai
 
 import (
 	"bytes"
-	"iter"
-	"strconv"
 
 	"halley/internal/jsonx"
 	"halley/internal/usage"
@@ -37,7 +35,7 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 				a.ModelAt = wire.Span(at)
 			}
 		case `"usage"`:
-			if u, ok := parseUsage(value); ok {
+			if u, ok := ParseUsage(value); ok {
 				a.Usage, a.HasUsage = u, true
 			}
 		case `"x_groq"`: // Groq's streams report usage here
@@ -49,15 +47,15 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 		case `"choices"`:
 			a.NoChoices = value[0] == '[' && len(bytes.TrimSpace(value[1:len(value)-1])) == 0
 		case `"service_tier"`:
-			a.ServiceTier = text(value)
+			a.ServiceTier = wire.Text(value)
 		}
 	}
 }
 
 func groqUsage(value []byte) (usage.Tokens, bool) {
-	for name, v := range members(value) {
+	for name, v := range wire.Members(value) {
 		if string(name) == `"usage"` {
-			return parseUsage(v)
+			return ParseUsage(v)
 		}
 	}
 	return usage.Tokens{}, false
@@ -66,37 +64,31 @@ func groqUsage(value []byte) (usage.Tokens, bool) {
 // usageWire is "usage" as the dialect's servers write it. Counts may be null,
 // and some servers write them as floats.
 type usageWire struct {
-	prompt, completion, total, reasoning count
-	cacheHit                             count // DeepSeek: prompt_cache_hit_tokens
-	cachedFlat, cachedNum                count // Moonshot, Together: cached_tokens; Mistral: num_cached_tokens
-	cached, cacheWrite, audioIn, imageIn count // prompt_tokens_details
-	reasoningIn, audioOut, imageOut      count // completion_tokens_details
+	prompt, completion, total, reasoning wire.Count
+	cacheHit                             wire.Count // DeepSeek: prompt_cache_hit_tokens
+	cachedFlat, cachedNum                wire.Count // Moonshot, Together: cached_tokens; Mistral: num_cached_tokens
+	cached, cacheWrite, audioIn, imageIn wire.Count // prompt_tokens_details
+	reasoningIn, audioOut, imageOut      wire.Count // completion_tokens_details
 }
 
-// count is a number of tokens that may be absent.
-type count struct {
-	tokens int64
-	given  bool
-}
-
-// parseUsage brings a usage object into Halley's terms; ok is false when it
+// ParseUsage brings a usage object into Halley's terms; ok is false when it
 // says nothing.
-func parseUsage(value []byte) (usage.Tokens, bool) {
+func ParseUsage(value []byte) (usage.Tokens, bool) {
 	w, ok := readUsage(value)
-	if !ok || (!w.prompt.given && !w.completion.given && !w.total.given) {
+	if !ok || (!w.prompt.Given && !w.completion.Given && !w.total.Given) {
 		return usage.Tokens{}, false
 	}
 	t := usage.Tokens{
-		Prompt: w.prompt.tokens, CachedRead: max(w.cacheHit.tokens, w.cached.tokens, w.cachedFlat.tokens, w.cachedNum.tokens), CacheWrite5m: w.cacheWrite.tokens,
-		AudioIn: w.audioIn.tokens, ImageIn: w.imageIn.tokens,
-		Completion: w.completion.tokens, Reasoning: max(w.reasoning.tokens, w.reasoningIn.tokens),
-		AudioOut: w.audioOut.tokens, ImageOut: w.imageOut.tokens,
+		Prompt: w.prompt.Tokens, CachedRead: max(w.cacheHit.Tokens, w.cached.Tokens, w.cachedFlat.Tokens, w.cachedNum.Tokens), CacheWrite5m: w.cacheWrite.Tokens,
+		AudioIn: w.audioIn.Tokens, ImageIn: w.imageIn.Tokens,
+		Completion: w.completion.Tokens, Reasoning: max(w.reasoning.Tokens, w.reasoningIn.Tokens),
+		AudioOut: w.audioOut.Tokens, ImageOut: w.imageOut.Tokens,
 	}
 	switch {
-	case w.total.tokens == 0:
-	case !w.prompt.given && !w.completion.given:
-		t.Prompt = w.total.tokens
-	case t.Reasoning > 0 && w.total.tokens == t.Prompt+t.Completion+t.Reasoning:
+	case w.total.Tokens == 0:
+	case !w.prompt.Given && !w.completion.Given:
+		t.Prompt = w.total.Tokens
+	case t.Reasoning > 0 && w.total.Tokens == t.Prompt+t.Completion+t.Reasoning:
 		// xAI counts reasoning beside completion_tokens, not in it.
 		t.Completion += t.Reasoning
 	}
@@ -104,8 +96,8 @@ func parseUsage(value []byte) (usage.Tokens, bool) {
 }
 
 func readUsage(value []byte) (w usageWire, ok bool) {
-	for name, v := range members(value) {
-		to, known := (*count)(nil), true
+	for name, v := range wire.Members(value) {
+		to, known := (*wire.Count)(nil), true
 		switch string(name) {
 		case `"prompt_tokens"`:
 			to = &w.prompt
@@ -127,7 +119,7 @@ func readUsage(value []byte) (w usageWire, ok bool) {
 			known = readDetails(v, detailNames{{`"reasoning_tokens"`, &w.reasoningIn}, {`"audio_tokens"`, &w.audioOut}, {`"image_tokens"`, &w.imageOut}})
 		}
 		if to != nil {
-			known = to.read(v)
+			known = to.Read(v)
 		}
 		if !known {
 			return w, false
@@ -140,56 +132,16 @@ func readUsage(value []byte) (w usageWire, ok bool) {
 // detailNames says where each detail goes.
 type detailNames [4]struct {
 	name string
-	to   *count
+	to   *wire.Count
 }
 
 func readDetails(value []byte, into detailNames) bool {
-	for name, v := range members(value) {
+	for name, v := range wire.Members(value) {
 		for _, d := range into {
-			if d.to != nil && string(name) == d.name && !d.to.read(v) {
+			if d.to != nil && string(name) == d.name && !d.to.Read(v) {
 				return false
 			}
 		}
 	}
 	return true
-}
-
-// read takes a JSON number, or null for nothing; a negative or absurd number is
-// nothing. false means that the value is neither.
-func (c *count) read(value []byte) bool {
-	if len(value) == 0 || value[0] == 'n' {
-		return true
-	}
-	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
-		return false
-	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil {
-		f, ferr := strconv.ParseFloat(string(value), 64)
-		if ferr != nil || f > 1<<50 {
-			return true
-		}
-		n = int64(f)
-	}
-	if n >= 0 && n <= 1<<50 {
-		*c = count{tokens: n, given: true}
-	}
-	return true
-}
-
-// members ranges over the names, as written, and values of a JSON object; over
-// nothing for any other value.
-func members(value []byte) iter.Seq2[[]byte, []byte] {
-	return func(yield func(name, v []byte) bool) {
-		w, ok := jsonx.Walk(value)
-		if !ok {
-			return
-		}
-		for {
-			name, at, more := w.Next()
-			if !more || !yield(value[name.From:name.To], value[at.From:at.To]) {
-				return
-			}
-		}
-	}
 }

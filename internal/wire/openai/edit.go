@@ -27,7 +27,7 @@ func WantsCompletionTokens(model string) bool {
 func (h *Head) Edits(c wire.Changes) []wire.Edit {
 	var edits []wire.Edit
 	if c.Model != "" && c.Model != h.Model {
-		edits = append(edits, wire.Edit{At: h.ModelAt, With: Quote(c.Model)})
+		edits = append(edits, wire.Edit{At: h.ModelAt, With: wire.Quote(c.Model)})
 	}
 	var added []byte // members put before the closing brace; there is always one before them: model
 	if c.IncludeUsage && !h.IncludeUsage {

@@ -14,7 +14,7 @@ import (
 // name.
 func appendLengthEnd(dst, head []byte, model string, choices int, tokens *usage.Tokens) []byte {
 	if len(head) == 0 {
-		head = append(append([]byte(`{"object":"chat.completion.chunk","model":`), Quote(model)...), ',')
+		head = append(append([]byte(`{"object":"chat.completion.chunk","model":`), wire.Quote(model)...), ',')
 	}
 	dst = appendChunk(dst, head, model, func(dst []byte) []byte {
 		dst = append(dst, `"choices":[`...)
@@ -47,7 +47,7 @@ func appendChunk(dst, head []byte, model string, rest func([]byte) []byte) []byt
 	chunk := append(rest(append([]byte(nil), head...)), '}')
 	dst = append(dst, "data: "...)
 	if a, ok := ScanAnswer(chunk); ok && a.ModelAt.Present() {
-		dst = wire.Apply(dst, chunk, []wire.Edit{{At: a.ModelAt, With: Quote(model)}})
+		dst = wire.Apply(dst, chunk, []wire.Edit{{At: a.ModelAt, With: wire.Quote(model)}})
 	} else {
 		dst = append(dst, chunk...)
 	}

@@ -6,10 +6,7 @@ package openai
 
 import (
 	"bytes"
-	"math"
-	"strconv"
 
-	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/wire"
 )
@@ -54,7 +51,7 @@ func ScanRequest(body []byte) (Head, error) {
 	h := Head{Head: wire.Head{Choices: 1}}
 	members, ok := jsonx.Walk(body)
 	if !ok {
-		return h, invalid("", "The body must be a JSON object in UTF-8.")
+		return h, wire.Invalid("", "The body must be a JSON object in UTF-8.")
 	}
 	members.Watch(mediaNames[:])
 	var seen uint
@@ -65,7 +62,7 @@ func ScanRequest(body []byte) (Head, error) {
 		}
 		name := body[at.From:at.To]
 		if string(name) == `"user"` {
-			h.EndUser = text(body[valueAt.From:valueAt.To])
+			h.EndUser = wire.Text(body[valueAt.From:valueAt.To])
 			continue
 		}
 		which, err := member(name)
@@ -76,7 +73,7 @@ func ScanRequest(body []byte) (Head, error) {
 			continue
 		}
 		if seen&(1<<which) != 0 {
-			return h, invalid(names[which], "%s is given twice.", names[which])
+			return h, wire.Invalid(names[which], "%s is given twice.", names[which])
 		}
 		seen |= 1 << which
 		if err := h.take(names[which], body[valueAt.From:valueAt.To], wire.Span(valueAt)); err != nil {
@@ -84,10 +81,10 @@ func ScanRequest(body []byte) (Head, error) {
 		}
 	}
 	if h.Close, ok = members.Close(); !ok {
-		return h, notJSON()
+		return h, wire.NotJSON()
 	}
 	if !h.ModelAt.Present() {
-		return h, invalid("model", "model is required.")
+		return h, wire.Invalid("model", "model is required.")
 	}
 	h.Media = members.Seen()
 	return h, nil
@@ -97,7 +94,7 @@ func ScanRequest(body []byte) (Head, error) {
 func member(name []byte) (int, error) {
 	plain := name[1 : len(name)-1]
 	if bytes.IndexByte(plain, '\\') >= 0 {
-		plain = []byte(text(name))
+		plain = []byte(wire.Text(name))
 	}
 	if len(plain) > longestName {
 		return -1, nil
@@ -107,7 +104,7 @@ func member(name []byte) (int, error) {
 			return i, nil
 		}
 		if len(plain) == len(known) && bytes.EqualFold(plain, []byte(known)) {
-			return -1, invalid(known, "%s must be written in lower case, not %q.", known, plain)
+			return -1, wire.Invalid(known, "%s must be written in lower case, not %q.", known, plain)
 		}
 	}
 	return -1, nil
@@ -121,15 +118,15 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 	switch name {
 	case "model":
 		if value[0] != '"' {
-			return invalid("model", "model must be a string.")
+			return wire.Invalid("model", "model must be a string.")
 		}
-		h.Model, h.ModelAt = text(value), at
+		h.Model, h.ModelAt = wire.Text(value), at
 		if h.Model == "" {
-			return invalid("model", "model must not be empty.")
+			return wire.Invalid("model", "model must not be empty.")
 		}
 	case "stream":
 		if !null && value[0] != 't' && value[0] != 'f' {
-			return invalid("stream", "stream must be true or false.")
+			return wire.Invalid("stream", "stream must be true or false.")
 		}
 		h.Stream = value[0] == 't'
 	case "stream_options":
@@ -138,11 +135,11 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 			return nil
 		}
 		if value[0] != '{' {
-			return invalid("stream_options", "stream_options must be an object.")
+			return wire.Invalid("stream_options", "stream_options must be an object.")
 		}
 		return h.takeStreamOptions(value, at.From)
 	case "service_tier":
-		h.ServiceTier = text(value)
+		h.ServiceTier = wire.Text(value)
 	case "max_tokens", "max_completion_tokens", "n":
 		if null {
 			if name == "max_tokens" {
@@ -152,7 +149,7 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 			}
 			return nil
 		}
-		v, err := limit(name, value)
+		v, err := wire.Limit(name, value)
 		if err != nil {
 			return err
 		}
@@ -177,43 +174,13 @@ func (h *Head) takeStreamOptions(value []byte, from int) error {
 			return nil
 		}
 		h.StreamOptions = objectFilled
-		if text(value[name.From:name.To]) != "include_usage" {
+		if wire.Text(value[name.From:name.To]) != "include_usage" {
 			continue
 		}
 		if h.IncludeUsageAt.Present() {
-			return invalid("stream_options.include_usage", "stream_options.include_usage is given twice.")
+			return wire.Invalid("stream_options.include_usage", "stream_options.include_usage is given twice.")
 		}
 		h.IncludeUsage = value[at.From] == 't'
 		h.IncludeUsageAt = wire.Span{From: from + at.From, To: from + at.To}
 	}
 }
-
-// limit reads a whole number. What is below 1 counts as not given, because it
-// is the upstream that says what it thinks of it; what is huge is cut to more
-// than any model has.
-func limit(name string, value []byte) (int64, error) {
-	if value[0] == '"' || value[0] == '{' || value[0] == '[' || value[0] == 't' || value[0] == 'f' {
-		return 0, invalid(name, "%s must be a whole number.", name)
-	}
-	v, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil {
-		f, ferr := strconv.ParseFloat(string(value), 64)
-		if ferr != nil || f != math.Trunc(f) {
-			return 0, invalid(name, "%s must be a whole number.", name)
-		}
-		v = int64(max(-1, min(f, wire.MaxTokens)))
-	}
-	return max(0, min(v, wire.MaxTokens)), nil
-}
-
-// text is the string in a JSON value; "" when it is not a string.
-func text(value []byte) string { return jsonx.Text(value) }
-
-// Quote is s as a JSON string.
-func Quote(s string) []byte { return jsonx.Quote(s) }
-
-func invalid(param, format string, args ...any) error {
-	return fault.New(fault.Malformed, "invalid_request", format, args...).Field(param)
-}
-
-func notJSON() error { return invalid("", "The body is not valid JSON in UTF-8.") }

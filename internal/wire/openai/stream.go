@@ -43,7 +43,7 @@ func (Format) OutputText(body []byte) wire.TextBytes {
 func (Format) Stream(o wire.StreamOptions) wire.Stream {
 	s := &Stream{o: o}
 	if o.Rename {
-		s.rename = Quote(o.Model)
+		s.rename = wire.Quote(o.Model)
 	}
 	return s
 }
@@ -62,6 +62,9 @@ type Stream struct {
 	// same bytes each time, read once.
 	head [256]byte
 	size int
+
+	opened  bool   // an event has passed that is more than a prelude
+	prelude []byte // what is kept back until then
 }
 
 var _ wire.Stream = (*Stream)(nil)
@@ -81,8 +84,25 @@ func (*Stream) Complete(rest []byte) bool {
 
 func isDone(data []byte) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) }
 
-// Take implements wire.Stream.
+// Take implements wire.Stream. Azure begins streams with a chunk without choices
+// that says how it has filtered the prompt. It is kept back until something
+// follows, so that a stream which fails then has said nothing yet.
 func (s *Stream) Take(out, event []byte) []byte {
+	if s.opened {
+		return s.take(out, event)
+	}
+	before := len(out)
+	out = s.take(append(out, s.prelude...), event)
+	if from, to, ok := sse.DataSpan(event); !ok || s.p.Failed || !bytes.Contains(event[from:to], []byte(`"choices":[]`)) {
+		s.opened, s.prelude = true, nil
+		return out
+	}
+	s.prelude = bytes.Clone(out[before:])
+	return out[:before]
+}
+
+// take meters one event and appends what the client gets of it.
+func (s *Stream) take(out, event []byte) []byte {
 	from, to, ok := sse.DataSpan(event)
 	if !ok {
 		return append(out, event...)
@@ -118,6 +138,12 @@ func (s *Stream) Take(out, event []byte) []byte {
 	return append(out, event...)
 }
 
+// ContentType implements wire.Stream.
+func (*Stream) ContentType() string { return "" }
+
+// AppendEnd implements wire.Stream.
+func (*Stream) AppendEnd(out []byte) []byte { return out }
+
 // AppendLengthEnd implements wire.Stream.
 func (s *Stream) AppendLengthEnd(out []byte, tokens *usage.Tokens) []byte {
 	if !s.o.WantUsage {
@@ -148,8 +174,8 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 			break
 		}
 		from := i + quote
-		to := stringEnd(data, from)
-		value := afterColon(data, to+1)
+		to := wire.StringEnd(data, from)
+		value := wire.AfterColon(data, to+1)
 		if value < 0 { // a string that is no member's name
 			i = min(to+1, len(data))
 			continue
@@ -158,7 +184,7 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 		switch first := data[value]; string(data[from+1 : to]) {
 		case "content", "arguments", "reasoning_content", "reasoning", "refusal", "transcript":
 			if first == '"' {
-				end := stringEnd(data, value)
+				end := wire.StringEnd(data, value)
 				s.p.Text.Count(data[value+1 : end])
 				i = min(end+1, len(data))
 			}
@@ -186,37 +212,4 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 // empty one in every chunk.
 func finishes(reason []byte) bool {
 	return !bytes.HasPrefix(reason, []byte(`""`)) && !bytes.HasPrefix(reason, []byte(`"null"`))
-}
-
-// stringEnd is the offset of the quote that ends the JSON string at b[from];
-// len(b) when it does not end.
-func stringEnd(b []byte, from int) int {
-	for i := from + 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return len(b)
-}
-
-// afterColon is the offset of the value when a colon stands at i; else -1.
-func afterColon(b []byte, i int) int {
-	i = skipBlanks(b, i)
-	if i >= len(b) || b[i] != ':' {
-		return -1
-	}
-	if i = skipBlanks(b, i+1); i >= len(b) {
-		return -1
-	}
-	return i
-}
-
-func skipBlanks(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\n' || b[i] == '\r') {
-		i++
-	}
-	return i
 }

@@ -1,0 +1,82 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"halley/internal/exchange"
+	"halley/internal/fault"
+	"halley/internal/health"
+	"halley/internal/provider"
+	"halley/internal/translate"
+)
+
+// exchange is how the request is put to the plan's upstream, and the operation
+// that is asked of it.
+func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Exchange, provider.Operation, error) {
+	model := p.channel.UpstreamModel(a.head.Model)
+	op := provider.Speaks(prov, p.channel, model, a.operation)
+	if op == a.operation {
+		return &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}, op, nil
+	}
+	client, known := g.Codecs[a.operation]
+	up, speaks := g.Codecs[op]
+	if !known || !speaks {
+		return nil, op, fault.New(fault.Malformed, "unsupported_operation", "The model %q is not offered at this endpoint.", a.head.Model).Field("model")
+	}
+	c, err := a.neutral(client)
+	if err != nil {
+		return nil, op, err
+	}
+	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model}, op, nil
+}
+
+// neutral is the request in no dialect.
+func (a *ask) neutral(client translate.Client) (*translate.Conversation, error) {
+	if a.conversation != nil {
+		return a.conversation, nil
+	}
+	c, err := client.DecodeRequest(a.body)
+	if err != nil {
+		return nil, exchange.Fault(err)
+	}
+	c.Model, c.Stream = a.head.Model, a.head.Stream // which some dialects have in the path
+	a.conversation = c
+	return c, nil
+}
+
+// untold is the ending of an attempt whose upstream's dialect has no words for
+// the request. Another's may have.
+func untold(err error) ending {
+	return ending{err: err, again: true, outcome: health.Outcome{Class: health.ClientFault, Detail: "not translatable"}}
+}
+
+// tellDropped says what of the request the upstream does not know of.
+func (t *ticket) tellDropped(dropped []string) {
+	if len(dropped) == 0 {
+		t.sink.Header().Del("X-Halley-Dropped") // of an attempt before
+		return
+	}
+	t.sink.Header().Set("X-Halley-Dropped", strings.Join(dropped, ", "))
+}
+
+// translatedHeader is the header of a request that is put in another dialect:
+// that of the client's means nothing there.
+func translatedHeader(client http.Header) http.Header {
+	h := http.Header{"Content-Type": {"application/json"}}
+	if agent := client["User-Agent"]; agent != nil {
+		h["User-Agent"] = agent
+	} else {
+		h["User-Agent"] = []string{""} // else the transport writes its own
+	}
+	return h
+}
+
+// answerHeader is what of an upstream's header goes with its answer to the
+// client: nothing of another dialect's.
+func answerHeader(from http.Header, x exchange.Exchange) http.Header {
+	if !x.Translated() {
+		return from
+	}
+	return http.Header{"Content-Type": {"application/json"}}
+}

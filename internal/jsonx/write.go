@@ -1,0 +1,100 @@
+package jsonx
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Writer appends JSON text to a slice, member by member, for shapes whose
+// members depend on what there is to say. It puts the commas; that every object
+// and list is closed and that raw values are valid JSON is the caller's business.
+type Writer struct{ Out []byte }
+
+// separate puts the comma before a member or element that is not the first.
+func (w *Writer) separate() {
+	if n := len(w.Out); n > 0 && w.Out[n-1] != '{' && w.Out[n-1] != '[' && w.Out[n-1] != ':' && w.Out[n-1] != ' ' {
+		w.Out = append(w.Out, ',')
+	}
+}
+
+// Name begins a member, whose value must follow.
+func (w *Writer) Name(name string) {
+	w.separate()
+	w.quote(name)
+	w.Out = append(w.Out, ':')
+}
+
+// Open begins an object or a list, as an element or behind a Name.
+func (w *Writer) Open(bracket byte) {
+	w.separate()
+	w.Out = append(w.Out, bracket)
+}
+
+// Close ends it.
+func (w *Writer) Close(bracket byte) { w.Out = append(w.Out, bracket) }
+
+// String is an element, or the value behind a Name.
+func (w *Writer) String(s string) {
+	w.separate()
+	w.quote(s)
+}
+
+// Value is an element, or the value behind a Name, that is JSON already.
+func (w *Writer) Value(v Value) {
+	w.separate()
+	w.Out = append(w.Out, v...)
+}
+
+// Text is a member that is a string.
+func (w *Writer) Text(name, value string) {
+	w.Name(name)
+	w.quote(value)
+}
+
+// TextIf is Text for what is not empty.
+func (w *Writer) TextIf(name, value string) {
+	if value != "" {
+		w.Text(name, value)
+	}
+}
+
+// Raw is a member that is JSON already; an empty value is left out.
+func (w *Writer) Raw(name string, value Value) {
+	if len(value) > 0 {
+		w.Name(name)
+		w.Out = append(w.Out, value...)
+	}
+}
+
+// Int is a member that is a whole number.
+func (w *Writer) Int(name string, value int64) {
+	w.Name(name)
+	w.Out = strconv.AppendInt(w.Out, value, 10)
+}
+
+// Number is a member that is a number; nil is left out.
+func (w *Writer) Number(name string, value *float64) {
+	if value != nil {
+		w.Name(name)
+		w.Out = strconv.AppendFloat(w.Out, *value, 'g', -1, 64)
+	}
+}
+
+// Flag is a member that is true or false.
+func (w *Writer) Flag(name string, value bool) {
+	w.Name(name)
+	w.Out = strconv.AppendBool(w.Out, value)
+}
+
+// Null is a member that is null.
+func (w *Writer) Null(name string) {
+	w.Name(name)
+	w.Out = append(w.Out, "null"...)
+}
+
+// quote appends s as a JSON string; what is not UTF-8 in it becomes U+FFFD.
+func (w *Writer) quote(s string) {
+	w.Out, _ = jsontext.AppendQuote(slices.Grow(w.Out, len(s)+2), s)
+}
