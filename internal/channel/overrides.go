@@ -379,10 +379,11 @@ func (g *guard) touches(path wire.Path) bool {
 	return true
 }
 
-// media is how many parts that are not text a value may bring, at most.
+// media is how many parts that are not text a value may bring, at most: the
+// members that carry them, in any dialect.
 func media(value []byte) int {
 	n := 0
-	for _, name := range [...]string{`"image_url"`, `"input_audio"`, `"file"`, `"image"`, `"input_image"`, `"input_file"`, `"document"`, `"inlineData"`, `"inline_data"`, `"fileData"`, `"file_data"`} {
+	for _, name := range [...]string{`"image_url"`, `"input_audio"`, `"file"`, `"input_image"`, `"input_file"`, `"source"`, `"inlineData"`, `"inline_data"`, `"fileData"`, `"file_data"`} {
 		n += bytes.Count(value, []byte(name))
 	}
 	return n

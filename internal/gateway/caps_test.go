@@ -65,6 +65,29 @@ func TestWhoComesFirstIsSeatedFirst(t *testing.T) {
 	})
 }
 
+func TestWhoWantsLittleDoesNotOvertakeWhoWantsMuch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaps(time.Now)
+		much, little := capped(1, channel.Caps{TPM: 30}), capped(1, channel.Caps{TPM: 30})
+		little.request = limit.Request{Model: "m", Input: 1}
+		held, _ := c.take(much)
+		held.leave(limit.Tokens{Input: 25})
+		go func() {
+			if _, ok := c.wait(t.Context(), []place{much}, time.Second); ok {
+				t.Error("there was room for it")
+			}
+		}()
+		synctest.Wait()
+		if _, denied := c.take(little); denied == nil {
+			t.Error("seated before who waits")
+		}
+		if _, ok := c.wait(t.Context(), []place{little}, 2*time.Second); !ok {
+			t.Error("not seated when nobody is before it any more")
+		}
+	})
+}
+
 func TestNobodyWaitsLongerThanHeMay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -54,12 +54,13 @@ type house struct {
 	roll        func() float64
 	maxAttempts int
 
-	mu       sync.Mutex
-	records  []usage.Record
-	recorded chan struct{} // closed with the first
-	unknown  int
-	outcomes []health.Class // of attempts
-	full     bool
+	mu        sync.Mutex
+	records   []usage.Record
+	recorded  chan struct{} // closed with the first
+	unknown   int
+	outcomes  []health.Class     // of attempts
+	attempted func(health.Class) // called when an attempt has ended
+	full      bool
 	// authenticated is called once the key is known.
 	authenticated func()
 	away          bool // the store does not answer before the request gives up
@@ -124,6 +125,9 @@ func (h *house) Attempted(c health.Class) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.outcomes = append(h.outcomes, c)
+	if h.attempted != nil {
+		h.attempted(c)
+	}
 }
 
 // newHouse has a key worth $1 of an account worth $1,000, and one channel to the

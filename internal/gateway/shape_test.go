@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,9 +267,9 @@ func TestASeatIsFreeHoweverItsAttemptEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var next bool
+			var next atomic.Bool
 			h := newHouse(t, func(w http.ResponseWriter, r *http.Request) {
-				if next {
+				if next.Load() {
 					answers(200, "application/json", plainAnswer)(w, r)
 					return
 				}
@@ -288,7 +289,7 @@ func TestASeatIsFreeHoweverItsAttemptEnded(t *testing.T) {
 				}
 			}
 			h.do(ctx, row.ask, &c)
-			next = true
+			next.Store(true)
 			var again client
 			if h.do(t.Context(), plainAsk, &again); again.status != 200 {
 				t.Errorf("the next got %d %s", again.status, again.body.String())
@@ -349,6 +350,46 @@ func TestAFailureWaitsForAChannelAtItsCap(t *testing.T) {
 	}
 }
 
+func TestWhoLeavesWhileItWaitsAfterAFailureHasLeft(t *testing.T) {
+	t.Parallel()
+	b := newBusy(t)
+	var asked calls
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	h := newHouse(t, asked.by(5, b.serve), first, caps(channel.Caps{Concurrency: 1, Queue: time.Minute}), asked.channel(t, 9, answers(500, "application/json", overloaded), group.Default), func(h *house) {
+		h.attempted = func(class health.Class) {
+			if class == health.Failed {
+				time.AfterFunc(20*time.Millisecond, leave)
+			}
+		}
+	})
+	wait := h.occupy(t, b)
+	var c client
+	if r := h.do(ctx, plainAsk, &c); r.Status != 499 || r.Attempts != 1 || r.Cost != 0 {
+		t.Errorf("client got %d, record %+v", c.status, r)
+	}
+	wait()
+	asked.want(t, 5, 9)
+}
+
+func TestASeatThatIsNotGoneToIsFreeAgain(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	h := newHouse(t, asked.by(5, func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: "+overloaded+"\n\n") }), first,
+		asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), func(h *house) {
+			h.more[0].Caps = channel.Caps{Concurrency: 1, Queue: time.Millisecond}
+			h.attempted = func(health.Class) { leave() } // it has its next seat by then
+		})
+	var c client
+	h.do(ctx, streamAsk, &c)
+	asked.want(t, 5)
+	if h.do(t.Context(), streamAsk, &c); c.status != 200 || !strings.Contains(c.body.String(), "hi") {
+		t.Errorf("the next got %d %s", c.status, c.body.String())
+	}
+}
+
 // The channel that is waited for has a price and many tokens of output; the one
 // that is tried meanwhile has neither.
 func TestTheHoldCoversAChannelThatWasWaitedFor(t *testing.T) {
@@ -380,8 +421,10 @@ func TestAnotherKeyOfAChannelAtItsCapIsNotAskedForever(t *testing.T) {
 		h.channel.Credentials = []channel.Credential{{ID: "a", Value: "one"}, {ID: "b", Value: "two"}}
 	})
 	var c client
-	if h.do(t.Context(), plainAsk, &c); c.status != 429 {
-		t.Errorf("client got %d %s", c.status, c.body.String())
+	start := time.Now()
+	h.do(t.Context(), plainAsk, &c)
+	if took := time.Since(start); c.status != 429 || took > 20*time.Second {
+		t.Errorf("client got %d %s after %s", c.status, c.body.String(), took)
 	}
 	asked.want(t, 5)
 }
