@@ -30,24 +30,25 @@ func (s *Server) channelRoutes() []route {
 // channelBody creates or changes a channel. Keys are written, never read back;
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
-	Name         jsonx.Opt[string]                 `json:"name"`
-	Kind         jsonx.Opt[string]                 `json:"kind" enum:"openai,azure,demo"`
-	BaseURL      jsonx.Opt[string]                 `json:"base_url"`
-	Keys         jsonx.Opt[[]string]               `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
-	Models       jsonx.Opt[[]string]               `json:"models" doc:"Names or patterns such as gpt-5*."`
-	ModelMapping jsonx.Opt[map[string]string]      `json:"model_mapping" doc:"The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *."`
-	Groups       jsonx.Opt[[]string]               `json:"groups"`
-	Priority     jsonx.Opt[int64]                  `json:"priority"`
-	Weight       jsonx.Opt[int64]                  `json:"weight"`
-	Status       jsonx.Opt[int64]                  `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
-	Tag          jsonx.Opt[string]                 `json:"tag"`
-	Timeouts     jsonx.Opt[timeoutsBody]           `json:"timeouts"`
-	OnDisconnect jsonx.Opt[string]                 `json:"on_disconnect" enum:"cancel,drain"`
-	Azure        jsonx.Opt[azureBody]              `json:"azure" doc:"Only for the kind azure."`
-	ProxyURL     jsonx.Opt[string]                 `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
-	CAPEM        jsonx.Opt[string]                 `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
-	Overrides    jsonx.Opt[channel.OverridesPatch] `json:"overrides" nullable:"true" doc:"What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away."`
-	Caps         jsonx.Opt[channel.CapsPatch]      `json:"caps" nullable:"true" doc:"Bounds on this channel, on each node. Merged member by member; null takes all away."`
+	Name         jsonx.Opt[string]            `json:"name"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
+	BaseURL      jsonx.Opt[string]            `json:"base_url"`
+	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
+	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
+	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping" doc:"The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *."`
+	Groups       jsonx.Opt[[]string]          `json:"groups"`
+	Priority     jsonx.Opt[int64]             `json:"priority"`
+	Weight       jsonx.Opt[int64]             `json:"weight"`
+	Status       jsonx.Opt[int64]             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
+	Tag          jsonx.Opt[string]            `json:"tag"`
+	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
+	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
+	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
+	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
+	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
+
+	Overrides jsonx.Opt[channel.OverridesPatch] `json:"overrides" nullable:"true" doc:"What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away."`
+	Caps      jsonx.Opt[channel.CapsPatch]      `json:"caps" nullable:"true" doc:"Bounds on this channel, on each node. Merged member by member; null takes all away."`
 }
 
 // timeoutsBody is merged member by member; null and 0 are the default.
@@ -61,27 +62,29 @@ type timeoutsBody struct {
 
 // channelView is a channel as it is shown; keys are their last 4 characters.
 type channelView struct {
-	ID           int64                `json:"id"`
-	Name         string               `json:"name"`
-	Kind         string               `json:"kind" enum:"openai,azure,demo"`
-	BaseURL      string               `json:"base_url"`
-	Keys         []string             `json:"keys" doc:"The last 4 characters of each upstream key."`
-	Models       []string             `json:"models"`
-	ModelMapping map[string]string    `json:"model_mapping"`
-	Groups       []string             `json:"groups"`
-	Priority     int64                `json:"priority"`
-	Weight       int64                `json:"weight"`
-	Status       int64                `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
-	Tag          string               `json:"tag"`
-	Timeouts     timeoutsView         `json:"timeouts"`
-	OnDisconnect string               `json:"on_disconnect" enum:"cancel,drain"`
-	Azure        azureView            `json:"azure"`
-	ProxyURL     string               `json:"proxy_url" doc:"With its credentials masked; empty for none."`
-	CAPEM        string               `json:"ca_pem"`
-	Overrides    channel.OverrideSpec `json:"overrides"`
-	Caps         capsView             `json:"caps"`
-	CreatedTime  int64                `json:"created_time"`
-	Version      int64                `json:"version"`
+	ID           int64             `json:"id"`
+	Name         string            `json:"name"`
+	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
+	BaseURL      string            `json:"base_url"`
+	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
+	Models       []string          `json:"models"`
+	ModelMapping map[string]string `json:"model_mapping"`
+	Groups       []string          `json:"groups"`
+	Priority     int64             `json:"priority"`
+	Weight       int64             `json:"weight"`
+	Status       int64             `json:"status" enum:"1,2" doc:"1 enabled, 2 disabled."`
+	Tag          string            `json:"tag"`
+	Timeouts     timeoutsView      `json:"timeouts"`
+	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
+	Azure        azureView         `json:"azure"`
+	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
+	CAPEM        string            `json:"ca_pem"`
+
+	Overrides channel.OverrideSpec `json:"overrides"`
+	Caps      capsView             `json:"caps"`
+
+	CreatedTime int64 `json:"created_time"`
+	Version     int64 `json:"version"`
 }
 
 // timeoutsView is in milliseconds; 0 is the default.
