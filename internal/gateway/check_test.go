@@ -108,7 +108,7 @@ func TestACheckChargesNobody(t *testing.T) {
 	status.Store(200)
 	h, ch, _ := checked(t, channel.CheckRequest, &status)
 	h.Check(t.Context(), ch)
-	if records := h.records(); len(records) != 0 {
-		t.Errorf("%+v", records)
+	if len(h.records) != 0 {
+		t.Errorf("%+v", h.records)
 	}
 }

@@ -54,9 +54,11 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	if err != nil {
 		return ChannelTest{}, health.Outcome{}, err
 	}
+	body = ch.Overrides.EditBody(body)
 	header := http.Header{"Content-Type": {"application/json"}}
 	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
 	prepare(up.Provider, header, where)
+	overrideHeader(header, ch.Overrides)
 	start := g.Now()
 	failed := func(err error, secret string) (ChannelTest, health.Outcome, error) {
 		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, unprepared(err).outcome, nil
