@@ -1,7 +1,7 @@
 package messages
 
 import (
-	"unicode/utf8"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -87,13 +87,7 @@ func statusOf(f translate.Failure) translate.Failure {
 }
 
 func clipped(body []byte) string {
-	if len(body) > clip {
-		body = body[:clip]
-		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
-			body = body[:len(body)-1]
-		}
-	}
-	return string(body)
+	return strings.ToValidUTF8(string(body[:min(len(body), clip)]), "")
 }
 
 // EncodeFailure implements translate.Client.

@@ -176,7 +176,11 @@ func (s *streamEncoder) beginThinking(dst []byte, p *translate.Thinking) []byte 
 }
 
 func (s *streamEncoder) beginCall(dst []byte, p *translate.ToolCall) []byte {
+	if t := carrier(p, s.begin.From); t != nil {
+		dst = s.wholePart(dst, t)
+	}
 	call := *p
+	call.Signature = "" // told; another may come yet
 	s.open = &call
 	if call.Server != "" && !s.same() {
 		s.silent = true
@@ -184,11 +188,6 @@ func (s *streamEncoder) beginCall(dst []byte, p *translate.ToolCall) []byte {
 	}
 	if call.Server == "" {
 		s.called = true
-	}
-	if t := carrier(p, s.begin.From); t != nil {
-		dst = s.wholePart(dst, t)
-		s.open = &call
-		call.Signature = ""
 	}
 	shown := call
 	shown.Args, shown.Custom = "", false
