@@ -1,23 +1,15 @@
 package adminapi
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"halley/internal/channel"
-	"halley/internal/fault"
-	"halley/internal/gateway"
 	"halley/internal/health"
 	"halley/internal/jsonx"
 )
-
-// ChannelTester sends a real request through a channel and says how it went.
-type ChannelTester interface {
-	TestChannel(ctx context.Context, ch *channel.Channel, model string, stream bool) (gateway.ChannelTest, error)
-}
 
 // ChannelHealth knows how a channel's upstream is doing on this node.
 type ChannelHealth interface {
@@ -27,12 +19,11 @@ type ChannelHealth interface {
 func (s *Server) channelRoutes() []route {
 	body, data := typeOf[channelBody](), typeOf[channelView]()
 	return []route{
-		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel", in: body, out: data, needs: []string{"name", "kind", "models"}},
+		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel; a preset gives the name, kind and base URL that are left out", in: typeOf[newChannelBody](), out: data, needs: []string{"models"}},
 		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first", out: typeOf[pageOf[channelView]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
 		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel, with how it is doing on this node", out: typeOf[channelAndHealth]()},
 		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/channel/{id}", access: adminOnly, handle: s.deleteChannel, summary: "Delete a channel"},
-		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), bodyOptional: true, out: typeOf[channelTestView]()},
 	}
 }
 
@@ -40,7 +31,7 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,demo"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
 	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
 	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
@@ -52,6 +43,9 @@ type channelBody struct {
 	Tag          jsonx.Opt[string]            `json:"tag"`
 	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
 	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
+	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
+	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
+	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
 }
 
 // timeoutsBody is merged member by member; null and 0 are the default.
@@ -67,7 +61,7 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,demo"`
+	Kind         string            `json:"kind" enum:"openai,azure,demo"`
 	BaseURL      string            `json:"base_url"`
 	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`
@@ -79,6 +73,9 @@ type channelView struct {
 	Tag          string            `json:"tag"`
 	Timeouts     timeoutsView      `json:"timeouts"`
 	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
+	Azure        azureView         `json:"azure"`
+	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
+	CAPEM        string            `json:"ca_pem"`
 	CreatedTime  int64             `json:"created_time"`
 	Version      int64             `json:"version"`
 }
@@ -100,7 +97,8 @@ func viewChannel(c *channel.Channel) channelView {
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), CreatedTime: c.Created.Unix(), Version: c.Version,
+		OnDisconnect: string(c.OnDisconnect), Azure: azureView(c.Azure), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
+		CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
 		v.Keys = append(v.Keys, credential.Last4)
@@ -116,12 +114,15 @@ func (b *channelBody) change() (channel.Change, error) {
 		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
 		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
 		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
+		notNull("azure", b.Azure), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
 	)
 	return channel.Change{
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
 		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
+		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
+		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(),
 	}, err
 }
 
@@ -140,16 +141,21 @@ func channelStatus(o jsonx.Opt[int64]) *channel.Status {
 	return nil
 }
 
-// orZero is the member's value, 0 when it is null, nil when it is absent.
-func orZero(o jsonx.Opt[int64]) *int64 {
+// orZero is the member's value, the zero value when it is null, nil when it is
+// absent.
+func orZero[T any](o jsonx.Opt[T]) *T {
 	if o.Set && o.Null {
-		return new(int64(0))
+		return new(T)
 	}
 	return o.Ptr()
 }
 
 func (s *Server) createChannel(c *call) (any, error) {
-	body, change, err := readChannel(c)
+	body, err := decode[newChannelBody](c)
+	if err != nil {
+		return nil, err
+	}
+	change, err := body.filled()
 	if err != nil {
 		return nil, err
 	}
@@ -310,49 +316,6 @@ func mentions(ch *channel.Channel, keyword string) bool {
 	return false
 }
 
-type channelTestBody struct {
-	Model  jsonx.Opt[string] `json:"model"`
-	Stream jsonx.Opt[bool]   `json:"stream"`
-}
-
-type channelTestView struct {
-	OK          bool   `json:"ok"`
-	Status      int    `json:"status" doc:"The upstream's HTTP status; 0 when it gave none."`
-	LatencyMS   int64  `json:"latency_ms"`
-	FirstByteMS int64  `json:"first_byte_ms"`
-	Message     string `json:"message"`
-}
-
-func (s *Server) testChannel(c *call) (any, error) {
-	found, err := s.channelOf(c)
-	if err != nil {
-		return nil, err
-	}
-	var body channelTestBody
-	if len(c.body) > 0 {
-		if body, err = decode[channelTestBody](c); err != nil {
-			return nil, err
-		}
-	}
-	if err := firstError(notNull("model", body.Model), notNull("stream", body.Stream)); err != nil {
-		return nil, err
-	}
-	model := strings.TrimSpace(body.Model.Value)
-	if model == "" {
-		if model = firstExact(found.Models); model == "" {
-			return nil, fault.New(fault.Invalid, "model_required", "model must be given: the channel lists only patterns.").Field("model")
-		}
-	}
-	result, err := s.ChannelTester.TestChannel(c.ctx, found, model, body.Stream.Value)
-	if err != nil {
-		return nil, err
-	}
-	return channelTestView{
-		OK: result.OK, Status: result.Status, LatencyMS: roundMS(result.Latency), FirstByteMS: roundMS(result.FirstByte),
-		Message: withoutKeys(result.Message, found),
-	}, nil
-}
-
 func (s *Server) channelOf(c *call) (*channel.Channel, error) {
 	id, err := c.pathID("id")
 	if err != nil {
@@ -375,26 +338,6 @@ func readChannel(c *call) (channelBody, channel.Change, error) {
 	return body, change, err
 }
 
-// firstExact is the first model that is a name and no pattern.
-func firstExact(models []string) string {
-	for _, model := range models {
-		if !strings.Contains(model, "*") {
-			return model
-		}
-	}
-	return ""
-}
-
-// withoutKeys takes the upstream keys out of what an upstream said: some repeat
-// what they were sent.
-func withoutKeys(message string, ch *channel.Channel) string {
-	text := []byte(message)
-	for _, credential := range ch.Credentials {
-		text = channel.Mask(text, credential.Value)
-	}
-	return string(text)
-}
-
 // changes are the members that were sent, as they are now, for the audit trail;
 // of keys only what is shown.
 func (b *channelBody) changes(now channelView) map[string]any {
@@ -408,6 +351,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
+		{"azure", b.Azure.Set, now.Azure}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
 	} {
 		if f.set {
 			changes[f.name] = f.now

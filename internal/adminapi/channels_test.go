@@ -24,7 +24,7 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	made := d.must(t, "POST", "/api/channel/", aChannel)
 	want := `{"id":1,"name":"main","kind":"openai","base_url":"https://api.example.com/v1","keys":["1234","5678"],"models":["gpt-4o","gpt-5*"],` +
 		`"model_mapping":{},"groups":["default"],"priority":0,"weight":1,"status":1,"tag":"","timeouts":{"connect_ms":0,"first_byte_ms":0,"idle_ms":0,"total_ms":0,"drain_ms":0},` +
-		`"on_disconnect":"cancel","created_time":1777863721,"version":1}`
+		`"on_disconnect":"cancel","azure":{"api_version":"","authority":"","scope":""},"proxy_url":"","ca_pem":"","created_time":1777863721,"version":1}`
 	if diff := cmp.Diff(want, string(made.Data)); diff != "" || made.header.Get("ETag") != `"1"` {
 		t.Errorf("ETag %s %s", made.header.Get("ETag"), diff)
 	}
@@ -105,6 +105,13 @@ func TestBadChannelsAreRefusedByName(t *testing.T) {
 		{`{"keys":null}`, 400, "invalid_type", "keys"},
 		{`{"keys":[""]}`, 422, "invalid_keys", "keys"},
 		{`{"models":[]}`, 422, "models_required", "models"},
+		{`{"proxy_url":null}`, 400, "invalid_type", "proxy_url"},
+		{`{"proxy_url":"ftp://x"}`, 422, "invalid_proxy_url", "proxy_url"},
+		{`{"ca_pem":"x"}`, 422, "invalid_ca_pem", "ca_pem"},
+		{`{"azure":null}`, 400, "invalid_type", "azure"},
+		{`{"azure":{"api_version":5}}`, 400, "invalid_type", "azure.api_version"},
+		{`{"azure":{"api_version":"2023-05-15"}}`, 422, "invalid_azure", "azure.api_version"},
+		{`{"base_url":"https://evil.example.com"}`, 422, "keys_required", "keys"},
 		{`{"models":"gpt"}`, 400, "invalid_type", "models"},
 		{`{"model_mapping":["a"]}`, 400, "invalid_type", "model_mapping"},
 		{`{"model_mapping":{"a":1}}`, 400, "invalid_type", "model_mapping.a"},
@@ -216,9 +223,9 @@ func TestAChannelIsTested(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)
 	d.must(t, "POST", "/api/channel/", aChannel)
-	d.tester.result = gateway.ChannelTest{OK: true, Status: 200, Latency: 1500 * time.Microsecond, FirstByte: time.Millisecond, Message: "hi"}
+	d.tester.result = gateway.ChannelTest{OK: true, Status: 200, Latency: 1500 * time.Microsecond, FirstByte: time.Millisecond, Answer: "hi"}
 	a := d.must(t, "POST", "/api/channel/1/test", `{"model":"gpt-5-mini","stream":true}`)
-	if string(a.Data) != `{"ok":true,"status":200,"latency_ms":2,"first_byte_ms":1,"message":"hi"}` || d.tester.asked != "1 gpt-5-mini" || !d.tester.stream {
+	if string(a.Data) != `{"ok":true,"status":200,"latency_ms":2,"first_byte_ms":1,"message":"","answer":"hi"}` || d.tester.asked != "1 gpt-5-mini" || !d.tester.stream {
 		t.Errorf("%s after asking %q", a.Data, d.tester.asked)
 	}
 	d.tester.result = gateway.ChannelTest{Status: 401, Message: "Incorrect API key provided: sk-upstream-secret-1234."}

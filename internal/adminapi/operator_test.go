@@ -28,6 +28,7 @@ import (
 	"halley/internal/route"
 	"halley/internal/seal"
 	"halley/internal/store"
+	"halley/internal/usage"
 )
 
 // operatorDesk is the management API over what operators configure, on SQLite.
@@ -79,7 +80,14 @@ type tester struct {
 	asked  string
 	stream bool
 	result gateway.ChannelTest
+	models []string
 	err    error
+}
+
+// UpstreamModels notes whose were asked for.
+func (f *tester) UpstreamModels(_ context.Context, ch *channel.Channel) ([]string, error) {
+	f.asked = fmt.Sprintf("%d %s %s", ch.ID, ch.BaseURL, ch.Credentials[0].Value)
+	return f.models, f.err
 }
 
 // TestChannel notes what was asked for.
@@ -130,7 +138,7 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: d, ClientIP: clientip.New(nil), Version: "1.2.3"},
 		adminapi.Services{
-			Audit: d.audit, Channels: channels, ChannelTester: d.tester, ChannelHealth: d.health, Groups: groups, Options: option.NewService(db, exists), Prices: prices,
+			Audit: d.audit, Channels: channels, ChannelTester: d.tester, ChannelHealth: d.health, UpstreamModels: d.tester, Usage: usage.NewQueries(db), Groups: groups, Options: option.NewService(db, exists), Prices: prices,
 			Snapshot: func() *gateway.Snapshot {
 				return &gateway.Snapshot{Routes: route.New(route.Config{Channels: channels.All()}), Groups: groups.Current(), Prices: prices.Book()}
 			},

@@ -53,6 +53,7 @@ func (s *Server) table() []route {
 		s.dataRoutes(),
 		s.statusRoutes(),
 		s.channelRoutes(),
+		s.channelActionRoutes(),
 		s.groupRoutes(),
 		s.priceRoutes(),
 		s.modelRoutes(),

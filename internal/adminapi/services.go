@@ -31,7 +31,8 @@ type Services struct {
 	Options       *option.Service
 	Prices        *price.Service
 	// Snapshot is the configuration that model requests follow now.
-	Snapshot func() *gateway.Snapshot
-	Status   Status
-	Usage    *usage.Queries
+	Snapshot       func() *gateway.Snapshot
+	Status         Status
+	UpstreamModels UpstreamModels
+	Usage          *usage.Queries
 }

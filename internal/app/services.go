@@ -21,6 +21,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
+	"halley/internal/provider/azure"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/openai"
 	"halley/internal/reconcile"
@@ -51,6 +52,8 @@ type services struct {
 	metrics  *telemetry.Metrics
 	limits   *limits
 	health   *health.Tracker
+	ways     *upstream.Transports
+	azure    *azure.Provider
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -153,9 +156,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if s.health, err = newHealth(o.Log, s.metrics); err != nil {
 		return err
 	}
+	s.ways = upstream.NewTransports(addresses)
+	s.azure = azure.New(azure.Options{Now: now, Log: o.Log})
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
 		s.metrics.KnowModels(modelNames(snap))
 		forgetOthers(s.health, s.channels.All())
+		keepWays(s.ways, s.channels.All(), o.Log)
 	})
 	s.groups.OnChange(s.live.rebuild)
 	s.channels.OnChange(s.live.rebuild)
@@ -168,10 +174,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
 		Upstreams: map[channel.Kind]gateway.Upstream{
-			channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(addresses)},
+			channel.OpenAI: {Provider: openai.Provider{}, Transport: s.ways.Direct()},
+			channel.Azure:  {Provider: s.azure, Transport: s.ways.Direct()},
 			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
-		Log: o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
+		Networks: s.ways,
+		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
 		Timeouts: channel.Timeouts{
 			Connect: cfg.Upstream.ConnectTimeout, FirstByte: cfg.Upstream.FirstByteTimeout,
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
@@ -321,7 +329,8 @@ func newEventID() string { return rand.Text()[:13] }
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
 		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, Groups: s.groups,
-		Keys: s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
+		UpstreamModels: s.gateway,
+		Keys:           s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,
 		Status: adminapi.Status{Started: s.started, Now: time.Now, Features: []string{"chat", "embeddings"}, LoginMethods: []string{"password"}},
 	}
@@ -338,6 +347,8 @@ func (s *services) tidyKeys(ctx context.Context) error {
 // close writes what is waiting and closes the database.
 func (s *services) close(ctx context.Context) error {
 	s.limits.close()
+	s.azure.Close()
+	s.ways.Close()
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)
 	return errors.Join(stopped, shared, s.closeJournal(ctx), s.tidyKeys(ctx), s.db.Close())

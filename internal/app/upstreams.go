@@ -8,6 +8,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/health"
 	"halley/internal/telemetry"
+	"halley/internal/upstream"
 )
 
 // newHealth makes what knows how the upstreams are doing, for as long as the
@@ -41,4 +42,18 @@ func forgetOthers(tracker *health.Tracker, channels []*channel.Channel) {
 		}
 	}
 	tracker.Retain(func(id int64, credential string) bool { return there[upstream{id, credential}] })
+}
+
+// keepWays has the transports at hand that the channels need, and closes those
+// that none needs any more.
+func keepWays(ways *upstream.Transports, channels []*channel.Channel, log *slog.Logger) {
+	var used []upstream.Network
+	for _, ch := range channels {
+		if !ch.Network.Direct() {
+			used = append(used, upstream.Network{Proxy: ch.Network.Proxy.URL, CA: ch.Network.CAPEM})
+		}
+	}
+	if err := ways.Keep(used); err != nil {
+		log.LogAttrs(context.Background(), slog.LevelError, "a channel's proxy or certificates cannot be used", slog.String("error", err.Error()))
+	}
 }

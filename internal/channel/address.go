@@ -177,6 +177,22 @@ func localName(host string) bool {
 	return strings.HasSuffix(host, ".localhost")
 }
 
+// AllowedHost reports whether a channel may be at a host as it is written: an
+// address in any of its spellings, or a name. Of names only those are refused
+// that mean this machine; what others resolve to is for Allowed to judge.
+func (p AddressPolicy) AllowedHost(host string) bool {
+	addr, literal, err := literalAddr(host)
+	switch {
+	case err != nil:
+		return false
+	case literal:
+		return p.Allowed(addr)
+	case localName(host):
+		return p.allowsLocalhost()
+	}
+	return host != ""
+}
+
 // allowsLocalhost reports whether this machine may be an upstream.
 func (p AddressPolicy) allowsLocalhost() bool {
 	return p.Allowed(netip.AddrFrom4([4]byte{127, 0, 0, 1})) || p.Allowed(netip.IPv6Loopback())

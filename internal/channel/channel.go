@@ -14,6 +14,7 @@ type Kind string
 // The kinds there are.
 const (
 	OpenAI Kind = "openai" // any OpenAI-compatible server
+	Azure  Kind = "azure"  // Azure OpenAI: deployments, or its v1 API
 	Demo   Kind = "demo"   // the built-in provider, in-process
 )
 
@@ -88,6 +89,8 @@ type Channel struct {
 	Tag          string
 	Timeouts     Timeouts
 	OnDisconnect OnDisconnect
+	Azure        AzureSettings
+	Network      Network
 	Created      time.Time
 	Version      int64
 }

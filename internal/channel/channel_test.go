@@ -77,6 +77,25 @@ func TestEveryFieldIsCheckedOnCreateAndOnUpdate(t *testing.T) {
 		{"key with a line end", Change{Keys: new([]string{"sk-123\n456"})}, "invalid_keys", "keys"},
 		{"key that is no ASCII", Change{Keys: new([]string{"sk-ключ"})}, "invalid_keys", "keys"},
 		{"long key", Change{Keys: new([]string{strings.Repeat("k", MaxCredential+1)})}, "invalid_keys", "keys"},
+		{"old API version", Change{AzureAPIVersion: new("2024-06-01")}, "invalid_azure", "azure.api_version"},
+		{"first preview with usage", Change{AzureAPIVersion: new("2024-09-01-preview")}, "", ""},
+		{"no API version", Change{AzureAPIVersion: new("v1")}, "invalid_azure", "azure.api_version"},
+		{"half a date", Change{AzureAPIVersion: new("2025-1-01")}, "invalid_azure", "azure.api_version"},
+		{"API version to opt in", Change{AzureAPIVersion: new("preview")}, "", ""},
+		{"scope of two", Change{AzureScope: new("a b")}, "invalid_azure", "azure.scope"},
+		{"authority without a scheme", Change{AzureAuthority: new("login.microsoftonline.us")}, "invalid_azure", "azure.authority"},
+		{"private authority", Change{AzureAuthority: new("http://10.0.0.1")}, "private_authority", "azure.authority"},
+		{"sovereign authority", Change{AzureAuthority: new("https://login.microsoftonline.us/")}, "", ""},
+		{"proxy of another kind", Change{ProxyURL: new("ftp://proxy.example.com")}, "invalid_proxy_url", "proxy_url"},
+		{"proxy with a path", Change{ProxyURL: new("http://proxy.example.com/x")}, "invalid_proxy_url", "proxy_url"},
+		{"masked proxy of another channel", Change{ProxyURL: new("http://***@proxy.example.com")}, "invalid_proxy_url", "proxy_url"},
+		{"private proxy", Change{ProxyURL: new("socks5://localhost:1080")}, "private_proxy_url", "proxy_url"},
+		{"proxy with a password", Change{ProxyURL: new("socks5://me:secret@proxy.example.com:1080")}, "", ""},
+		{"no certificate", Change{CAPEM: new("hello")}, "invalid_ca_pem", "ca_pem"},
+		{"a broken certificate", Change{CAPEM: new("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n")}, "invalid_ca_pem", "ca_pem"},
+		{"a private key", Change{CAPEM: new("-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n")}, "invalid_ca_pem", "ca_pem"},
+		{"half an application", Change{Kind: new(Azure), Keys: new([]string{"entra:tenant:client"})}, "invalid_keys", "keys"},
+		{"an application", Change{Kind: new(Azure), Keys: new([]string{"entra:tenant:client:a:b"})}, "", ""},
 		{"too many keys", Change{Keys: new(numbered(MaxCredentials + 1))}, "invalid_keys", "keys"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -460,5 +479,6 @@ func (m *table) keep(id int64, c *Channel) {
 	for i := range row.Credentials {
 		row.Credentials[i].Value = ""
 	}
+	row.Network.Proxy.URL = ""
 	m.rows[id] = &row
 }

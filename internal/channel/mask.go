@@ -29,6 +29,21 @@ func Mask(text []byte, credential string) []byte {
 	return text
 }
 
+// Masked is a text without any secret of the channel: upstream keys, those of
+// applications at Entra ID, and what its proxy's URL holds.
+func (c *Channel) Masked(text []byte) []byte {
+	for _, credential := range c.Credentials {
+		text = Mask(text, credential.Value)
+		if e, ok, err := ParseEntra(credential.Value); ok && err == nil && c.Kind == Azure {
+			text = Mask(text, e.Secret)
+		}
+	}
+	for _, word := range c.Network.Proxy.secrets() {
+		text = Mask(text, word)
+	}
+	return text
+}
+
 func without(text []byte, word string) []byte {
 	if !bytes.Contains(text, []byte(word)) {
 		return text

@@ -50,12 +50,12 @@ func checkName(name string) error {
 
 func checkKind(kind Kind) error {
 	switch kind {
-	case OpenAI, Demo:
+	case OpenAI, Azure, Demo:
 		return nil
 	case "":
-		return invalid("kind", "kind_required", "kind must be one of %q and %q.", OpenAI, Demo)
+		return invalid("kind", "kind_required", "kind must be one of %q, %q and %q.", OpenAI, Azure, Demo)
 	}
-	return invalid("kind", "invalid_kind", "kind must be one of %q and %q, not %q.", OpenAI, Demo, clip(string(kind)))
+	return invalid("kind", "invalid_kind", "kind must be one of %q, %q and %q, not %q.", OpenAI, Azure, Demo, clip(string(kind)))
 }
 
 // checkBaseURL gives the base URL as it is kept: without trailing slashes. Only
@@ -65,41 +65,68 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 	if text == "" && kind == Demo {
 		return "", nil
 	}
-	const code = "invalid_base_url"
+	if text == "" {
+		example := "https://api.openai.com/v1"
+		if kind == Azure {
+			example = "https://NAME.openai.azure.com or https://NAME.openai.azure.com/openai/v1"
+		}
+		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as %s.", example)
+	}
+	u, err := checkURL(urlField{name: "base_url", code: "invalid_base_url", private: "private_base_url"}, text, policy)
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+// urlField is what may stand in a field that is a URL.
+type urlField struct {
+	name, code  string
+	private     string   // the code of an address that is not allowed
+	schemes     []string // none: http and https
+	credentials bool     // user and password are allowed
+}
+
+// checkURL gives the URL without trailing slashes.
+func checkURL(f urlField, text string, policy AddressPolicy) (*url.URL, error) {
+	bad := func(format string, args ...any) (*url.URL, error) {
+		return nil, invalid(f.name, f.code, f.name+format, args...)
+	}
 	switch {
-	case text == "":
-		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as https://api.openai.com/v1.")
 	case len(text) > MaxBaseURL:
-		return "", invalid("base_url", code, "base_url must be at most %d bytes.", MaxBaseURL)
+		return bad(" must be at most %d bytes.", MaxBaseURL)
 	case strings.ContainsAny(text, " \t\r\n\\"):
-		return "", invalid("base_url", code, "base_url must not contain blanks or backslashes.")
+		return bad(" must not contain blanks or backslashes.")
 	case strings.Contains(text, "#"):
-		return "", invalid("base_url", code, "base_url must not have a fragment (#…).")
+		return bad(" must not have a fragment (#…).")
 	case strings.Contains(text, "?"):
-		return "", invalid("base_url", code, "base_url must not have a query (?…).")
+		return bad(" must not have a query (?…).")
 	}
 	// What url.Parse says of a bad URL may quote credentials, so it is not shown.
 	u, err := url.Parse(text)
 	if err != nil {
-		return "", invalid("base_url", code, "base_url is not a URL.")
+		return bad(" is not a URL.")
+	}
+	schemes := f.schemes
+	if len(schemes) == 0 {
+		schemes = []string{"http", "https"}
 	}
 	switch {
-	case (u.Scheme != "http" && u.Scheme != "https") || u.Opaque != "" || u.Host == "" || u.Hostname() == "":
-		return "", invalid("base_url", code, "base_url must be absolute and begin with http:// or https:// and a host.")
-	case u.User != nil:
-		return "", invalid("base_url", code, "base_url must not carry credentials; they belong into keys.")
+	case !slices.Contains(schemes, u.Scheme) || u.Opaque != "" || u.Host == "" || u.Hostname() == "":
+		return bad(" must be absolute and begin with %s:// and a host.", strings.Join(schemes, ":// or "))
+	case u.User != nil && !f.credentials:
+		return bad(" must not carry credentials; they belong into keys.")
 	case !validPort(u):
-		return "", invalid("base_url", code, "base_url has a port that does not exist.")
+		return bad(" has a port that does not exist.")
 	}
-	addr, literal, err := literalAddr(u.Hostname())
-	if err != nil {
-		return "", invalid("base_url", code, "base_url: %s.", err)
+	if _, _, err := literalAddr(u.Hostname()); err != nil {
+		return bad(": %s.", err)
 	}
-	if (literal && !policy.Allowed(addr)) || (!literal && localName(u.Hostname()) && !policy.allowsLocalhost()) {
-		return "", invalid("base_url", "private_base_url", "base_url is at a private, loopback or link-local address. If that is meant, start Halley with HALLEY_ALLOW_PRIVATE_UPSTREAMS=true or with the CIDRs to allow.")
+	if !policy.AllowedHost(u.Hostname()) {
+		return nil, invalid(f.name, f.private, "%s is at a private, loopback or link-local address. If that is meant, start Halley with HALLEY_ALLOW_PRIVATE_UPSTREAMS=true or with the CIDRs to allow.", f.name)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
-	return u.String(), nil
+	return u, nil
 }
 
 func validPort(u *url.URL) bool {

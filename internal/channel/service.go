@@ -59,6 +59,12 @@ type Change struct {
 	TotalMS      *int64
 	DrainMS      *int64
 	OnDisconnect *OnDisconnect
+
+	AzureAPIVersion *string // "" the default; so for the next two
+	AzureAuthority  *string
+	AzureScope      *string
+	ProxyURL        *string // "" none
+	CAPEM           *string // "" none
 }
 
 // Service owns the channels. Reads come from an immutable snapshot whose
@@ -113,6 +119,9 @@ func (s *Service) Reload(ctx context.Context) error {
 		if c.Credentials, err = open(c.Credentials, s.deps.Sealer); err != nil {
 			return fmt.Errorf("channel %d (%s): %w", c.ID, c.Name, err)
 		}
+		if c.Network.Proxy, err = c.Network.Proxy.open(s.deps.Sealer); err != nil {
+			return fmt.Errorf("channel %d (%s): %w", c.ID, c.Name, err)
+		}
 	}
 	s.swap(newSnapshot(channels))
 	return nil
@@ -122,17 +131,26 @@ func (s *Service) Reload(ctx context.Context) error {
 // URL must be given; the rest has defaults: no keys, group "default", priority
 // 0, weight 1, enabled, cancel on disconnect.
 func (s *Service) Create(ctx context.Context, change Change) (*Channel, error) {
-	blank := Channel{
-		ModelMapping: map[string]string{}, Groups: []string{"default"}, Weight: 1, Status: Enabled,
-		OnDisconnect: Cancel, Created: s.deps.Now().UTC().Truncate(time.Millisecond), Version: 1,
-	}
 	require(&change)
-	c, err := s.apply(blank, change)
+	c, err := s.apply(s.blank(), change)
 	if err != nil {
 		return nil, err
 	}
+	return s.insert(ctx, c)
+}
+
+// blank is a channel as it is before anything is said about it.
+func (s *Service) blank() Channel {
+	return Channel{
+		ModelMapping: map[string]string{}, Groups: []string{"default"}, Weight: 1, Status: Enabled,
+		OnDisconnect: Cancel, Created: s.deps.Now().UTC().Truncate(time.Millisecond), Version: 1,
+	}
+}
+
+func (s *Service) insert(ctx context.Context, c *Channel) (*Channel, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var err error
 	if c.ID, err = s.deps.Store.InsertChannel(ctx, c); err != nil {
 		return nil, fmt.Errorf("add the channel: %w", err)
 	}
@@ -141,9 +159,21 @@ func (s *Service) Create(ctx context.Context, change Change) (*Channel, error) {
 }
 
 // Update changes a channel; with ifVersion only when it still is that version.
+// Upstream keys must be given again where the change would show them to somebody
+// who does not see them now.
 func (s *Service) Update(ctx context.Context, id int64, change Change, ifVersion *int64) (*Channel, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c, err := s.update(ctx, id, change, ifVersion)
+	if err != nil {
+		return nil, err
+	}
+	s.swap(s.now.Load().with(c, id))
+	return c, nil
+}
+
+// update writes a change; the caller swaps it in.
+func (s *Service) update(ctx context.Context, id int64, change Change, ifVersion *int64) (*Channel, error) {
 	for {
 		old, err := s.deps.Store.Channel(ctx, id)
 		if err != nil {
@@ -158,6 +188,12 @@ func (s *Service) Update(ctx context.Context, id int64, change Change, ifVersion
 			}
 			old.Credentials = nil // new keys mend it
 		}
+		if old.Network.Proxy, err = old.Network.Proxy.open(s.deps.Sealer); err != nil {
+			if change.ProxyURL == nil {
+				return nil, err
+			}
+			old.Network.Proxy = Proxy{} // so does a new proxy
+		}
 		c, err := s.apply(*old, change)
 		if err != nil {
 			return nil, err
@@ -168,7 +204,6 @@ func (s *Service) Update(ctx context.Context, id int64, change Change, ifVersion
 			return nil, fmt.Errorf("change the channel: %w", err)
 		}
 		if updated {
-			s.swap(s.now.Load().with(c, id))
 			return c, nil
 		}
 		// Another node changed it in between: look again. Each round lost is
@@ -217,13 +252,20 @@ func require(c *Change) {
 // apply gives a changed copy, checked. Only what the change sets is checked: an
 // address that was fine under another policy must not stand in the way of
 // disabling its channel.
-func (s *Service) apply(c Channel, change Change) (*Channel, error) {
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, s.applyKeys} {
+func (s *Service) apply(old Channel, change Change) (*Channel, error) {
+	c := old
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, s.applyAzure, s.applyNetwork} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}
 	}
-	return &c, nil
+	if err := checkKeysStay(&old, &c, change.Keys); err != nil {
+		return nil, err
+	}
+	if err := s.applyKeys(&c, change); err != nil {
+		return nil, err
+	}
+	return &c, checkEntraKeys(&c)
 }
 
 func (s *Service) applyIdentity(c *Channel, change Change) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,9 +16,16 @@ import (
 
 // channelCommands manage upstream channels.
 type channelCommands struct {
-	List channelListCommand `cmd:"" help:"List the channels."`
-	Add  channelAddCommand  `cmd:"" help:"Add a channel."`
-	Test channelTestCommand `cmd:"" help:"Send a real request through a channel."`
+	List      channelListCommand      `cmd:"" help:"List the channels."`
+	Add       channelAddCommand       `cmd:"" help:"Add a channel."`
+	Presets   channelPresetsCommand   `cmd:"" help:"List the providers that --preset knows."`
+	Test      channelTestCommand      `cmd:"" help:"Send a real request through a channel."`
+	Models    channelModelsCommand    `cmd:"" help:"List the models that a channel's upstream has."`
+	Spend     channelSpendCommand     `cmd:"" help:"Sum up what went through a channel."`
+	Duplicate channelDuplicateCommand `cmd:"" help:"Copy a channel, upstream keys included; the copy is disabled."`
+	Enable    channelEnableCommand    `cmd:"" help:"Enable channels."`
+	Disable   channelDisableCommand   `cmd:"" help:"Disable channels."`
+	Delete    channelDeleteCommand    `cmd:"" help:"Delete channels."`
 }
 
 // channelRecord is what the commands show of a channel.
@@ -67,7 +75,8 @@ func (c channelListCommand) Run(r *run) error {
 type channelAddCommand struct {
 	serverFlags
 	Name     string            `arg:"" help:"A name for people."`
-	Kind     string            `help:"Who is spoken to: openai (any OpenAI-compatible server) or demo (built in)." enum:"openai,demo" default:"openai"`
+	Preset   string            `help:"A well-known provider, as in halley channel presets: gives kind and base URL." placeholder:"ID"`
+	Kind     string            `help:"Who is spoken to: openai (any OpenAI-compatible server; what is meant without a preset), azure or demo (built in)." enum:"openai,azure,demo," default:""`
 	BaseURL  string            `name:"base-url" help:"What an SDK would be given, such as https://api.openai.com/v1." placeholder:"URL"`
 	Models   []string          `help:"Models it offers, names or patterns such as gpt-5*." required:"" placeholder:"MODEL,…"`
 	Map      map[string]string `help:"Names that the upstream knows by another one." placeholder:"PUBLIC=UPSTREAM;…"`
@@ -75,6 +84,9 @@ type channelAddCommand struct {
 	Priority int64             `help:"Higher is tried first." default:"0"`
 	Weight   int64             `help:"Share among channels of the same priority." default:"1"`
 	Tag      string            `help:"A word to find it by."`
+	Proxy    string            `name:"proxy-url" help:"An http, https or socks5 proxy to reach it through. One with a password is better set in the environment." placeholder:"URL" env:"HALLEY_CHANNEL_PROXY_URL"`
+	CA       string            `name:"ca-file" help:"A file with certificates in PEM to trust besides the system's." type:"existingfile" placeholder:"FILE"`
+	Version  string            `name:"api-version" help:"The api-version of requests to an Azure deployment." placeholder:"VERSION"`
 	KeyStdin bool              `name:"key-stdin" help:"Read upstream keys from standard input, one a line; keys on a command line would be seen by others."`
 }
 
@@ -87,14 +99,11 @@ func (c channelAddCommand) Run(r *run) error {
 			return err
 		}
 	}
+	body, err := c.body(keys)
+	if err != nil {
+		return err
+	}
 	return c.with(r, func(a *api) error {
-		body := map[string]any{
-			"name": c.Name, "kind": c.Kind, "base_url": c.BaseURL, "keys": keys, "models": c.Models, "groups": c.Groups,
-			"priority": c.Priority, "weight": c.Weight, "tag": c.Tag,
-		}
-		if len(c.Map) > 0 {
-			body["model_mapping"] = c.Map
-		}
 		var made channelRecord
 		if err := a.call(r.ctx, http.MethodPost, "/api/channel/", nil, body, &made); err != nil {
 			return err
@@ -103,6 +112,37 @@ func (c channelAddCommand) Run(r *run) error {
 		r.print("Try it: halley channel test %d", made.ID)
 		return nil
 	})
+}
+
+// body is the request to add it. What a preset may give is left out.
+func (c channelAddCommand) body(keys []string) (map[string]any, error) {
+	body := map[string]any{
+		"name": c.Name, "keys": keys, "models": c.Models, "groups": c.Groups,
+		"priority": c.Priority, "weight": c.Weight, "tag": c.Tag,
+	}
+	kind := c.Kind
+	if kind == "" && c.Preset == "" {
+		kind = "openai"
+	}
+	for name, value := range map[string]string{"preset": c.Preset, "kind": kind, "base_url": c.BaseURL, "proxy_url": c.Proxy} {
+		if value != "" {
+			body[name] = value
+		}
+	}
+	if c.Version != "" {
+		body["azure"] = map[string]string{"api_version": c.Version}
+	}
+	if len(c.Map) > 0 {
+		body["model_mapping"] = c.Map
+	}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificates: %w", err)
+		}
+		body["ca_pem"] = string(text)
+	}
+	return body, nil
 }
 
 type channelTestCommand struct {
@@ -121,6 +161,7 @@ func (c channelTestCommand) Run(r *run) error {
 			LatencyMS   int64  `json:"latency_ms"`
 			FirstByteMS int64  `json:"first_byte_ms"`
 			Message     string `json:"message"`
+			Answer      string `json:"answer"`
 		}
 		body := map[string]any{"model": c.Model, "stream": c.Stream}
 		if err := a.call(r.ctx, http.MethodPost, "/api/channel/"+strconv.FormatInt(c.ID, 10)+"/test", nil, body, &result); err != nil {
@@ -134,6 +175,9 @@ func (c channelTestCommand) Run(r *run) error {
 			return fault.New(fault.BadGateway, "channel_test_failed", "channel %d does not work: %s after %d ms: %s", c.ID, status, result.LatencyMS, result.Message)
 		}
 		r.print("Channel %d works: status %d, first byte after %d ms, done after %d ms.", c.ID, result.Status, result.FirstByteMS, result.LatencyMS)
+		if result.Answer != "" {
+			r.print("It answers: %s", result.Answer)
+		}
 		return nil
 	})
 }

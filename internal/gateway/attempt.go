@@ -127,7 +127,7 @@ func (t *ticket) canMove(a *ask) bool {
 // attempt sends the request to one upstream and brings back its answer.
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
 	t.record.Attempts++
-	t.tier, t.relay = a.head.ServiceTier, nil
+	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
 	t.trying = true
 	if len(p.channel.Credentials) > 1 {
 		t.way.keys = append(t.way.keys, p.step.Credential.ID)
@@ -150,12 +150,21 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
 	sent := g.Now()
-	call, err := upstream.Do(tether.ctx, up.Transport, request)
+	way, err := g.way(up, p.channel)
+	if err != nil {
+		return unprepared(err)
+	}
+	if t.secret, err = authorize(tether.ctx, request.Header, up.Provider, p.channel, p.step.Credential, way); err != nil {
+		return unprepared(err)
+	}
+	call, err := upstream.Do(tether.ctx, way, request)
 	if err != nil {
 		return broken(err)
 	}
 	defer call.Close()
 	switch {
+	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
+		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
 	case call.Status >= 400:
 		return t.errorAnswer(ctx, call, p, up.Provider, x)
 	case call.Status != http.StatusOK:
@@ -173,11 +182,12 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 
 func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, op provider.Operation) (r upstream.Request, err error) {
 	ch := p.channel
+	model := ch.UpstreamModel(a.head.Model)
 	var maxOutput int64
 	if p.price != nil {
 		maxOutput = p.price.MaxOutputTokens
 	}
-	body, dropped, err := x.Body(wire.Changes{Model: ch.UpstreamModel(a.head.Model), IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
+	body, dropped, err := x.Body(wire.Changes{Model: model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
 	if err != nil {
 		return r, err
 	}
@@ -188,15 +198,9 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	} else {
 		header = forwardedHeader(t.in.Header)
 	}
-	t.secret = ""
-	if own := p.step.Credential; own != nil {
-		name, value := prov.Authorize(own.Value)
-		header.Set(name, value)
-		t.secret = own.Value
-	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
-		Method: http.MethodPost, URL: prov.URL(ch, op), Header: header, Body: body,
+		Method: http.MethodPost, URL: prov.URL(ch, op, model), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
 	}, nil
 }
@@ -266,6 +270,9 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	answer := &theirs{plan: p, status: call.Status, header: answerHeader(call.Header, x), secret: t.secret, body: x.Failure(call.Status, body, t.in.RequestID)}
 	switch outcome.Class {
 	case health.Credential, health.Balance:
+		if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
+			exchanger.Refused(p.channel, p.step.Credential.Value, t.secret)
+		}
 		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
 		return ending{err: badGateway(refused), again: true, outcome: outcome}
 	case health.Failed, health.RateLimited:
@@ -285,6 +292,8 @@ func classOf(status int, body []byte, prov provider.Provider) health.Class {
 		return health.Credential
 	case provider.OfBalance:
 		return health.Balance
+	case provider.OfChannel:
+		return health.Failed
 	case provider.OfRequest:
 	}
 	switch {

@@ -87,6 +87,9 @@ type Config struct {
 	Observer  Observer
 	Snapshot  func() *Snapshot
 	Upstreams map[channel.Kind]Upstream
+	// Networks are for channels with a proxy or certificates of their own; nil
+	// reaches all of them directly.
+	Networks Networks
 	// Codecs are the dialects between which requests are translated.
 	Codecs map[provider.Operation]translate.Codec
 	Log    *slog.Logger

@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"halley/internal/channel"
-	"halley/internal/provider"
-	"halley/internal/upstream"
 )
 
 // Probe asks a channel's upstream for its model list, which costs nothing, and
@@ -19,16 +16,7 @@ func (g *Gateway) Probe(ctx context.Context, ch *channel.Channel) error {
 	if !ok {
 		return fmt.Errorf("there is no upstream of the kind %q", ch.Kind)
 	}
-	header := http.Header{}
-	if len(ch.Credentials) > 0 {
-		name, value := up.Provider.Authorize(ch.Credentials[0].Value)
-		header.Set(name, value)
-	}
-	const limit = 10 * time.Second
-	call, err := upstream.Do(ctx, up.Transport, upstream.Request{
-		Method: http.MethodGet, URL: up.Provider.URL(ch, provider.Models), Header: header,
-		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
-	})
+	call, _, err := g.askModels(ctx, up, ch)
 	if err != nil {
 		return err
 	}

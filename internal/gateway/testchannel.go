@@ -1,12 +1,13 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
 	"halley/internal/channel"
-	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -15,61 +16,109 @@ import (
 	"halley/internal/wire/openai"
 )
 
-// ChannelTest is what a test request to a channel brought back.
+// ChannelTest is what a test request to a channel brought back. Its texts hold
+// no secret of the channel.
 type ChannelTest struct {
 	OK        bool
 	Status    int // the upstream's, 0 when it gave none
 	Latency   time.Duration
 	FirstByte time.Duration
-	Message   string // what is wrong, or the start of the answer
+	Message   string // what is wrong, in the upstream's words where it has some; else empty
+	Answer    string // the start of what came back: the model's text, else the body
 }
 
+// maxExcerpt bounds what is shown of an answer, in bytes.
+const maxExcerpt = 1000
+
 // TestChannel sends a real request of a few tokens through the channel, enabled
-// or not. Nothing is charged.
+// or not, saved or not. Nothing is charged.
 func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model string, stream bool) (ChannelTest, error) {
 	up, ok := g.Upstreams[ch.Kind]
 	if !ok {
-		return ChannelTest{}, fault.New(fault.Invalid, "invalid_kind", "There is no upstream of the kind %q.", ch.Kind).Field("kind")
+		return ChannelTest{}, noSuchKind(ch)
 	}
-	op, request := testRequest(ch.UpstreamModel(model), stream, g.Snapshot().priceOf(model, ch))
+	upstreamModel := ch.UpstreamModel(model)
+	op, request := testRequest(upstreamModel, stream, g.Snapshot().priceOf(model, ch))
 	body, err := jsonx.Marshal(request)
 	if err != nil {
 		return ChannelTest{}, err
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
-	if len(ch.Credentials) > 0 {
-		name, value := up.Provider.Authorize(ch.Credentials[0].Value)
-		header.Set(name, value)
+	start := g.Now()
+	failed := func(err error, secret string) (ChannelTest, error) {
+		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, nil
+	}
+	way, err := g.way(up, ch)
+	if err != nil {
+		return failed(err, "")
+	}
+	secret, err := authorize(ctx, header, up.Provider, ch, firstCredential(ch), way)
+	if err != nil {
+		return failed(err, "")
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
-	start := g.Now()
-	call, err := upstream.Do(ctx, up.Transport, upstream.Request{
-		Method: http.MethodPost, URL: up.Provider.URL(ch, op), Header: header, Body: body,
+	call, err := upstream.Do(ctx, way, upstream.Request{
+		Method: http.MethodPost, URL: up.Provider.URL(ch, op, upstreamModel), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
 	})
 	if err != nil {
-		return ChannelTest{Latency: g.Now().Sub(start), Message: err.Error()}, nil
+		return failed(err, secret)
 	}
 	defer call.Close()
 	result := ChannelTest{Status: call.Status, FirstByte: g.Now().Sub(start)}
 	answer, err := readLimited(call, maxErrorBody)
 	result.Latency = g.Now().Sub(start)
+	if err != nil {
+		result.Message = string(masked(ch, secret, []byte(err.Error())))
+		return result, nil
+	}
+	// Before anything is cut: half a secret is one too many.
+	result.read(masked(ch, secret, answer), stream && op == provider.Chat)
+	return result, nil
+}
+
+// read judges what came back.
+func (r *ChannelTest) read(answer []byte, stream bool) {
+	excerpt, text := clip(string(answer), maxExcerpt), ""
 	switch {
-	case err != nil:
-		result.Message = err.Error()
-	case call.Status != http.StatusOK:
-		result.Message = clip(string(answer), 1000)
-	case stream && op == provider.Chat:
-		_, _, result.OK = sse.DataSpan(answer[:max(0, firstEvent(answer))])
-		if !result.OK {
-			result.Message = "The answer is not an event stream: " + clip(string(answer), 500)
+	case r.Status != http.StatusOK:
+		r.Message = cmp.Or(excerpt, "The answer has no body.")
+	case stream:
+		var events int
+		var failed bool
+		switch text, events, failed = streamedText(answer); {
+		case events == 0:
+			r.Message = "The answer is not an event stream: " + excerpt
+		case failed:
+			r.Message = excerpt
 		}
 	default:
 		scanned, isJSON := openai.ScanAnswer(answer)
-		result.OK = isJSON && !scanned.IsError
-		result.Message = clip(string(answer), 1000)
+		switch text = openai.AnswerText(answer); {
+		case !isJSON:
+			r.Message = "The answer is not a JSON object: " + excerpt
+		case scanned.IsError:
+			r.Message = excerpt
+		}
 	}
-	return result, nil
+	r.OK = r.Message == "" && r.Status == http.StatusOK
+	r.Answer = cmp.Or(clip(text, maxExcerpt), excerpt)
+}
+
+// streamedText is the text of a stream's events, how many have data, and whether
+// one tells of an error.
+func streamedText(answer []byte) (text string, events int, failed bool) {
+	stream := sse.NewReader(bytes.NewReader(answer), nil, len(answer)+1)
+	for stream.Fill() == nil {
+		for e := stream.Buffered(); e != nil; e = stream.Buffered() {
+			if data, ok := sse.Data(e); ok {
+				scanned, _ := openai.ScanAnswer(data)
+				events, failed = events+1, failed || scanned.IsError
+				text += openai.AnswerText(data)
+			}
+		}
+	}
+	return text, events, failed
 }
 
 // testRequest is the smallest useful request to the model: an embedding where
@@ -86,16 +135,4 @@ func testRequest(model string, stream bool, p *price.Price) (provider.Operation,
 		"model": model, "stream": stream, capName: 16,
 		"messages": []map[string]string{{"role": "user", "content": "Say hi."}},
 	}
-}
-
-// firstEvent is the length of the first line with data.
-func firstEvent(answer []byte) int {
-	for i := range answer {
-		if answer[i] == '\n' && i > 0 {
-			if _, _, ok := sse.DataSpan(answer[:i]); ok {
-				return i
-			}
-		}
-	}
-	return len(answer)
 }

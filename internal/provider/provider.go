@@ -3,7 +3,12 @@
 // kind lies below it.
 package provider
 
-import "halley/internal/channel"
+import (
+	"context"
+	"net/http"
+
+	"halley/internal/channel"
+)
 
 // Operation is what is asked of an upstream.
 type Operation string
@@ -46,13 +51,46 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 
 // Provider is one upstream kind.
 type Provider interface {
-	// URL is where the operation goes for the channel.
-	URL(ch *channel.Channel, op Operation) string
+	// URL is where the operation goes for the channel; model is the upstream's
+	// name of it, empty for Models.
+	URL(ch *channel.Channel, op Operation, model string) string
 	// Authorize gives the header that carries the credential.
 	Authorize(credential string) (header, value string)
 	// Classify says what an answer with an error status means.
 	Classify(status int, body []byte) Class
 }
+
+// Shown is how a credential goes to the upstream.
+type Shown struct {
+	Header string
+	Value  string
+	Secret string // what must not come back to a client
+}
+
+// Exchanger is a Provider some of whose credentials are not shown themselves:
+// they buy a token that is, which takes a call.
+type Exchanger interface {
+	// Exchange gives what stands for the credential, of the channel's, now. ok is
+	// false when the credential is shown itself, as Authorize says. Calls go by
+	// way of the channel's own network. An error means that the credential is of
+	// no use at present; it is a *Refusal or ctx's cause.
+	Exchange(ctx context.Context, ch *channel.Channel, credential string, way http.RoundTripper) (shown Shown, ok bool, err error)
+	// Refused tells that the upstream did not accept the secret that was shown for
+	// the credential, so that the next Exchange gives another.
+	Refused(ch *channel.Channel, credential, secret string)
+}
+
+// Refusal is why there is no token for a credential.
+type Refusal struct {
+	Reason string // in a few words, for operators, without secrets
+	Cause  error
+}
+
+// Error is the reason and the cause, without secrets.
+func (r *Refusal) Error() string { return r.Reason + ": " + r.Cause.Error() }
+
+// Unwrap is the cause.
+func (r *Refusal) Unwrap() error { return r.Cause }
 
 // Class is what an error answer means.
 type Class uint8
@@ -66,4 +104,7 @@ const (
 	OfCredential
 	// OfBalance means that our balance or quota there is used up; the same.
 	OfBalance
+	// OfChannel means that the channel is not set up for the request: another may
+	// serve it.
+	OfChannel
 )

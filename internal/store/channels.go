@@ -41,13 +41,25 @@ type channelTimeouts struct {
 
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
+	Azure channelAzure `json:"azure,omitzero"`
+	Proxy []byte       `json:"proxy_sealed,omitempty"`
+	CAPEM string       `json:"ca_pem,omitzero"`
+}
+
+// channelAzure is a member of the settings column.
+type channelAzure struct {
+	APIVersion string `json:"api_version,omitzero"`
+	Authority  string `json:"authority,omitzero"`
+	Scope      string `json:"scope,omitzero"`
 }
 
 func settingsOf(c *channel.Channel) channelSettings {
-	return channelSettings{}
+	return channelSettings{Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM}
 }
 
 func (s channelSettings) into(c *channel.Channel) {
+	c.Azure = channel.AzureSettings(s.Azure)
+	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
 }
 
 // Channels implements channel.Store.

@@ -130,6 +130,9 @@ func (w *where) narrow(f usage.Filter) {
 	if f.KeyID != 0 {
 		w.and("key_id = ", f.KeyID)
 	}
+	if f.ChannelID != 0 {
+		w.and("channel_id = ", f.ChannelID)
+	}
 	if f.Model != "" {
 		w.and("model = ", stored(f.Model, maxModel))
 	}

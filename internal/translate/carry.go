@@ -20,28 +20,28 @@ type carried struct {
 	Sealed    string  `json:"e,omitzero"`
 }
 
-// carryMark begins what Carry makes. It is no base64, as the providers' own
+// CarryMark begins what Carry makes, when it is not the dialect's own. It is no base64, as the providers' own
 // signatures are, so that neither is taken for the other.
-const carryMark = "hly."
+const CarryMark = "hly."
 
 // Carry is the thoughts' proof as one text for clients of the dialect: the
-// signature itself when it is the dialect's own, and "" when there is none.
+// signature itself when it is the dialect's own.
 func (t *Thinking) Carry(to Dialect) string {
-	if t.Origin == to || (t.Signature == "" && t.Sealed == "" && t.ID == "") {
+	if t.Origin == to || t.Origin == "" {
 		return t.Signature
 	}
 	text, err := jsonx.Marshal(carried{t.Origin, t.ID, t.Signature, t.Sealed})
 	if err != nil { // it is four strings
 		return ""
 	}
-	return carryMark + base64.RawURLEncoding.EncodeToString(text)
+	return CarryMark + base64.RawURLEncoding.EncodeToString(text)
 }
 
 // Uncarry takes what a client of the dialect brought back as the thoughts'
 // signature: what Carry made, or the dialect's own.
 func (t *Thinking) Uncarry(from Dialect, signature string) {
 	t.Signature, t.Origin = signature, from
-	coded, foreign := strings.CutPrefix(signature, carryMark)
+	coded, foreign := strings.CutPrefix(signature, CarryMark)
 	if !foreign {
 		return
 	}

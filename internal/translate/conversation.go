@@ -12,6 +12,10 @@ type Conversation struct {
 	From  Dialect // the one it was made in
 	Model string  // as the client named it
 
+	// Received is when the request came, in Unix seconds, for dialects whose
+	// answers say when they were made.
+	Received int64
+
 	// Messages are in order; system and developer text stands where it stood.
 	Messages []Message
 

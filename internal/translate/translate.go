@@ -12,6 +12,7 @@ package translate
 
 import (
 	"fmt"
+	"strings"
 
 	"halley/internal/usage"
 )
@@ -190,3 +191,15 @@ func Unsupport(field, format string, args ...any) *Unsupported {
 // written to caches, Completion includes reasoning, whatever the dialect's own
 // custom is.
 type Usage = usage.Tokens
+
+// maxMessage bounds an upstream's words that are no message of its dialect, in
+// bytes.
+const maxMessage = 1000
+
+// Clip shortens what an upstream said to what can stand in a message.
+func Clip(text string) string {
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}

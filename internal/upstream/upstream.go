@@ -11,17 +11,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
-
-// AddressPolicy says which addresses may be called.
-type AddressPolicy interface {
-	Allowed(addr netip.Addr) bool
-}
 
 // Timeouts bound the phases of a call.
 type Timeouts struct {
@@ -44,43 +37,6 @@ var (
 // IsTimeout reports whether err is one of the time limits.
 func IsTimeout(err error) bool {
 	return errors.Is(err, ErrFirstByte) || errors.Is(err, ErrIdle) || errors.Is(err, ErrTotal)
-}
-
-// NewTransport makes the transport for HTTP upstreams: no proxying by
-// environment, no transparent compression, so that bytes pass as they are.
-func NewTransport(policy AddressPolicy) *http.Transport {
-	dialer := &net.Dialer{
-		KeepAlive: 30 * time.Second,
-		// Control sees the address that is really dialled, after DNS.
-		Control: func(_, address string, _ syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(address)
-			if err != nil || !policy.Allowed(ap.Addr().Unmap().WithZone("")) {
-				return ErrAddress
-			}
-			return nil
-		},
-	}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if limit, ok := ctx.Value(connectKey{}).(time.Duration); ok {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, limit)
-				defer cancel()
-			}
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrConnect, err)
-			}
-			return &pooledConn{conn}, nil
-		},
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true,
-		MaxIdleConns:          4096,
-		MaxIdleConnsPerHost:   1024,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
 }
 
 // pooledConn writes request bodies through buffers that are used again; the
@@ -112,9 +68,6 @@ func (c *pooledConn) ReadFrom(r io.Reader) (n int64, err error) {
 	}
 }
 
-// connectKey carries a channel's connect limit to the dialer.
-type connectKey struct{}
-
 // Request is what to send. Once Do has failed or its Call is closed, nothing
 // reads Body any more, so that its memory can be used again.
 type Request struct {
@@ -144,7 +97,7 @@ type Call struct {
 // the call at any time. Errors wrap one of the package's, the context's cause,
 // or what the network said.
 func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, connectKey{}, req.Times.Connect))
+	ctx, cancel := context.WithCancelCause(ConnectWithin(ctx, req.Times.Connect))
 	c := &Call{cancel: cancel, ctx: ctx, idle: req.Times.Idle, sent: &source{data: req.Body}}
 	hr, err := http.NewRequestWithContext(ctx, req.Method, req.URL, c.sent.reader())
 	if err != nil {

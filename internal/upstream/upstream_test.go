@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type policy bool
 
 func (p policy) Allowed(netip.Addr) bool { return bool(p) }
+func (p policy) AllowedHost(string) bool { return bool(p) }
 
 func times(d time.Duration) upstream.Timeouts {
 	return upstream.Timeouts{Connect: d, FirstByte: d, Idle: d, Total: 10 * d}

@@ -17,6 +17,7 @@ import (
 type Filter struct {
 	UserID    int64
 	KeyID     int64
+	ChannelID int64
 	Model     string
 	Status    int
 	RequestID string
@@ -129,6 +130,11 @@ func (q *Queries) Stat(ctx context.Context, f Filter, now time.Time) (Stat, erro
 		return Stat{}, err
 	}
 	return Stat{totals, minute.Requests, minute.TokensIn + minute.TokensOut}, nil
+}
+
+// Sum is the totals of what the filter leaves.
+func (q *Queries) Sum(ctx context.Context, f Filter) (Totals, error) {
+	return q.store.UsageTotals(ctx, f)
 }
 
 // Bucket is the width of a series' steps.

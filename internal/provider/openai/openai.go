@@ -17,7 +17,7 @@ type Provider struct{}
 var _ provider.Provider = Provider{}
 
 // URL appends the operation's path to the channel's base URL.
-func (Provider) URL(ch *channel.Channel, op provider.Operation) string {
+func (Provider) URL(ch *channel.Channel, op provider.Operation, _ string) string {
 	switch op {
 	case provider.Embeddings:
 		return ch.BaseURL + "/embeddings"

@@ -38,6 +38,8 @@ func fullChannel() *channel.Channel {
 		Priority: -7, Weight: 3, Status: channel.Disabled, Tag: "eu",
 		Timeouts:     channel.Timeouts{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 3 * time.Second, Total: 24 * time.Hour, Drain: 4 * time.Second},
 		OnDisconnect: channel.Drain, Created: noon,
+		Azure:   channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
+		Network: channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
 	}
 }
 
@@ -48,6 +50,7 @@ func channelReadBack(t *testing.T, db *store.DB) {
 	} {
 		want := *added
 		want.ID, want.Version = insertChannel(t, db, added), 1
+		want.Network.Proxy.URL = ""
 		want.Credentials = nil
 		for _, c := range added.Credentials {
 			c.Value = ""
@@ -84,6 +87,7 @@ func channelUpdate(t *testing.T, db *store.DB) {
 	want.Name, want.Status, want.Version = "Renamed", channel.Enabled, 2
 	want.Timeouts = channel.Timeouts{}
 	want.Models, want.ModelMapping = []string{"x"}, map[string]string{}
+	want.Azure, want.Network = channel.AzureSettings{}, channel.Network{CAPEM: "other"}
 	changed := *want
 	changed.Created = noon.Add(time.Hour) // must not count
 	if updated, err := db.UpdateChannel(ctx, &changed, 1); err != nil || !updated {

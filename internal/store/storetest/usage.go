@@ -238,7 +238,7 @@ func history(t *testing.T, db *store.DB, n int) (users, keys []int64, all []usag
 }
 
 func matches(f usage.Filter, r *usage.Record) bool {
-	return (f.UserID == 0 || f.UserID == r.UserID) && (f.KeyID == 0 || f.KeyID == r.KeyID) && (f.Model == "" || f.Model == r.Model) &&
+	return (f.UserID == 0 || f.UserID == r.UserID) && (f.KeyID == 0 || f.KeyID == r.KeyID) && (f.ChannelID == 0 || f.ChannelID == r.ChannelID) && (f.Model == "" || f.Model == r.Model) &&
 		(f.Status == 0 || f.Status == r.Status) && (f.RequestID == "" || f.RequestID == r.RequestID) &&
 		(f.From.IsZero() || !r.Time.Before(f.From)) && (f.To.IsZero() || r.Time.Before(f.To))
 }
@@ -275,6 +275,7 @@ func usageTotals(t *testing.T, db *store.DB) {
 		some(func() { f.UserID = users[random.IntN(2)] })
 		some(func() { f.KeyID = keys[random.IntN(4)] })
 		some(func() { f.Model = []string{"gpt-4o", "claude", "none"}[random.IntN(3)] })
+		some(func() { f.ChannelID = random.Int64N(3) })
 		some(func() { f.Status = []int{200, 499, 418}[random.IntN(3)] })
 		some(func() { f.From = moment() })
 		some(func() { f.To = moment() })

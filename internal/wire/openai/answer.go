@@ -35,7 +35,7 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 				a.ModelAt = wire.Span(at)
 			}
 		case `"usage"`:
-			if u, ok := parseUsage(value); ok {
+			if u, ok := ParseUsage(value); ok {
 				a.Usage, a.HasUsage = u, true
 			}
 		case `"x_groq"`: // Groq's streams report usage here
@@ -55,7 +55,7 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 func groqUsage(value []byte) (usage.Tokens, bool) {
 	for name, v := range wire.Members(value) {
 		if string(name) == `"usage"` {
-			return parseUsage(v)
+			return ParseUsage(v)
 		}
 	}
 	return usage.Tokens{}, false
@@ -71,9 +71,9 @@ type usageWire struct {
 	reasoningIn, audioOut, imageOut      wire.Count // completion_tokens_details
 }
 
-// parseUsage brings a usage object into Halley's terms; ok is false when it
+// ParseUsage brings a usage object into Halley's terms; ok is false when it
 // says nothing.
-func parseUsage(value []byte) (usage.Tokens, bool) {
+func ParseUsage(value []byte) (usage.Tokens, bool) {
 	w, ok := readUsage(value)
 	if !ok || (!w.prompt.Given && !w.completion.Given && !w.total.Given) {
 		return usage.Tokens{}, false

@@ -62,6 +62,9 @@ type Stream struct {
 	// same bytes each time, read once.
 	head [256]byte
 	size int
+
+	opened  bool   // an event has passed that is more than a prelude
+	prelude []byte // what is kept back until then
 }
 
 var _ wire.Stream = (*Stream)(nil)
@@ -81,8 +84,25 @@ func (*Stream) Complete(rest []byte) bool {
 
 func isDone(data []byte) bool { return bytes.Equal(bytes.TrimSpace(data), []byte("[DONE]")) }
 
-// Take implements wire.Stream.
+// Take implements wire.Stream. Azure begins streams with a chunk without choices
+// that says how it has filtered the prompt. It is kept back until something
+// follows, so that a stream which fails then has said nothing yet.
 func (s *Stream) Take(out, event []byte) []byte {
+	if s.opened {
+		return s.take(out, event)
+	}
+	before := len(out)
+	out = s.take(append(out, s.prelude...), event)
+	if from, to, ok := sse.DataSpan(event); !ok || s.p.Failed || !bytes.Contains(event[from:to], []byte(`"choices":[]`)) {
+		s.opened, s.prelude = true, nil
+		return out
+	}
+	s.prelude = bytes.Clone(out[before:])
+	return out[:before]
+}
+
+// take meters one event and appends what the client gets of it.
+func (s *Stream) take(out, event []byte) []byte {
 	from, to, ok := sse.DataSpan(event)
 	if !ok {
 		return append(out, event...)

@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"halley/internal/channel"
+	"halley/internal/fault"
+	"halley/internal/provider"
+	"halley/internal/upstream"
+	"halley/internal/wire/openai"
+)
+
+// UpstreamModels are the names of the models that a channel's upstream says it
+// has, sorted. Not every upstream lists them; what is wrong is a fault that says
+// what came back. For Azure's deployments these are the models that the resource
+// could deploy.
+func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]string, error) {
+	up, ok := g.Upstreams[ch.Kind]
+	if !ok {
+		return nil, noSuchKind(ch)
+	}
+	call, secret, err := g.askModels(ctx, up, ch)
+	if err != nil {
+		return nil, notListed(string(masked(ch, secret, []byte(err.Error()))))
+	}
+	defer call.Close()
+	body, err := readLimited(call, maxErrorBody)
+	if err != nil {
+		return nil, notListed(string(masked(ch, secret, []byte(err.Error()))))
+	}
+	body = masked(ch, secret, body)
+	if call.Status != http.StatusOK {
+		return nil, notListed(fmt.Sprintf("status %d: %s", call.Status, clip(string(body), 500)))
+	}
+	models, ok := openai.ModelNames(body)
+	if !ok {
+		return nil, notListed("the answer is not a list of models: " + clip(string(body), 200))
+	}
+	slices.Sort(models)
+	return slices.Compact(models), nil
+}
+
+func notListed(what string) error {
+	return fault.New(fault.BadGateway, "upstream_error", "The upstream's models cannot be listed: %s", what)
+}
+
+func noSuchKind(ch *channel.Channel) error {
+	return fault.New(fault.Invalid, "invalid_kind", "There is no upstream of the kind %q.", ch.Kind).Field("kind")
+}
+
+// askModels calls for the upstream's model list, which costs nothing.
+func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channel) (call *upstream.Call, secret string, err error) {
+	way, err := g.way(up, ch)
+	if err != nil {
+		return nil, "", err
+	}
+	header := http.Header{}
+	if secret, err = authorize(ctx, header, up.Provider, ch, firstCredential(ch), way); err != nil {
+		return nil, "", err
+	}
+	const limit = 10 * time.Second
+	call, err = upstream.Do(ctx, way, upstream.Request{
+		Method: http.MethodGet, URL: up.Provider.URL(ch, provider.Models, ""), Header: header,
+		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
+	})
+	return call, secret, err
+}
+
+// masked is what an upstream said without any secret of the channel, and without
+// what was shown for one.
+func masked(ch *channel.Channel, secret string, text []byte) []byte {
+	return channel.Mask(ch.Masked(text), secret)
+}

@@ -1,0 +1,255 @@
+// Package chat is OpenAI's Chat Completions dialect, as OpenAI and the many
+// servers that are compatible with it speak it. Facts are from OpenAI's
+// published API reference and from recorded traffic of some twenty servers.
+package chat
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"halley/internal/jsonx"
+	"halley/internal/translate"
+	"halley/internal/wire"
+)
+
+// Codec is the dialect; it has no state.
+type Codec struct{}
+
+var _ translate.Codec = Codec{}
+
+// request is the body of POST /chat/completions.
+type request struct {
+	Model               string            `json:"model"`
+	Messages            []message         `json:"messages"`
+	Tools               []tool            `json:"tools,omitempty"`
+	ToolChoice          jsontext.Value    `json:"tool_choice,omitzero"`
+	ParallelToolCalls   *bool             `json:"parallel_tool_calls,omitzero"`
+	Functions           []function        `json:"functions,omitempty"` // before tools
+	FunctionCall        jsontext.Value    `json:"function_call,omitzero"`
+	ResponseFormat      jsontext.Value    `json:"response_format,omitzero"`
+	Stream              *bool             `json:"stream,omitzero"`
+	StreamOptions       jsontext.Value    `json:"stream_options,omitzero"`
+	MaxTokens           *int64            `json:"max_tokens,omitzero"`
+	MaxCompletionTokens *int64            `json:"max_completion_tokens,omitzero"`
+	Temperature         *float64          `json:"temperature,omitzero"`
+	TopP                *float64          `json:"top_p,omitzero"`
+	TopK                *int64            `json:"top_k,omitzero"` // not OpenAI's
+	FrequencyPenalty    *float64          `json:"frequency_penalty,omitzero"`
+	PresencePenalty     *float64          `json:"presence_penalty,omitzero"`
+	Seed                *int64            `json:"seed,omitzero"`
+	Stop                jsontext.Value    `json:"stop,omitzero"` // a string or a list
+	N                   *int64            `json:"n,omitzero"`
+	Logprobs            *bool             `json:"logprobs,omitzero"`
+	TopLogprobs         *int64            `json:"top_logprobs,omitzero"`
+	LogitBias           jsontext.Value    `json:"logit_bias,omitzero"`
+	Verbosity           string            `json:"verbosity,omitzero"`
+	ReasoningEffort     string            `json:"reasoning_effort,omitzero"`
+	User                string            `json:"user,omitzero"`
+	SafetyIdentifier    string            `json:"safety_identifier,omitzero"`
+	Metadata            map[string]string `json:"metadata,omitzero"`
+	PromptCacheKey      string            `json:"prompt_cache_key,omitzero"`
+	ServiceTier         string            `json:"service_tier,omitzero"`
+	Modalities          []string          `json:"modalities,omitempty"`
+	Audio               jsontext.Value    `json:"audio,omitzero"`
+	Store               *bool             `json:"store,omitzero"`
+	WebSearchOptions    jsontext.Value    `json:"web_search_options,omitzero"`
+	Rest                jsontext.Value    `json:",embed"`
+}
+
+// message is one of a request's, or that of an answer's choice.
+type message struct {
+	Role             string         `json:"role,omitzero"`
+	Content          jsontext.Value `json:"content,omitzero"` // a string, a list of parts, or null
+	Name             string         `json:"name,omitzero"`
+	ToolCallID       string         `json:"tool_call_id,omitzero"`
+	ToolCalls        []toolCall     `json:"tool_calls,omitempty"`
+	FunctionCall     *called        `json:"function_call,omitzero"` // before tools
+	Refusal          string         `json:"refusal,omitzero"`
+	Annotations      jsontext.Value `json:"annotations,omitzero"`
+	Audio            jsontext.Value `json:"audio,omitzero"`
+	ReasoningContent jsontext.Value `json:"reasoning_content,omitzero"` // DeepSeek and many others
+	Reasoning        jsontext.Value `json:"reasoning,omitzero"`         // Groq, OpenRouter, vLLM
+	ReasoningDetails jsontext.Value `json:"reasoning_details,omitzero"` // OpenRouter
+	Rest             jsontext.Value `json:",embed"`
+}
+
+type toolCall struct {
+	Index    *int           `json:"index,omitzero"`
+	ID       string         `json:"id,omitzero"`
+	Type     string         `json:"type,omitzero"`
+	Function *called        `json:"function,omitzero"`
+	Custom   *custom        `json:"custom,omitzero"`
+	Extra    *extraContent  `json:"extra_content,omitzero"` // Google's
+	Rest     jsontext.Value `json:",embed"`
+}
+
+// extraContent is where Google's OpenAI endpoint puts a thought signature.
+type extraContent struct {
+	Google struct {
+		ThoughtSignature string `json:"thought_signature,omitzero"`
+	} `json:"google"`
+}
+
+type called struct {
+	Name      string       `json:"name"`
+	Arguments argumentText `json:"arguments"`
+}
+
+// called reports whether there is a call: some servers write an empty one.
+func (c *called) called() bool { return c != nil && (c.Name != "" || c.Arguments != "") }
+
+type custom struct {
+	Name  string `json:"name"`
+	Input string `json:"input"`
+}
+
+type tool struct {
+	Type     string         `json:"type"`
+	Function *function      `json:"function,omitzero"`
+	Rest     jsontext.Value `json:",embed"`
+}
+
+type function struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitzero"`
+	Parameters  jsontext.Value `json:"parameters,omitzero"`
+	Strict      *bool          `json:"strict,omitzero"`
+	Rest        jsontext.Value `json:",embed"`
+}
+
+// argumentText is JSON text in a string. Some servers write the object itself.
+type argumentText string
+
+// UnmarshalJSONFrom takes both.
+func (a *argumentText) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch v.Kind() {
+	case '"':
+		*a = argumentText(wire.Text(v))
+	case 'n':
+	default:
+		*a = argumentText(v)
+	}
+	return nil
+}
+
+// part is a content part.
+type part struct {
+	Type         string         `json:"type"`
+	Text         *string        `json:"text,omitzero"`
+	Refusal      string         `json:"refusal,omitzero"`
+	ImageURL     jsontext.Value `json:"image_url,omitzero"` // an object, or a string with some servers
+	InputAudio   *inputAudio    `json:"input_audio,omitzero"`
+	File         *file          `json:"file,omitzero"`
+	Thinking     jsontext.Value `json:"thinking,omitzero"` // Mistral: a list of text parts
+	CacheControl jsontext.Value `json:"cache_control,omitzero"`
+	Rest         jsontext.Value `json:",embed"`
+}
+
+type imageURL struct {
+	URL    string         `json:"url"`
+	Detail string         `json:"detail,omitzero"`
+	Rest   jsontext.Value `json:",embed"`
+}
+
+type inputAudio struct {
+	Data   string `json:"data"`
+	Format string `json:"format"`
+}
+
+type file struct {
+	FileID   string         `json:"file_id,omitzero"`
+	FileData string         `json:"file_data,omitzero"`
+	Filename string         `json:"filename,omitzero"`
+	Rest     jsontext.Value `json:",embed"`
+}
+
+// annotation says where words of an answer come from.
+type annotation struct {
+	Type        string       `json:"type"`
+	URLCitation *urlCitation `json:"url_citation,omitzero"`
+}
+
+type urlCitation struct {
+	Start   int    `json:"start_index"`
+	End     int    `json:"end_index"`
+	Title   string `json:"title"`
+	URL     string `json:"url"`
+	Content string `json:"content,omitzero"` // OpenRouter: the words of the source
+}
+
+// answer is a whole answer, or a chunk of one.
+type answer struct {
+	ID          string         `json:"id"`
+	Object      string         `json:"object"`
+	Created     int64          `json:"created"`
+	Model       string         `json:"model"`
+	Choices     []choice       `json:"choices"`
+	Usage       jsontext.Value `json:"usage,omitzero"`
+	ServiceTier string         `json:"service_tier,omitzero"`
+	Error       jsontext.Value `json:"error,omitzero"`
+	Rest        jsontext.Value `json:",embed"`
+}
+
+type choice struct {
+	Index        int            `json:"index"`
+	Message      *message       `json:"message,omitzero"`
+	Delta        *message       `json:"delta,omitzero"`
+	Logprobs     jsontext.Value `json:"logprobs,omitzero"`
+	FinishReason *string        `json:"finish_reason"`
+	Rest         jsontext.Value `json:",embed"`
+}
+
+// finishReason is the dialect's word for a stop.
+func finishReason(s translate.Stop) string {
+	switch s {
+	case translate.AtMaxOutput, translate.AtContext:
+		return "length"
+	case translate.ToCallTools:
+		return "tool_calls"
+	case translate.Filtered, translate.Refused:
+		return "content_filter"
+	case translate.NotStopped, translate.EndOfTurn, translate.AtStopText, translate.Paused, translate.Broken:
+	}
+	return "stop"
+}
+
+// stopOf is what a finish_reason says. Some servers say "stop" where tools are to
+// be called.
+func stopOf(word string, calls bool) translate.Stop {
+	switch word {
+	case "":
+		return translate.NotStopped
+	case "length", "max_tokens", "model_length":
+		return translate.AtMaxOutput
+	case "tool_calls", "function_call":
+		return translate.ToCallTools
+	case "content_filter":
+		return translate.Filtered
+	case "error":
+		return translate.Broken
+	}
+	if calls {
+		return translate.ToCallTools
+	}
+	return translate.EndOfTurn
+}
+
+// LooksLikeResponses reports whether a body that was sent to this dialect's
+// address is one of the Responses dialect: Cursor sends such.
+func LooksLikeResponses(body []byte) bool {
+	return wire.Find(body, "input").Present() && !wire.Find(body, "messages").Present()
+}
+
+// text is what a JSON string holds; "" for anything else.
+func text(v jsontext.Value) string { return wire.Text(v) }
+
+func marshal(v any) jsontext.Value {
+	out, err := jsonx.Marshal(v)
+	if err != nil {
+		return nil // a text that is not UTF-8; decoders give none
+	}
+	return out
+}

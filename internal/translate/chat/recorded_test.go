@@ -1,0 +1,413 @@
+package chat_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"halley/internal/sse"
+	"halley/internal/translate"
+	"halley/internal/translate/chat"
+	"halley/test/fakeprovider"
+)
+
+func recordings(t testing.TB, stream bool) []fakeprovider.Interaction {
+	t.Helper()
+	all := fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
+		return m.API == fakeprovider.Chat && m.Status == 200 && m.Stream == stream && m.Authenticity == "recorded"
+	})
+	if len(all) == 0 {
+		t.Fatal("no recordings")
+	}
+	return all
+}
+
+// alike is a JSON text with the differences taken out that a decoded and encoded
+// body may have: members that are null or empty are not there; a text that is a
+// list of one plain part is a string; a single stop is a list; functions say that
+// they are, and calls do not say which of the list they are; a call of nothing is
+// none.
+func alike(t *testing.T, body []byte) any {
+	t.Helper()
+	var v any
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return normal("", v)
+}
+
+func normal(name string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		if call, ok := v["function_call"].(map[string]any); ok && call["arguments"] == "" && call["name"] == "" {
+			delete(v, "function_call")
+		}
+		if _, ok := v["function"]; ok { // a tool or a call: the type is its default, and the index its place
+			delete(v, "index")
+			delete(v, "custom")
+			delete(v, "type")
+		}
+		for k, member := range v {
+			if n := normal(k, member); n != nil {
+				out[k] = n
+			}
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, element := range v {
+			out = append(out, normal("", element))
+		}
+		if len(out) == 0 && name != "choices" && name != "messages" {
+			return nil
+		}
+		if one, ok := out[0].(map[string]any); name == "content" && len(out) == 1 && ok && len(one) == 2 && one["type"] == "text" {
+			return one["text"]
+		}
+		return out
+	case string:
+		if name == "stop" {
+			return []any{v}
+		}
+		if v == "" && name != "arguments" && name != "text" {
+			return nil
+		}
+	}
+	return v
+}
+
+func TestEveryRecordedRequestSurvives(t *testing.T) {
+	t.Parallel()
+	count := 0
+	for _, stream := range []bool{false, true} {
+		for _, in := range recordings(t, stream) {
+			if len(in.Request.Body) == 0 || in.Request.Body[0] != '{' {
+				continue
+			}
+			count++
+			c, err := chat.Codec{}.DecodeRequest(in.Request.Body)
+			if err != nil {
+				t.Errorf("%s: %v", in.File, err)
+				continue
+			}
+			out, err := chat.Codec{}.EncodeRequest(c, translate.Target{Model: c.Model})
+			if err != nil {
+				t.Errorf("%s: %v", in.File, err)
+				continue
+			}
+			want, got := alike(t, in.Request.Body).(map[string]any), alike(t, out).(map[string]any)
+			// Usage is always asked for, a stream that is not wanted need not be said,
+			// and newer models get the newer name of the bound.
+			for _, m := range []map[string]any{want, got} {
+				delete(m, "stream_options")
+				if m["stream"] == false {
+					delete(m, "stream")
+				}
+				if bound, ok := m["max_tokens"]; ok {
+					m["max_completion_tokens"] = bound
+					delete(m, "max_tokens")
+				}
+			}
+			if dropped := c.TakeDropped(); len(dropped) > 0 {
+				t.Errorf("%s: dropped %v", in.File, dropped)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s", in.File, diff)
+			}
+		}
+	}
+	t.Logf("%d requests", count)
+}
+
+func TestEveryRecordedAnswerSurvives(t *testing.T) {
+	t.Parallel()
+	count := 0
+	for _, in := range recordings(t, false) {
+		if !json.Valid(in.Response.Body) || !bytes.Contains(in.Response.Body, []byte(`"choices"`)) {
+			continue
+		}
+		count++
+		a, err := chat.Codec{}.DecodeAnswer(in.Response.Body)
+		if err != nil {
+			t.Errorf("%s: %v", in.File, err)
+			continue
+		}
+		c := &translate.Conversation{From: translate.Chat}
+		if bytes.Contains(in.Request.Body, []byte(`"functions"`)) {
+			c.Name(translate.FeatureTools, "functions")
+		}
+		out, err := chat.Codec{}.EncodeAnswer(c, a)
+		if err != nil {
+			t.Errorf("%s: %v", in.File, err)
+			continue
+		}
+		if diff := cmp.Diff(alike(t, in.Response.Body), alike(t, out)); diff != "" {
+			t.Errorf("%s: %s", in.File, diff)
+		}
+		want, reported := in.Usage()
+		if reported != (a.Usage != nil) || (reported && *a.Usage != want) {
+			t.Errorf("%s: usage %+v, want %+v", in.File, a.Usage, want)
+		}
+	}
+	t.Logf("%d answers", count)
+}
+
+// decode reads a stream's events.
+func decode(body []byte) (events []translate.Event, err error) {
+	d := chat.Codec{}.DecodeStream()
+	emit := func(e translate.Event) { events = append(events, e) }
+	r := sse.NewReader(bytes.NewReader(body), nil, 16<<20)
+	for {
+		err := r.Fill()
+		for e := r.Buffered(); e != nil; e = r.Buffered() {
+			if data, ok := sse.Data(e); ok {
+				if err := d.Decode(string(sse.Name(e)), data, emit); err != nil {
+					return events, err
+				}
+			}
+		}
+		if err == io.EOF {
+			if data, ok := sse.Data(r.Rest()); ok {
+				if err := d.Decode("", data, emit); err != nil {
+					return events, err
+				}
+			}
+			return events, d.End(emit)
+		}
+		if err != nil {
+			return events, err
+		}
+	}
+}
+
+func assemble(events []translate.Event) (*translate.Answer, bool, *translate.Failure) {
+	var a translate.Assembler
+	for _, e := range events {
+		a.Add(e)
+	}
+	return a.Answer()
+}
+
+// said puts a recorded stream together by hand.
+func said(body []byte) map[int]string {
+	out := map[int]string{}
+	for line := range strings.Lines(string(body)) {
+		data, ok := strings.CutPrefix(line, "data:")
+		if !ok {
+			continue
+		}
+		var chunk struct {
+			Choices []struct {
+				Index int
+				Delta struct {
+					Content          any
+					ReasoningContent string `json:"reasoning_content"`
+					Reasoning        string
+					Refusal          string
+					ReasoningDetails []struct{ Text string }          `json:"reasoning_details"`
+					FunctionCall     struct{ Name, Arguments string } `json:"function_call"`
+					ToolCalls        []struct {
+						Function struct{ Name, Arguments string }
+					} `json:"tool_calls"`
+				}
+			}
+		}
+		if json.Unmarshal([]byte(data), &chunk) != nil {
+			continue
+		}
+		for _, c := range chunk.Choices {
+			thought := c.Delta.ReasoningContent
+			if thought == "" {
+				thought = c.Delta.Reasoning
+			}
+			if thought == "" && !bytes.Contains(body, []byte(`"reasoning":"`)) {
+				for _, d := range c.Delta.ReasoningDetails {
+					thought += d.Text
+				}
+			}
+			out[c.Index] += thought + c.Delta.Refusal
+			switch content := c.Delta.Content.(type) {
+			case string:
+				out[c.Index] += content
+			case []any:
+				for _, p := range content {
+					part, _ := p.(map[string]any)
+					if text, ok := part["text"].(string); ok {
+						out[c.Index] += text
+					}
+					inner, _ := part["thinking"].([]any)
+					for _, p := range inner {
+						part, _ := p.(map[string]any)
+						text, _ := part["text"].(string)
+						out[c.Index] += text
+					}
+				}
+			}
+			for _, call := range c.Delta.ToolCalls {
+				out[c.Index] += call.Function.Name + call.Function.Arguments
+			}
+			out[c.Index] += c.Delta.FunctionCall.Name + c.Delta.FunctionCall.Arguments
+		}
+	}
+	return out
+}
+
+func spoken(a *translate.Answer) map[int]string {
+	out := map[int]string{}
+	for _, c := range a.Candidates {
+		text := ""
+		for _, p := range c.Parts {
+			switch p := p.(type) {
+			case *translate.Text:
+				text += p.Text
+			case *translate.Thinking:
+				text += p.Text
+			case *translate.Refusal:
+				text += p.Text
+			case *translate.ToolCall:
+				text += p.Name + p.Args
+			}
+		}
+		out[c.Index] = text
+	}
+	return out
+}
+
+func TestEveryRecordedStreamMeansWhatItSays(t *testing.T) {
+	t.Parallel()
+	count := 0
+	for _, in := range recordings(t, true) {
+		if !in.Response.IsSSE() {
+			continue
+		}
+		count++
+		events, err := decode(in.Response.Body)
+		a, whole, fault := assemble(events)
+		if in.Feature == "error_mid_stream" || fault != nil {
+			if fault == nil || fault.Message == "" {
+				t.Errorf("%s: the error is not told: %+v", in.File, fault)
+			}
+			continue
+		}
+		if strings.Contains(in.File, "cancel") && err != nil { // it was cut
+			continue
+		}
+		if err != nil || !whole {
+			t.Errorf("%s: whole %v, %v", in.File, whole, err)
+			continue
+		}
+		if diff := cmp.Diff(said(in.Response.Body), spoken(a)); diff != "" {
+			t.Errorf("%s: %s", in.File, diff)
+		}
+		want, reported := in.Usage()
+		if reported && (a.Usage == nil || *a.Usage != want) {
+			t.Errorf("%s: usage %+v, want %+v", in.File, a.Usage, want)
+		}
+		// Written again and read again, it means the same.
+		c := &translate.Conversation{From: translate.Chat, IncludeUsage: true}
+		encoder := chat.Codec{}.EncodeStream(c)
+		var out []byte
+		for _, e := range events {
+			out = encoder.Encode(out, e)
+		}
+		again, err := decode(out)
+		if err != nil {
+			t.Errorf("%s: written as %s: %v", in.File, out, err)
+			continue
+		}
+		b, _, _ := assemble(again)
+		if diff := cmp.Diff(core(a), core(b)); diff != "" {
+			t.Errorf("%s: %s", in.File, diff)
+		}
+	}
+	t.Logf("%d streams", count)
+}
+
+// core is what of an answer every dialect keeps.
+func core(a *translate.Answer) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %d\n", a.ID, a.Model, a.Created)
+	if a.Usage != nil {
+		fmt.Fprintf(&b, "%+v\n", *a.Usage)
+	}
+	for _, c := range a.Candidates {
+		fmt.Fprintf(&b, "%d: %d %s %s\n", c.Index, c.Stop, c.StopWord, c.Logprobs)
+		for _, p := range c.Parts {
+			switch p := p.(type) {
+			case *translate.Text:
+				fmt.Fprintf(&b, "text %q %d\n", p.Text, len(p.Citations))
+			case *translate.Thinking:
+				fmt.Fprintf(&b, "thinking %q\n", p.Text)
+			case *translate.Refusal:
+				fmt.Fprintf(&b, "refusal %q\n", p.Text)
+			case *translate.ToolCall:
+				fmt.Fprintf(&b, "call %s %s %q %v\n", p.ID, p.Name, p.Args, p.Custom)
+			default:
+				fmt.Fprintf(&b, "%T\n", p)
+			}
+		}
+	}
+	return b.String()
+}
+
+func FuzzDecoding(f *testing.F) {
+	for _, stream := range []bool{false, true} {
+		for i, in := range recordings(f, stream) {
+			if i%20 == 0 {
+				f.Add(in.Request.Body)
+				f.Add(in.Response.Body)
+			}
+		}
+	}
+	f.Fuzz(func(_ *testing.T, body []byte) {
+		if c, err := (chat.Codec{}).DecodeRequest(body); err == nil {
+			_, _ = chat.Codec{}.EncodeRequest(c, translate.Target{Model: "m"}) // may be refused
+		}
+		if a, err := (chat.Codec{}).DecodeAnswer(body); err == nil {
+			_, _ = chat.Codec{}.EncodeAnswer(&translate.Conversation{}, a)
+		}
+		chat.Codec{}.DecodeFailure(400, body)
+		events, _ := decode(body)
+		encoder := chat.Codec{}.EncodeStream(&translate.Conversation{})
+		for _, e := range events {
+			encoder.Encode(nil, e)
+		}
+	})
+}
+
+func BenchmarkChunk(b *testing.B) {
+	d := chat.Codec{}.DecodeStream()
+	s := chat.Codec{}.EncodeStream(&translate.Conversation{Received: 1})
+	data := []byte(`{"id":"chatcmpl-123456789012345678901234","object":"chat.completion.chunk","created":1795416582,"model":"gpt-4o","service_tier":"default","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}],"usage":null}`)
+	out := make([]byte, 0, 1024)
+	emit := func(e translate.Event) { out = s.Encode(out[:0], e) }
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := d.Decode("", data, emit); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRequest32KB(b *testing.B) {
+	long := strings.Repeat("The quick brown fox jumps over the lazy dog, again and again. ", 120)
+	body := fmt.Appendf(nil, `{"model":"m","stream":true,"max_tokens":100,"messages":[{"role":"system","content":%q},{"role":"user","content":%q},{"role":"assistant","content":%q,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"call_1","content":%q}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"number"}}}}}]}`, long, long, long, long)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := chat.Codec{}.DecodeRequest(body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := (chat.Codec{}).EncodeRequest(c, translate.Target{Model: "m"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

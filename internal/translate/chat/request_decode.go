@@ -1,0 +1,485 @@
+package chat
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"halley/internal/jsonx"
+	"halley/internal/translate"
+	"halley/internal/wire"
+)
+
+// DecodeRequest implements translate.Client.
+func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
+	var r request
+	if err := jsonx.Decode(body, &r); err != nil {
+		return nil, malformed(err)
+	}
+	c := &translate.Conversation{
+		From: translate.Chat, Model: r.Model, ParallelTools: r.ParallelToolCalls, Stream: r.Stream != nil && *r.Stream,
+		Temperature: r.Temperature, TopP: r.TopP, TopK: r.TopK, FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty,
+		Seed: r.Seed, Candidates: r.N, Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs, LogitBias: given(r.LogitBias), Verbosity: r.Verbosity,
+		EndUser: cmp.Or(r.SafetyIdentifier, r.User), Metadata: r.Metadata, CacheKey: r.PromptCacheKey, ServiceTier: r.ServiceTier,
+		Audio: given(r.Audio), Store: r.Store, Extra: translate.ExtraOf(r.Rest),
+	}
+	if r.SafetyIdentifier != "" {
+		c.Name(translate.FeatureEndUser, "safety_identifier")
+	}
+	if c.MaxOutput = r.MaxCompletionTokens; c.MaxOutput != nil {
+		c.Name(translate.FeatureMaxOutput, "max_completion_tokens")
+	} else {
+		c.MaxOutput = r.MaxTokens
+	}
+	c.IncludeUsage = string(wire.Find(r.StreamOptions, "include_usage").Of(r.StreamOptions)) == "true"
+	for _, m := range r.Modalities {
+		if m != "text" {
+			c.Modalities = append(c.Modalities, m)
+		}
+	}
+	var err error
+	if c.Stop, err = stops(r.Stop); err != nil {
+		return nil, err
+	}
+	if c.Format, err = formatOf(r.ResponseFormat); err != nil {
+		return nil, err
+	}
+	if err := tools(c, &r); err != nil {
+		return nil, err
+	}
+	c.Reasoning = reasoning(c, &r)
+	return c, messages(c, r.Messages)
+}
+
+// malformed names the member that could not be decoded.
+func malformed(err error) error {
+	if d, ok := err.(*jsonx.DecodeError); ok { //nolint:errorlint // Decode returns it bare
+		return translate.Malform(d.Field, "%s", d.Error())
+	}
+	return translate.Malform("", "The body is not valid JSON.")
+}
+
+func given(v jsontext.Value) jsontext.Value {
+	if translate.Given(v) {
+		return v
+	}
+	return nil
+}
+
+func stops(v jsontext.Value) ([]string, error) {
+	switch {
+	case !translate.Given(v):
+		return nil, nil
+	case v[0] == '"':
+		return []string{text(v)}, nil
+	}
+	var list []string
+	if err := jsonx.Unmarshal(v, &list); err != nil {
+		return nil, translate.Malform("stop", "stop must be a string or a list of strings.")
+	}
+	return list, nil
+}
+
+// responseFormat is response_format.
+type responseFormat struct {
+	Type   string `json:"type"`
+	Schema *struct {
+		Name        string         `json:"name"`
+		Description string         `json:"description,omitzero"`
+		Schema      jsontext.Value `json:"schema,omitzero"`
+		Strict      *bool          `json:"strict,omitzero"`
+	} `json:"json_schema,omitzero"`
+	Rest jsontext.Value `json:",embed"`
+}
+
+func formatOf(v jsontext.Value) (*translate.Format, error) {
+	if !translate.Given(v) {
+		return nil, nil
+	}
+	var f responseFormat
+	if err := jsonx.Unmarshal(v, &f); err != nil {
+		return nil, translate.Malform("response_format", "response_format must be an object with a type.")
+	}
+	switch {
+	case f.Type == "text":
+		return &translate.Format{Kind: translate.PlainText}, nil
+	case f.Type == "json_object" && !translate.Given(wire.Find(v, "schema").Of(v)):
+		return &translate.Format{Kind: translate.JSONObject}, nil
+	case f.Type == "json_schema" && f.Schema != nil:
+		return &translate.Format{
+			Kind: translate.JSONSchema, Name: f.Schema.Name, Description: f.Schema.Description, Schema: given(f.Schema.Schema), Strict: f.Schema.Strict,
+		}, nil
+	case f.Type == "json_object": // Together: with a schema beside the type
+		return &translate.Format{Kind: translate.JSONSchema, Name: "answer", Schema: jsontext.Value(wire.Find(v, "schema").Of(v)), Raw: v}, nil
+	}
+	return &translate.Format{Kind: translate.OtherFormat, Raw: v}, nil
+}
+
+func tools(c *translate.Conversation, r *request) error {
+	for _, f := range r.Functions {
+		c.Tools = append(c.Tools, functionTool(&f))
+		c.Name(translate.FeatureTools, legacyTools)
+	}
+	for _, t := range r.Tools {
+		switch {
+		case t.Type == "custom":
+			raw := marshal(t)
+			def := wire.Find(raw, "custom").Of(raw)
+			c.Tools = append(c.Tools, translate.Tool{
+				Kind: translate.Custom, Name: text(wire.Find(def, "name").Of(def)), Description: text(wire.Find(def, "description").Of(def)), Raw: raw,
+			})
+		case t.Function == nil:
+			c.Tools = append(c.Tools, translate.Tool{Kind: serverTool(t.Type), Name: t.Type, Raw: marshal(t)})
+		default:
+			def := functionTool(t.Function)
+			if mark := translate.ExtraOf(t.Rest).Get("cache_control"); mark != nil {
+				def.Cache = &translate.CacheMark{Raw: mark, TTL: text(wire.Find(mark, "ttl").Of(mark))}
+			}
+			c.Tools = append(c.Tools, def)
+		}
+	}
+	if translate.Given(r.WebSearchOptions) {
+		c.Tools = append(c.Tools, translate.Tool{Kind: translate.WebSearch, Name: webSearchOptions, Raw: r.WebSearchOptions})
+		c.Name(translate.FeatureServerTool, webSearchOptions)
+	}
+	choice := r.ToolChoice
+	if !translate.Given(choice) {
+		choice = r.FunctionCall
+	}
+	if !translate.Given(choice) {
+		return nil
+	}
+	c.ToolChoice = choiceOf(choice)
+	if c.ToolChoice == nil {
+		return translate.Malform("tool_choice", "tool_choice must be none, auto, required or an object that names a tool.")
+	}
+	return nil
+}
+
+// legacyTools is what tools were called before.
+const legacyTools = "functions"
+
+// webSearchOptions is OpenAI's web search, which is no tool in this dialect.
+const webSearchOptions = "web_search_options"
+
+func serverTool(kind string) translate.ToolKind {
+	switch kind {
+	case "web_search", "web_search_preview", "openrouter:web_search":
+		return translate.WebSearch
+	case "code_interpreter":
+		return translate.CodeExecution
+	}
+	return translate.OtherTool
+}
+
+func functionTool(f *function) translate.Tool {
+	return translate.Tool{
+		Kind: translate.Function, Name: f.Name, Description: f.Description, Schema: given(f.Parameters), Strict: f.Strict, Extra: translate.ExtraOf(f.Rest),
+	}
+}
+
+func choiceOf(v jsontext.Value) *translate.ToolChoice {
+	if v[0] == '"' {
+		switch text(v) {
+		case "none":
+			return &translate.ToolChoice{Mode: translate.ChooseNone}
+		case "auto":
+			return &translate.ToolChoice{Mode: translate.ChooseAuto}
+		case "required":
+			return &translate.ToolChoice{Mode: translate.ChooseAny}
+		case "any": // Mistral
+			return &translate.ToolChoice{Mode: translate.ChooseAny, Raw: v}
+		}
+		return nil
+	}
+	var o struct {
+		Type     string `json:"type"`
+		Name     string `json:"name"` // before tools
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+		Custom struct {
+			Name string `json:"name"`
+		} `json:"custom"`
+		Allowed struct {
+			Mode  string `json:"mode"`
+			Tools []struct {
+				Function struct {
+					Name string `json:"name"`
+				} `json:"function"`
+			} `json:"tools"`
+		} `json:"allowed_tools"`
+	}
+	if jsonx.Unmarshal(v, &o) != nil {
+		return nil
+	}
+	if o.Type == "allowed_tools" {
+		c := &translate.ToolChoice{Mode: translate.ChooseAuto, Raw: v}
+		if o.Allowed.Mode == "required" {
+			c.Mode = translate.ChooseAny
+		}
+		for _, t := range o.Allowed.Tools {
+			c.Allowed = append(c.Allowed, t.Function.Name)
+		}
+		return c
+	}
+	name := cmp.Or(o.Function.Name, o.Custom.Name, o.Name)
+	if name == "" {
+		return nil
+	}
+	return &translate.ToolChoice{Mode: translate.ChooseNamed, Name: name, Raw: v}
+}
+
+// reasoning reads how much the model shall think: OpenAI's reasoning_effort, or
+// OpenRouter's reasoning object, which stays in Extra too.
+func reasoning(c *translate.Conversation, r *request) *translate.Reasoning {
+	if r.ReasoningEffort != "" {
+		c.Name(translate.FeatureReasoning, "reasoning_effort")
+		return &translate.Reasoning{Effort: r.ReasoningEffort, Off: r.ReasoningEffort == "none"}
+	}
+	v := c.Extra.Get("reasoning")
+	if !translate.Given(v) || v[0] != '{' {
+		return nil
+	}
+	var o struct {
+		Effort    string `json:"effort"`
+		MaxTokens *int64 `json:"max_tokens"`
+		Exclude   *bool  `json:"exclude"`
+		Enabled   *bool  `json:"enabled"`
+	}
+	if jsonx.Unmarshal(v, &o) != nil {
+		return nil
+	}
+	out := &translate.Reasoning{Effort: o.Effort, Budget: o.MaxTokens, Off: o.Effort == "none" || (o.Enabled != nil && !*o.Enabled)}
+	out.Adaptive = !out.Off && o.Effort == "" && o.MaxTokens == nil
+	if o.Exclude != nil {
+		out.Show = new(!*o.Exclude)
+	}
+	return out
+}
+
+func messages(c *translate.Conversation, list []message) error {
+	lastCall := "" // of the calls before tools, which have no ids
+	for i, m := range list {
+		at := fmt.Sprintf("messages[%d]", i)
+		out := translate.Message{Name: m.Name}
+		switch m.Role {
+		case "system":
+			out.Role = translate.System
+		case "developer":
+			out.Role = translate.Developer
+		case "user":
+			out.Role = translate.User
+		case "assistant", "model":
+			out.Role = translate.Assistant
+		case "tool", "function":
+			out.Role, out.Name = translate.User, ""
+			result := &translate.ToolResult{CallID: m.ToolCallID, Name: m.Name, Extra: translate.ExtraOf(m.Rest)}
+			if m.Role == "function" {
+				result.CallID = lastCall
+			}
+			var err error
+			if result.Parts, err = contents(at, m.Content); err != nil {
+				return err
+			}
+			result.Cache, result.Extra = cacheIn(result.Extra)
+			out.Parts = []translate.Part{result}
+			c.Messages = append(c.Messages, out)
+			continue
+		case "":
+			return translate.Malform(at+".role", "%s.role is required.", at)
+		default:
+			return translate.Malform(at+".role", "%s.role must be system, developer, user, assistant or tool, not %q.", at, m.Role)
+		}
+		out.Extra = translate.ExtraOf(m.Rest)
+		if err := m.parts(at, &out); err != nil {
+			return err
+		}
+		if m.FunctionCall.called() {
+			lastCall = fmt.Sprintf("call_%d", i)
+			out.Parts = append(out.Parts, &translate.ToolCall{ID: lastCall, Name: m.FunctionCall.Name, Args: string(m.FunctionCall.Arguments)})
+		}
+		c.Messages = append(c.Messages, out)
+	}
+	return nil
+}
+
+// parts are what is said in a message, thoughts first.
+func (m *message) parts(at string, out *translate.Message) error {
+	if t := m.thinking(); t != nil {
+		out.Parts = append(out.Parts, t)
+	}
+	said, err := contents(at, m.Content)
+	if err != nil {
+		return err
+	}
+	out.Parts = append(out.Parts, said...)
+	if m.Refusal != "" {
+		out.Parts = append(out.Parts, &translate.Refusal{Text: m.Refusal})
+	}
+	if translate.Given(m.Audio) {
+		out.Parts = append(out.Parts, &translate.Other{Kind: "audio", Raw: m.Audio})
+	}
+	cite(out.Parts, m.Annotations)
+	for _, call := range m.ToolCalls {
+		out.Parts = append(out.Parts, call.part())
+	}
+	return nil
+}
+
+func (t *toolCall) part() *translate.ToolCall {
+	c := &translate.ToolCall{ID: t.ID, Extra: translate.ExtraOf(t.Rest)}
+	switch {
+	case t.Custom != nil && t.Custom.Name != "": // some servers have an empty one beside the function
+		c.Name, c.Args, c.Custom = t.Custom.Name, t.Custom.Input, true
+	case t.Function != nil:
+		c.Name, c.Args = t.Function.Name, string(t.Function.Arguments)
+	}
+	if t.Extra != nil {
+		c.Signature = t.Extra.Google.ThoughtSignature
+	}
+	return c
+}
+
+// contents reads a message's content.
+func contents(at string, v jsontext.Value) ([]translate.Part, error) {
+	switch {
+	case !translate.Given(v):
+		return nil, nil
+	case v[0] == '"':
+		return []translate.Part{&translate.Text{Text: text(v)}}, nil
+	}
+	var list []part
+	if err := jsonx.Unmarshal(v, &list); err != nil {
+		return nil, translate.Malform(at+".content", "%s.content must be a string or a list of content parts.", at)
+	}
+	var parts []translate.Part
+	i := 0
+	for raw := range wire.Elements(v) {
+		p, err := list[i].neutral(fmt.Sprintf("%s.content[%d]", at, i), jsontext.Value(raw).Clone())
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+		i++
+	}
+	return parts, nil
+}
+
+func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
+	mark, extra := cacheIn(translate.ExtraOf(p.Rest))
+	if translate.Given(p.CacheControl) {
+		mark = &translate.CacheMark{Raw: p.CacheControl, TTL: text(wire.Find(p.CacheControl, "ttl").Of(p.CacheControl))}
+	}
+	switch p.Type {
+	case "text":
+		if p.Text == nil {
+			return nil, translate.Malform(at+".text", "%s.text is required.", at)
+		}
+		return &translate.Text{Text: *p.Text, Cache: mark, Extra: extra}, nil
+	case "refusal":
+		return &translate.Refusal{Text: p.Refusal}, nil
+	case "image_url":
+		m := &translate.Media{Kind: translate.Image, Cache: mark, Extra: extra}
+		if translate.Given(p.ImageURL) && p.ImageURL[0] == '"' {
+			m.URL = text(p.ImageURL)
+		} else {
+			var u imageURL
+			if err := jsonx.Unmarshal(p.ImageURL, &u); err != nil || u.URL == "" {
+				return nil, translate.Malform(at+".image_url", "%s.image_url must be an object with a url.", at)
+			}
+			m.URL, m.Detail = u.URL, u.Detail
+		}
+		return inlined(at+".image_url.url", m)
+	case "input_audio":
+		if p.InputAudio == nil {
+			return nil, translate.Malform(at+".input_audio", "%s.input_audio is required.", at)
+		}
+		return &translate.Media{Kind: translate.AudioClip, MIME: "audio/" + p.InputAudio.Format, Data: p.InputAudio.Data, Cache: mark, Extra: extra}, nil
+	case "file":
+		if p.File == nil {
+			return nil, translate.Malform(at+".file", "%s.file is required.", at)
+		}
+		m := &translate.Media{Kind: translate.Document, FileID: p.File.FileID, URL: p.File.FileData, Name: p.File.Filename, Cache: mark, Extra: extra}
+		return inlined(at+".file.file_data", m)
+	case "thinking": // Mistral
+		return &translate.Thinking{Text: joined(p.Thinking), Origin: translate.Chat, Extra: translate.Extra{{Name: "content", Value: raw}}}, nil
+	}
+	return &translate.Other{Kind: p.Type, Raw: raw}, nil
+}
+
+// inlined takes the data out of a data: URL.
+func inlined(at string, m *translate.Media) (translate.Part, error) {
+	rest, ok := strings.CutPrefix(m.URL, "data:")
+	if !ok {
+		return m, nil
+	}
+	kind, data, ok := strings.Cut(rest, ",")
+	if !ok {
+		return nil, translate.Malform(at, "%s is a data: URL without data.", at)
+	}
+	m.URL = ""
+	kind, coded := strings.CutSuffix(kind, ";base64")
+	if !coded {
+		data = base64.StdEncoding.EncodeToString([]byte(data))
+	}
+	m.MIME, m.Data = cmp.Or(kind, "text/plain"), data
+	return m, nil
+}
+
+// cacheIn takes a cache_control, which some servers know, out of what a part has
+// besides.
+func cacheIn(e translate.Extra) (*translate.CacheMark, translate.Extra) {
+	for i, m := range e {
+		if m.Name == "cache_control" {
+			return &translate.CacheMark{Raw: m.Value, TTL: text(wire.Find(m.Value, "ttl").Of(m.Value))}, append(e[:i:i], e[i+1:]...)
+		}
+	}
+	return nil, e
+}
+
+// joined is the text of a list of text parts.
+func joined(v jsontext.Value) string {
+	if text := text(v); text != "" {
+		return text
+	}
+	var b strings.Builder
+	for p := range wire.Elements(v) {
+		b.WriteString(text(jsontext.Value(wire.Find(p, "text").Of(p))))
+	}
+	return b.String()
+}
+
+// thinking are the thoughts of an assistant's message, which servers put into
+// different members; nil when there are none.
+func (m *message) thinking() *translate.Thinking {
+	t := &translate.Thinking{Origin: translate.Chat}
+	for _, field := range []translate.Member{{Name: "reasoning_content", Value: m.ReasoningContent}, {Name: "reasoning", Value: m.Reasoning}, {Name: "reasoning_details", Value: m.ReasoningDetails}} {
+		if !translate.Given(field.Value) || len(field.Value) <= 2 {
+			continue
+		}
+		t.Extra = append(t.Extra, field)
+		if said := text(field.Value); t.Text == "" {
+			t.Text = said
+		}
+	}
+	if t.Extra == nil {
+		return nil
+	}
+	details := t.Extra.Get("reasoning_details")
+	for d := range wire.Elements(details) {
+		if t.Text == "" {
+			t.Text += text(jsontext.Value(wire.Find(d, "text").Of(d)))
+		}
+		if signature := wire.Text(wire.Find(d, "signature").Of(d)); strings.HasPrefix(signature, translate.CarryMark) {
+			t.Uncarry(translate.Chat, signature)
+			t.Extra = nil // they are ours
+			return t
+		}
+	}
+	t.Signature = string(details)
+	return t
+}
