@@ -22,7 +22,7 @@ import (
 //		case "model":
 //			model = r.String()
 //		default:
-//			rest = append(rest, r.Raw())
+//			rest = append(rest, r.Value())
 //		}
 //	}
 //
@@ -292,14 +292,43 @@ func (r *Reader) Skip() {
 	}
 }
 
-// Raw is a copy of a value of any kind; null is nil.
+// Value is a copy of a value of any kind.
+func (r *Reader) Value() Value {
+	from := r.at
+	r.Skip()
+	return bytes.Clone(r.Since(from))
+}
+
+// Raw is Value, but null is nil.
 func (r *Reader) Raw() Value {
 	if r.Null() {
 		return nil
 	}
-	from := r.at
-	r.Skip()
-	return bytes.Clone(r.Since(from))
+	return r.Value()
+}
+
+// Peek is the string that is a member of the object that comes, as written and
+// without its quotes; nil when there is none. Nothing is taken.
+func (r *Reader) Peek(member string) []byte {
+	if r.Kind() != '{' {
+		return nil
+	}
+	ahead := *r
+	for ahead.Object(); ahead.Next('}'); {
+		from := ahead.at
+		if !ahead.Is(member) {
+			ahead.Skip()
+			continue
+		}
+		if ahead.Kind() != '"' {
+			return nil
+		}
+		if ahead.Skip(); ahead.fault >= 0 {
+			return nil
+		}
+		return ahead.text[from+1 : ahead.at-1]
+	}
+	return nil
 }
 
 // Fault says that the value that begins there is wrong, in words such as "must be

@@ -112,6 +112,19 @@ func TestReaderTellsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestReaderLooksAheadWithoutTaking(t *testing.T) {
+	t.Parallel()
+	r := jsonx.Read([]byte(`[{"a":{"type":"x"},"type":"y"},{"type":5},{"a":1},{"type":"z"`))
+	var got []string
+	for r.Array(); r.Next(']'); {
+		got = append(got, fmt.Sprintf("%s %v", r.Peek("type"), r.Peek("type") == nil))
+		r.Skip()
+	}
+	if s := strings.Join(got, "|"); s != "y false| true| true|z false" || r.End() == nil {
+		t.Errorf("got %s, error %v", s, r.End())
+	}
+}
+
 func TestAReadersOwnFaultsHaveTheirPath(t *testing.T) {
 	t.Parallel()
 	r := jsonx.Read([]byte(`{"a":[{"color":"red"},{"color":"green"}]}`))

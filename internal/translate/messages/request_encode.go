@@ -136,7 +136,7 @@ func (e *encoder) restOf(name string) translate.Extra {
 	if !e.same {
 		return nil
 	}
-	return extra(e.c.Extra.Get(name))
+	return translate.ExtraOf(e.c.Extra.Get(name))
 }
 
 // writeSettings writes what concerns the answer alone, and drops or refuses what
@@ -418,13 +418,13 @@ func (e *encoder) inputSchema(schema jsontext.Value) jsontext.Value {
 	switch {
 	case e.same:
 		return schema
-	case schema.Kind() != '{' || len(extra(schema)) == 0:
+	case schema.Kind() != '{' || len(translate.ExtraOf(schema)) == 0:
 		return jsontext.Value(`{"type":"object","properties":{}}`)
 	case !wire.Find(schema, "type").Present():
 		var w jsonx.Writer
 		w.Open('{')
 		w.Text("type", "object")
-		writeExtra(&w, extra(schema), "")
+		writeExtra(&w, translate.ExtraOf(schema), "")
 		w.Close('}')
 		return w.Out
 	}

@@ -345,7 +345,7 @@ func (s *streamEncoder) compaction(dst []byte, p *translate.Other) []byte {
 	w.Name("delta")
 	w.Open('{')
 	w.Text("type", "compaction_delta")
-	writeExtra(&w, extra(p.Raw), "type")
+	writeExtra(&w, translate.ExtraOf(p.Raw), "type")
 	w.Close('}')
 	return s.stopBlock(endEvent(&w))
 }
