@@ -128,6 +128,7 @@ func readMessages(r *jsonx.Reader, c *translate.Conversation) {
 	if r.Null() {
 		return
 	}
+	c.Messages = make([]translate.Message, 0, 16)
 	for r.Array(); r.Next(']'); {
 		c.Messages = append(c.Messages, readMessage(r))
 	}
