@@ -31,7 +31,7 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,demo"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
 	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
 	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
@@ -61,7 +61,7 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,azure,demo"`
+	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
 	BaseURL      string            `json:"base_url"`
 	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`

@@ -13,9 +13,11 @@ type Kind string
 
 // The kinds there are.
 const (
-	OpenAI Kind = "openai" // any OpenAI-compatible server
-	Azure  Kind = "azure"  // Azure OpenAI: deployments, or its v1 API
-	Demo   Kind = "demo"   // the built-in provider, in-process
+	OpenAI    Kind = "openai"    // any OpenAI-compatible server
+	Azure     Kind = "azure"     // Azure OpenAI: deployments, or its v1 API
+	Anthropic Kind = "anthropic" // Anthropic's API
+	Gemini    Kind = "gemini"    // Google's Gemini API (AI Studio)
+	Demo      Kind = "demo"      // the built-in provider, in-process
 )
 
 // Status is whether a channel takes requests.

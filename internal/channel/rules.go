@@ -48,14 +48,21 @@ func checkName(name string) error {
 	return nil
 }
 
+// Kinds are the kinds there are.
+func Kinds() []Kind { return []Kind{OpenAI, Azure, Anthropic, Gemini, Demo} }
+
 func checkKind(kind Kind) error {
-	switch kind {
-	case OpenAI, Azure, Demo:
+	if slices.Contains(Kinds(), kind) {
 		return nil
-	case "":
-		return invalid("kind", "kind_required", "kind must be one of %q, %q and %q.", OpenAI, Azure, Demo)
 	}
-	return invalid("kind", "invalid_kind", "kind must be one of %q, %q and %q, not %q.", OpenAI, Azure, Demo, clip(string(kind)))
+	names := make([]string, 0, len(Kinds()))
+	for _, k := range Kinds() {
+		names = append(names, strconv.Quote(string(k)))
+	}
+	if kind == "" {
+		return invalid("kind", "kind_required", "kind must be one of %s.", strings.Join(names, ", "))
+	}
+	return invalid("kind", "invalid_kind", "kind must be one of %s, not %q.", strings.Join(names, ", "), clip(string(kind)))
 }
 
 // checkBaseURL gives the base URL as it is kept: without trailing slashes. Only
@@ -67,8 +74,14 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 	}
 	if text == "" {
 		example := "https://api.openai.com/v1"
-		if kind == Azure {
+		switch kind {
+		case Azure:
 			example = "https://NAME.openai.azure.com or https://NAME.openai.azure.com/openai/v1"
+		case Anthropic:
+			example = "https://api.anthropic.com"
+		case Gemini:
+			example = "https://generativelanguage.googleapis.com"
+		case OpenAI, Demo:
 		}
 		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as %s.", example)
 	}

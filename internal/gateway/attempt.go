@@ -198,9 +198,11 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	} else {
 		header = forwardedHeader(t.in.Header)
 	}
+	where := provider.Call{Operation: op, Model: model, Stream: a.head.Stream}
+	prepare(prov, header, where)
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
-		Method: http.MethodPost, URL: prov.URL(ch, op, model), Header: header, Body: body,
+		Method: http.MethodPost, URL: prov.URL(ch, where), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
 	}, nil
 }
