@@ -169,16 +169,20 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage, raw jsontext.Value) {
 	case u == nil:
 		u = &translate.Usage{}
 	}
-	written := u.CacheWrite5m + u.CacheWrite1h
+	// Some upstreams count what they wrote to a cache as read from it, too; the
+	// parts must not add up to more than the prompt.
+	read := min(u.CachedRead, u.Prompt)
+	write1h := min(u.CacheWrite1h, u.Prompt-read)
+	write5m := min(u.CacheWrite5m, u.Prompt-read-write1h)
 	w.Open('{')
-	w.Int("input_tokens", max(0, u.Prompt-u.CachedRead-written))
-	w.Int("cache_creation_input_tokens", written)
-	w.Int("cache_read_input_tokens", u.CachedRead)
-	if written > 0 {
+	w.Int("input_tokens", u.Prompt-read-write1h-write5m)
+	w.Int("cache_creation_input_tokens", write5m+write1h)
+	w.Int("cache_read_input_tokens", read)
+	if write5m+write1h > 0 {
 		w.Name("cache_creation")
 		w.Open('{')
-		w.Int("ephemeral_5m_input_tokens", u.CacheWrite5m)
-		w.Int("ephemeral_1h_input_tokens", u.CacheWrite1h)
+		w.Int("ephemeral_5m_input_tokens", write5m)
+		w.Int("ephemeral_1h_input_tokens", write1h)
 		w.Close('}')
 	}
 	w.Int("output_tokens", u.Completion)

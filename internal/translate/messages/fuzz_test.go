@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
 )
@@ -20,6 +21,14 @@ func seeds(f *testing.F, pick func(request, response []byte) []byte) {
 			f.Add(seed)
 		}
 	}
+}
+
+// wellFormed says whether a text is JSON. What a body says twice, or in half a
+// surrogate, is passed on as it came.
+func wellFormed(text []byte) bool {
+	r := jsonx.Read(text)
+	r.Skip()
+	return r.End() == nil
 }
 
 // platforms are all there are.
@@ -37,7 +46,7 @@ func FuzzDecodeRequest(f *testing.F) {
 			for _, p := range platforms {
 				for _, model := range []string{"claude-sonnet-4-0", "claude-opus-5-5"} {
 					out, err := messages.Codec{Platform: p}.EncodeRequest(c, translate.Target{Model: model, Cap: 2000})
-					if err == nil && !jsontext.Value(out).IsValid() {
+					if err == nil && !wellFormed(out) {
 						t.Fatalf("not JSON: %s", out)
 					}
 				}
@@ -64,7 +73,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 		for _, from := range []translate.Dialect{translate.Messages, translate.Gemini} {
 			a.From = from
 			out, err := messages.Codec{}.EncodeAnswer(nil, a)
-			if err != nil || !jsontext.Value(out).IsValid() {
+			if err != nil || !wellFormed(out) {
 				t.Fatalf("%v: not JSON: %s", err, out)
 			}
 		}
@@ -106,7 +115,7 @@ func FuzzDecodeFailure(f *testing.F) {
 	f.Add(400, []byte(`[{"error":{"message":"m"}}]`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		failure := messages.Codec{}.DecodeFailure(status, body)
-		if out := (messages.Codec{}).EncodeFailure(failure, "r"); !jsontext.Value(out).IsValid() || !utf8.Valid(out) {
+		if out := (messages.Codec{}).EncodeFailure(failure, "r"); !wellFormed(out) || !utf8.Valid(out) {
 			t.Fatalf("not JSON: %q", out)
 		}
 	})
