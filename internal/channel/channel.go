@@ -82,8 +82,8 @@ type Channel struct {
 	Kind         Kind
 	BaseURL      string // what an SDK would be given, without a trailing slash
 	Credentials  []Credential
-	Models       []string          // patterns of public names
-	ModelMapping map[string]string // public name → upstream name
+	Models       []string // patterns of public names
+	ModelMapping *Mapping // public name → upstream name
 	Groups       []string
 	Priority     int64 // higher is tried first
 	Weight       int64 // share inside a priority, 0 counts as never unless alone
@@ -91,6 +91,8 @@ type Channel struct {
 	Tag          string
 	Timeouts     Timeouts
 	OnDisconnect OnDisconnect
+	Overrides    *Overrides // of headers and bodies that it is sent
+	Caps         Caps
 	Azure        AzureSettings
 	Network      Network
 	Created      time.Time
@@ -98,9 +100,4 @@ type Channel struct {
 }
 
 // UpstreamModel is the name the upstream knows the public model by.
-func (c *Channel) UpstreamModel(public string) string {
-	if up, ok := c.ModelMapping[public]; ok {
-		return up
-	}
-	return public
-}
+func (c *Channel) UpstreamModel(public string) string { return c.ModelMapping.Upstream(public) }

@@ -196,29 +196,6 @@ func checkModel(field, code, model string) error {
 	return nil
 }
 
-// checkMapping gives the mapping with trimmed names.
-func checkMapping(mapping map[string]string) (map[string]string, error) {
-	const field, code = "model_mapping", "invalid_model_mapping"
-	if len(mapping) > MaxModels {
-		return nil, invalid(field, code, "model_mapping must have at most %d entries, it has %d.", MaxModels, len(mapping))
-	}
-	kept := make(map[string]string, len(mapping))
-	for public, upstream := range mapping {
-		public, upstream = strings.TrimSpace(public), strings.TrimSpace(upstream)
-		if err := checkModel(field, code, public); err != nil {
-			return nil, err
-		}
-		if err := checkModel(field, code, upstream); err != nil {
-			return nil, err
-		}
-		if strings.Contains(public, "*") || strings.Contains(upstream, "*") {
-			return nil, invalid(field, code, "model_mapping: %q must be an exact name, not a pattern.", clip(public))
-		}
-		kept[public] = upstream
-	}
-	return kept, nil
-}
-
 // checkGroups gives the names trimmed and without doubles; each must exist.
 func checkGroups(list []string, exists func(name string) bool) ([]string, error) {
 	const field, code = "groups", "invalid_group"

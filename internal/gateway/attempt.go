@@ -49,6 +49,13 @@ type ending struct {
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
 	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	defer func() { // whatever ends the request: no seat outlives it
+		p.unseat()
+		t.next.unseat()
+	}()
+	if !t.sit(a, p) {
+		p = t.following(ctx, a)
+	}
 	var last error
 	for p != nil {
 		if ctx.Err() != nil { // there is nobody to ask for
@@ -56,12 +63,14 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		}
 		up, known := g.Upstreams[p.channel.Kind]
 		if !known {
-			p = t.following(a)
+			p.unseat()
+			p = t.following(ctx, a)
 			continue
 		}
 		began, ok := t.way.steps.Begin(g.Now(), &p.step)
 		if !ok { // somebody else probes it
-			p = t.following(a)
+			p.unseat()
+			p = t.following(ctx, a)
 			continue
 		}
 		t.planned(p)
@@ -77,12 +86,16 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		t.failed(p, end)
 		p, last = next, end.err
 	}
-	if t.theirs != nil {
+	switch {
+	case ctx.Err() != nil: // while it waited
+		return context.Cause(ctx)
+	case t.theirs != nil:
 		t.forward(t.theirs)
 		return nil
-	}
-	if last != nil {
+	case last != nil:
 		return last
+	case t.retry > 0:
+		return t.atCaps(a.head.Model)
 	}
 	return noChannel(a.head.Model, true) // none could be tried
 }
@@ -92,22 +105,52 @@ func (t *ticket) afterwards(ctx context.Context, a *ask) *plan {
 	if ctx.Err() != nil || !t.mayTryAgain() {
 		return nil
 	}
-	return t.following(a)
+	return t.following(ctx, a)
 }
 
-// following gives the next place to go to, nil when there is none. The hold
-// covers it and its group's limits have room for it.
-func (t *ticket) following(a *ask) *plan {
+// following gives the next place to go to, nil when there is none. The request
+// has a seat there, for which it waits when there is nowhere else.
+func (t *ticket) following(ctx context.Context, a *ask) *plan {
 	if p := t.next; p != nil {
 		t.next = nil
 		return p
 	}
+	if p := t.seated(a); p != nil {
+		return p
+	}
 	for {
-		p := t.way.next(t.gateway.Now())
-		if p == nil || (t.enterGroup(a, p) && t.raise(a, p)) {
+		p := t.await(ctx, a)
+		if p == nil || t.admitted(a, p) {
 			return p
 		}
 	}
+}
+
+// seated gives the next place to go to that has a seat, nil when there is none.
+func (t *ticket) seated(a *ask) *plan {
+	for {
+		p := t.way.next(t.gateway.Now())
+		switch {
+		case p == nil:
+			return nil
+		case !t.sit(a, p):
+			if p.again { // and will be forever
+				return nil
+			}
+		case t.admitted(a, p):
+			return p
+		}
+	}
+}
+
+// admitted reports whether the hold covers where p goes and its group's limits
+// have room for the request; else its seat is given back.
+func (t *ticket) admitted(a *ask, p *plan) bool {
+	if t.enterGroup(a, p) && t.raise(a, p) {
+		return true
+	}
+	p.unseat()
+	return false
 }
 
 // mayTryAgain reports whether the attempts and the time allow another attempt.
@@ -116,16 +159,18 @@ func (t *ticket) mayTryAgain() bool {
 	return t.record.Attempts < most && t.gateway.Now().Before(t.ends)
 }
 
-// canMove reports whether there is another upstream to try.
+// canMove reports whether there is another upstream to try, or to wait for.
 func (t *ticket) canMove(a *ask) bool {
-	if t.mayTryAgain() {
-		t.next = t.following(a)
+	if !t.mayTryAgain() {
+		return false
 	}
-	return t.next != nil
+	t.next = t.seated(a)
+	return t.next != nil || len(t.full) > 0
 }
 
 // attempt sends the request to one upstream and brings back its answer.
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
+	defer func() { p.seat.leave(t.used()) }() // last, when the upstream is let go
 	t.record.Attempts++
 	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
 	t.trying = true
@@ -192,6 +237,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 		return r, err
 	}
 	t.tellDropped(dropped)
+	body = ch.Overrides.EditBody(body)
 	var header http.Header
 	if x.Translated() {
 		header = translatedHeader(t.in.Header)
@@ -200,6 +246,7 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 	}
 	where := provider.Call{Operation: op, Model: model, Stream: a.head.Stream}
 	prepare(prov, header, where)
+	overrideHeader(header, ch.Overrides)
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
 		Method: http.MethodPost, URL: prov.URL(ch, where), Header: header, Body: body,

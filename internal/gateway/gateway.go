@@ -108,6 +108,7 @@ type Config struct {
 // Gateway serves model requests.
 type Gateway struct {
 	Config
+	caps     *caps
 	draining atomic.Bool
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
@@ -118,7 +119,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c}
+	g := &Gateway{Config: c, caps: newCaps(c.Now)}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }

@@ -45,9 +45,11 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	if err != nil {
 		return ChannelTest{}, err
 	}
+	body = ch.Overrides.EditBody(body)
 	header := http.Header{"Content-Type": {"application/json"}}
 	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
 	prepare(up.Provider, header, where)
+	overrideHeader(header, ch.Overrides)
 	start := g.Now()
 	failed := func(err error, secret string) (ChannelTest, error) {
 		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, nil

@@ -64,6 +64,7 @@ func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channe
 	}
 	header := http.Header{}
 	prepare(up.Provider, header, provider.Call{Operation: provider.Models})
+	overrideHeader(header, ch.Overrides)
 	if secret, err = authorize(ctx, header, up.Provider, ch, firstCredential(ch), way); err != nil {
 		return nil, "", err
 	}
