@@ -398,7 +398,9 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x
 		t.tier = answer.ServiceTier
 	}
 	tokens, source := answer.Usage, usage.FromProvider
-	if !answer.HasUsage {
+	if a.operation.Counts() {
+		tokens, source = usage.Tokens{}, usage.NoUsage
+	} else if !answer.HasUsage {
 		tokens, source = estimateAnswer(a, x, body), usage.Estimated
 	}
 	if left(ctx) { // nobody gets the answer, but what it cost is known
