@@ -60,7 +60,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 			r.Skip()
 		}
 	}
-	if r.End() != nil || f.Message == "" {
+	if f.Message == "" {
 		f.Message = translate.Clip(string(body))
 	}
 	for _, s := range statuses {

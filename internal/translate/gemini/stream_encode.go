@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -34,6 +35,7 @@ type streamEncoder struct {
 	tail     []byte // how every chunk ends, behind its candidates
 	writing  []*writing
 	w        jsonx.Writer
+	start    int // of the element that is being written
 }
 
 // writing is what is being written of a candidate.
@@ -87,6 +89,9 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 			c.cited = append(c.cited, *e.Citation)
 		}
 	case translate.PartEnd:
+		if t, ok := e.Part.(*translate.Thinking); ok { // what is known of it only now
+			c.part = t
+		}
 		return s.endPart(dst, c)
 	case translate.Whole:
 		return s.whole(dst, c, e.Part)
@@ -147,13 +152,23 @@ func (s *streamEncoder) element(dst []byte) []byte {
 	default:
 		dst = append(dst, '[')
 	}
-	s.begun = true
+	s.begun, s.start = true, len(dst)
 	return dst
 }
 
+// closeElement ends an event. Raw values from elsewhere may have line breaks
+// between their tokens, which an event must not.
 func (s *streamEncoder) closeElement(dst []byte) []byte {
 	if s.array {
 		return dst
+	}
+	for i := s.start; i < len(dst); i++ {
+		next := bytes.IndexAny(dst[i:], "\r\n")
+		if next < 0 {
+			break
+		}
+		i += next
+		dst[i] = ' '
 	}
 	return append(dst, "\r\n\r\n"...)
 }
@@ -217,7 +232,7 @@ func (s *streamEncoder) sign(dst []byte, c *writing, text string) []byte {
 	case *translate.Thinking:
 		signed := *p
 		signed.Signature = text
-		c.part = &translate.Thinking{}
+		c.part = &translate.Thinking{} // nothing is left to say
 		dst = append(s.open(dst, c.index), `{"text":"","thought":true,"thoughtSignature":`...)
 		return s.close(append(quote(dst, signature(&signed)), '}'))
 	case *translate.Text:
