@@ -235,23 +235,28 @@ func streams(t testing.TB) (all []stream) {
 	return all
 }
 
-// chunks is the data of each event in an SSE body, or each element of an array.
+// chunks is the data of each event in an SSE body, or each element of an array,
+// without the spacing of who wrote it.
 func chunks(t testing.TB, body []byte) (list [][]byte) {
 	t.Helper()
+	var elements []json.RawMessage
 	if body[0] == '[' {
-		var elements []json.RawMessage
 		if err := json.Unmarshal(body, &elements); err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range elements {
-			list = append(list, e)
+	} else {
+		for event := range bytes.SplitSeq(bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n")), []byte("\n\n")) {
+			if data, ok := sse.Data(append(event, "\n\n"...)); ok {
+				elements = append(elements, slices.Clone(data))
+			}
 		}
-		return list
 	}
-	for event := range bytes.SplitSeq(bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n")), []byte("\n\n")) {
-		if data, ok := sse.Data(append(event, "\n\n"...)); ok {
-			list = append(list, slices.Clone(data))
+	for _, e := range elements {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, e); err != nil {
+			t.Fatalf("%v: %s", err, e)
 		}
+		list = append(list, compact.Bytes())
 	}
 	return list
 }
