@@ -330,7 +330,7 @@ func faults() []*fault {
 		return f
 	}
 	return []*fault{
-		own(&fault{name: "connection refused", refuses: true}),
+		own(&fault{name: "connection refused", serve: (*exchange).reset, refuses: true}),
 		own(&fault{name: "reset before headers", serve: (*exchange).reset}),
 		own(&fault{name: "reset after headers", serve: func(x *exchange) { x.head(); x.reset() }}),
 		own(&fault{name: "black hole", serve: (*exchange).hang, waits: true, status: 504}),
