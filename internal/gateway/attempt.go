@@ -48,7 +48,8 @@ type ending struct {
 // to go. Then the client gets what an upstream last said to it or, where none
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
-	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	// A channel that is given little time must leave some for the others.
+	t.ends = g.Now().Add(max(p.channel.Timeouts.Total, g.Timeouts.Total))
 	defer func() { // whatever ends the request: no seat outlives it
 		p.unseat()
 		t.next.unseat()
