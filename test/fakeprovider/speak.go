@@ -278,3 +278,13 @@ func (a *Asked) offer(name string, schema json.RawMessage) {
 	}
 	a.Tools[name] = schema
 }
+
+// forceAny is for requests that want any tool called: where there is only one,
+// it is that.
+func (a *Asked) forceAny() {
+	for name := range a.Tools {
+		if len(a.Tools) == 1 {
+			a.Forced = name
+		}
+	}
+}

@@ -32,6 +32,9 @@ func (chatSpeech) read(path string, body node) (a Asked, known bool) {
 		a.offer(t.at("function", "name").text(), t.at("function", "parameters").raw())
 	}
 	a.Forced = body.at("tool_choice", "function", "name").text()
+	if body.at("tool_choice").text() == "required" {
+		a.forceAny()
+	}
 	a.Schema = body.at("response_format", "json_schema", "schema").raw()
 	effort := body.at("reasoning_effort").text()
 	a.Thinks = effort != "" && effort != "none"

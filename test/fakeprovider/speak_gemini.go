@@ -46,6 +46,12 @@ func (geminiSpeech) read(path string, body node) (a Asked, known bool) {
 			a.offer(f.at("name").text(), schema)
 		}
 	}
+	if calling := body.at("toolConfig", "functionCallingConfig"); calling.at("mode").text() == "ANY" {
+		a.forceAny()
+		if names := calling.at("allowedFunctionNames").elements(); len(names) == 1 {
+			a.Forced = names[0].text()
+		}
+	}
 	how := body.at("generationConfig")
 	for _, name := range []string{"responseJsonSchema", "responseSchema"} {
 		if a.Schema == nil && how.at("responseMimeType").text() == "application/json" {
@@ -102,7 +108,17 @@ func (geminiSpeech) failure(status int, message string) any {
 	return object{"error": object{"code": status, "message": message, "status": word}}
 }
 
-func (s geminiSpeech) broken(*turn) []byte { return event("", s.failure(503, brokenMessage)) }
+// broken is no event: Google writes the error bare, over several lines, and its
+// own SDKs look for that.
+//
+// https://github.com/vercel/ai/issues/5217 shows it.
+func (s geminiSpeech) broken(*turn) []byte {
+	text, err := json.MarshalIndent(s.failure(503, brokenMessage), "", "  ")
+	if err != nil {
+		panic(err) // an object of texts always encodes
+	}
+	return append(text, '\n')
+}
 
 // calls are the parts of calls. The first of several is signed, as Gemini 3's.
 func (s geminiSpeech) calls(t *turn) list {

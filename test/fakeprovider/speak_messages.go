@@ -42,8 +42,11 @@ func (messagesSpeech) read(path string, body node) (a Asked, known bool) {
 	for _, t := range body.at("tools").elements() {
 		a.offer(t.at("name").text(), t.at("input_schema").raw())
 	}
-	if body.at("tool_choice", "type").text() == "tool" {
+	switch body.at("tool_choice", "type").text() {
+	case "tool":
 		a.Forced = body.at("tool_choice", "name").text()
+	case "any":
+		a.forceAny()
 	}
 	a.Schema = body.at("output_config", "format", "schema").raw()
 	if a.Schema == nil {
@@ -60,7 +63,7 @@ func (s messagesSpeech) whole(t *turn) any {
 		content = append(content, object{"type": "thinking", "thinking": t.Thoughts, "signature": t.Signature})
 	}
 	if t.Text != "" {
-		content = append(content, object{"type": "text", "text": t.Text, "citations": nil})
+		content = append(content, object{"type": "text", "text": t.Text})
 	}
 	for _, c := range t.Calls {
 		content = append(content, object{"type": "tool_use", "id": c.ID, "name": c.Name, "input": json.RawMessage(c.Arguments)})

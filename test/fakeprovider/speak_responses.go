@@ -41,6 +41,8 @@ func (responsesSpeech) read(path string, body node) (a Asked, known bool) {
 	}
 	if body.at("tool_choice", "type").text() == "function" {
 		a.Forced = body.at("tool_choice", "name").text()
+	} else if body.at("tool_choice").text() == "required" {
+		a.forceAny()
 	}
 	a.Schema = body.at("text", "format", "schema").raw()
 	effort := body.at("reasoning", "effort").text()

@@ -37,7 +37,7 @@ type upstream struct {
 func upstreams() []upstream {
 	return []upstream{
 		{fakeprovider.OpenAIChat, "OpenAI Chat", "gpt-5.1", harness.Fields{"kind": "openai"}},
-		{fakeprovider.OpenAIResponses, "OpenAI Responses", "gpt-5.1-codex", nil},
+		{fakeprovider.OpenAIResponses, "OpenAI Responses", "gpt-5.1-codex", harness.Fields{"kind": "openai", "api": "responses"}},
 		{fakeprovider.AnthropicMessages, "Anthropic Messages", "claude-sonnet-4-5", harness.Fields{"kind": "anthropic"}},
 		{fakeprovider.GoogleGenerate, "Gemini", "gemini-3-pro-preview", harness.Fields{"kind": "gemini"}},
 	}
@@ -89,7 +89,7 @@ func TestEverySDKWithEveryUpstream(t *testing.T) {
 	t.Parallel()
 	m := startMatrix(t)
 	outcomes, versions := map[trial]string{}, map[string]string{}
-	for _, suite := range []func(*testing.T, []string) string{nodeMatrix} {
+	for _, suite := range []func(*testing.T, []string) string{nodeMatrix, goMatrix} {
 		for line := range bytes.Lines([]byte(suite(t, m.environment()))) {
 			var o struct {
 				trial

@@ -5,7 +5,7 @@ import * as script from "./script.js";
 
 const clientOf = (apiKey) => new Anthropic({ baseURL: script.base, apiKey, maxRetries: 0 });
 const client = clientOf(script.apiKey);
-const classes = { 400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 429: "RateLimitError" };
+const classes = { 400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 429: "RateLimitError", 503: "ServiceUnavailableError" };
 
 function isError(err, status, words = "") {
   const want = classes[status] ?? (status >= 500 ? "InternalServerError" : "APIError");
