@@ -2,7 +2,6 @@ package chat
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -413,20 +412,9 @@ func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
 
 // inlined takes the data out of a data: URL.
 func inlined(at string, m *translate.Media) (translate.Part, error) {
-	rest, ok := strings.CutPrefix(m.URL, "data:")
-	if !ok {
-		return m, nil
-	}
-	kind, data, ok := strings.Cut(rest, ",")
-	if !ok {
+	if !m.Inline() {
 		return nil, translate.Malform(at, "%s is a data: URL without data.", at)
 	}
-	m.URL = ""
-	kind, coded := strings.CutSuffix(kind, ";base64")
-	if !coded {
-		data = base64.StdEncoding.EncodeToString([]byte(data))
-	}
-	m.MIME, m.Data = cmp.Or(kind, "text/plain"), data
 	return m, nil
 }
 
