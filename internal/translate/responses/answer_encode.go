@@ -26,7 +26,7 @@ func (Codec) EncodeAnswer(c *translate.Conversation, a *translate.Answer) ([]byt
 	o := newOutput(a.ID, same)
 	s := shown{
 		id: a.ID, model: a.Model, created: a.Created, tier: a.ServiceTier, status: candidate.StopWord,
-		output: o.items(candidate.Parts, candidate.Logprobs), usage: a.UsageRaw, extra: a.Extra,
+		output: o.items(candidate.Parts, candidate.Logprobs), usage: a.UsageRaw, same: same, extra: a.Extra,
 	}
 	if !same {
 		s.adapt(c, candidate.Stop, a.Usage)
@@ -42,10 +42,11 @@ type shown struct {
 	output                  []jsontext.Value
 	usage                   jsontext.Value // nil: null
 	failure                 *translate.Failure
-	// echo is what the response says of its request, and extra what one of this
-	// dialect says besides. One of the two is nil.
-	echo  []byte
+	// same says that the response is of this dialect; then extra is what it says
+	// besides. Echo is what another says of its request.
+	same  bool
 	extra translate.Extra
+	echo  []byte
 }
 
 // adapt makes the response of another dialect one of this.
@@ -53,7 +54,7 @@ func (s *shown) adapt(c *translate.Conversation, stop translate.Stop, u *transla
 	s.id = responseID(s.id)
 	s.created = cmp.Or(s.created, c.Received)
 	s.status, s.incomplete = statusOf(stop)
-	s.extra, s.usage, s.echo = nil, nil, echo(c)
+	s.same, s.extra, s.usage, s.echo = false, nil, nil, echo(c)
 	if u != nil {
 		s.usage = usageObject(*u)
 	}
@@ -81,7 +82,7 @@ func bare(id string) string {
 func (s *shown) append(dst []byte) []byte {
 	w := jsonx.Writer{Out: append(dst, '{')}
 	w.Text("id", s.id)
-	if s.extra == nil {
+	if !s.same {
 		w.Text("object", "response")
 	}
 	w.Int("created_at", s.created)
@@ -99,7 +100,7 @@ func (s *shown) append(dst []byte) []byte {
 		w.Raw("usage", s.usage)
 	}
 	w.TextIf("service_tier", s.tier)
-	if s.extra != nil {
+	if s.same {
 		writeExtra(&w, s.extra)
 		w.Close('}')
 		return w.Out
@@ -107,11 +108,7 @@ func (s *shown) append(dst []byte) []byte {
 	if s.failure == nil {
 		w.Null("error")
 	} else {
-		w.Name("error")
-		w.Open('{')
-		w.Text("code", failureCode(s.failure))
-		w.Text("message", s.failure.Message)
-		w.Close('}')
+		w.Raw("error", errorValue(s.failure))
 	}
 	if s.incomplete == "" {
 		w.Null("incomplete_details")
@@ -186,7 +183,11 @@ func echo(c *translate.Conversation) []byte {
 	w.Close(']')
 	w.Int("top_logprobs", value(c.TopLogprobs))
 	number(&w, "top_p", c.TopP)
-	w.Raw("truncation", cmp.Or(string(c.Extra.Get("truncation")), `"disabled"`))
+	truncation := c.Extra.Get("truncation")
+	if truncation == nil {
+		truncation = jsontext.Value(`"disabled"`)
+	}
+	w.Raw("truncation", truncation)
 	textOrNull(&w, "user", user)
 	w.Name("metadata")
 	if len(c.Metadata) == 0 {
@@ -320,16 +321,10 @@ func messageValue(head translate.Extra, status string, contents []jsontext.Value
 	var w jsonx.Writer
 	w.Open('{')
 	w.Text("type", messageItem)
-	for _, m := range head {
-		if m.Name == "status" {
-			if status == "in_progress" {
-				continue // not yet what it will be
-			}
-			status = ""
-		}
-		w.Raw(m.Name, m.Value)
+	writeExtra(&w, head)
+	if head.Get("status") == nil {
+		w.Text("status", status)
 	}
-	w.TextIf("status", status)
 	w.Text("role", "assistant")
 	w.Name("content")
 	w.Open('[')
@@ -470,18 +465,14 @@ func (o *output) call(c *translate.ToolCall, id, args, status string) jsontext.V
 	w.Open('{')
 	w.Text("type", kind)
 	w.Text("id", id)
-	if !o.same || c.Extra.Get("status") == nil || status == "in_progress" {
+	if !o.same || c.Extra.Get("status") == nil {
 		w.Text("status", status)
 	}
 	w.Text("call_id", c.ID)
 	w.Text("name", c.Name)
 	w.Text(member, args)
 	if o.same {
-		for _, m := range c.Extra {
-			if m.Name != "status" || status != "in_progress" {
-				w.Raw(m.Name, m.Value)
-			}
-		}
+		writeExtra(&w, c.Extra)
 	}
 	w.Close('}')
 	return w.Out
@@ -541,6 +532,16 @@ func (o *output) image(m *translate.Media) jsontext.Value {
 	w.Text("status", "completed")
 	w.TextIf("output_format", strings.TrimPrefix(m.MIME, "image/"))
 	w.Text("result", m.Data)
+	w.Close('}')
+	return w.Out
+}
+
+// errorValue is the error of a response that failed.
+func errorValue(f *translate.Failure) jsontext.Value {
+	var w jsonx.Writer
+	w.Open('{')
+	w.Text("code", failureCode(f))
+	w.Text("message", f.Message)
 	w.Close('}')
 	return w.Out
 }

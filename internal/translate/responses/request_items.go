@@ -151,7 +151,7 @@ func roleOf(r translate.Role) string {
 // writeExtra writes members, but for the marks that are no members.
 func writeExtra(w *jsonx.Writer, e translate.Extra) {
 	for _, m := range e {
-		if m.Name != rawItem && m.Name != itemHead && m.Name != instructionsMark {
+		if !strings.HasPrefix(m.Name, mark) {
 			w.Raw(m.Name, m.Value)
 		}
 	}

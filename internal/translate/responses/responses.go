@@ -34,17 +34,20 @@ const (
 	xSearchCall      = "x_search_call" // xAI's
 	imageCall        = "image_generation_call"
 	reference        = "item_reference"
-	instructionsMark = "instructions"
 	previousPrompt   = "prompt"
 	conversationMark = "conversation"
 )
 
-// Other members that have no place in the neutral form's parts: the raw item of
-// a call that the provider ran, and what a message of an answer says besides its
-// content, which each of its parts has.
+// Marks in an Extra, which are no members of the wire: the item of a call that
+// the provider ran, or that a message was read from an item that is none; what a
+// message of an answer says besides its content, which each of its parts has;
+// and that a message is the request's instructions.
 const (
-	rawItem  = "item"
-	itemHead = "head"
+	mark             = "hly."
+	rawItem          = mark + "item"
+	itemHead         = mark + "head"
+	instructionsMark = mark + "instructions"
+	bareThoughts     = mark + "bare"
 )
 
 // item is an item of an input or an output: the members of all kinds that the
