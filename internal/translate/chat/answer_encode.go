@@ -102,7 +102,7 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 			out.ToolCalls = append(out.ToolCalls, t)
 		case *translate.Media:
 			if p.Kind == translate.Image {
-				said = append(said, part{Type: "image_url", ImageURL: marshal(imageURL{URL: p.Address("image/png")})})
+				out.Images = joinLists(out.Images, imageList(p))
 			}
 		case *translate.Other:
 			if p.Kind == "audio" && same {
@@ -114,6 +114,12 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 		out.Content = content(said, true)
 	}
 	return out
+}
+
+// imageList is a list of one image that a model made.
+func imageList(m *translate.Media) jsontext.Value {
+	one := part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png")})}
+	return marshal([]part{one})
 }
 
 // arguments are never empty for clients, which parse them.

@@ -118,6 +118,8 @@ func formatOf(v jsontext.Value) (*translate.Format, error) {
 }
 
 func tools(c *translate.Conversation, r *request) error {
+	c.Name(translate.FeatureServerTool, "tools")
+	c.Name(translate.FeatureCustomTool, "tools")
 	for _, f := range r.Functions {
 		c.Tools = append(c.Tools, functionTool(&f))
 		c.Name(translate.FeatureTools, legacyTools)
@@ -322,11 +324,29 @@ func (m *message) parts(at string, out *translate.Message) error {
 	if translate.Given(m.Audio) {
 		out.Parts = append(out.Parts, &translate.Other{Kind: "audio", Raw: m.Audio})
 	}
+	out.Parts = append(out.Parts, made(m.Images)...)
 	cite(out.Parts, m.Annotations)
 	for _, call := range m.ToolCalls {
 		out.Parts = append(out.Parts, call.part())
 	}
 	return nil
+}
+
+// made are the images of an answer, in OpenRouter's place for them. What is none
+// is left out.
+func made(images jsontext.Value) (parts []translate.Part) {
+	for raw := range wire.Elements(images) {
+		var p part
+		if jsonx.Unmarshal(raw, &p) != nil {
+			continue
+		}
+		image, err := p.neutral("images", nil)
+		if m, ok := image.(*translate.Media); ok && err == nil {
+			m.Raw = jsontext.Value(raw).Clone()
+			parts = append(parts, m)
+		}
+	}
+	return parts
 }
 
 func (t *toolCall) part() *translate.ToolCall {

@@ -360,6 +360,10 @@ func (e *encoder) message(m *translate.Message) error {
 				out.Annotations = annotations(p.Citations, out.Annotations, true)
 			}
 		case *translate.Media:
+			if e.same && p.Raw != nil {
+				out.Images = joinLists(out.Images, imageList(p))
+				continue
+			}
 			media, err := e.media(p)
 			if err != nil {
 				return err
