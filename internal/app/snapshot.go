@@ -35,10 +35,11 @@ func (l *live) rebuild() {
 func (s *services) snapshot() *gateway.Snapshot {
 	options := s.options.Current()
 	return &gateway.Snapshot{
-		Routes:      route.New(route.Config{Channels: s.channels.All()}),
-		Groups:      s.groups.Current(),
-		Prices:      s.prices.Book(),
-		AutoGroups:  options.AutoGroups,
-		MaxAttempts: int(options.MaxAttempts),
+		Routes:          route.New(route.Config{Channels: s.channels.All()}),
+		Groups:          s.groups.Current(),
+		Prices:          s.prices.Book(),
+		AutoGroups:      options.AutoGroups,
+		MaxAttempts:     int(options.MaxAttempts),
+		HedgeEmbeddings: options.HedgeEmbeddings,
 	}
 }

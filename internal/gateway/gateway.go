@@ -69,6 +69,9 @@ type Snapshot struct {
 	AutoGroups []string
 	// MaxAttempts is how many attempts a request may take; 0 is the default.
 	MaxAttempts int
+	// HedgeEmbeddings has requests for embeddings that take unusually long sent to
+	// a second upstream.
+	HedgeEmbeddings bool
 }
 
 // Upstream is how one channel kind is reached.
@@ -112,6 +115,8 @@ type Gateway struct {
 	draining atomic.Bool
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
+
+	delays delays
 
 	ending context.Context // ended by End
 	end    context.CancelCauseFunc

@@ -56,6 +56,7 @@ type house struct {
 
 	mu        sync.Mutex
 	records   []usage.Record
+	hedges    bool          // slow embeddings
 	recorded  chan struct{} // closed with the first
 	unknown   int
 	outcomes  []health.Class     // of attempts
@@ -148,7 +149,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts,
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, HedgeEmbeddings: h.hedges,
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)

@@ -31,6 +31,8 @@ type Values struct {
 	MaxKeysPerUser int64 `json:"max_keys_per_user" help:"How many API keys one user may have."`
 	// MaxAttempts counts upstream calls.
 	MaxAttempts int64 `json:"max_attempts" help:"How many upstream calls a model request may take before its client gets the error."`
+	// HedgeEmbeddings has slow ones asked for twice.
+	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
 }
 
 // Defaults are the values before anybody changed any.
