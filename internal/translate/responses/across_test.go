@@ -346,10 +346,10 @@ func wishOf(c *translate.Conversation) (w wish) {
 func unrepresentable(field string) bool {
 	return slices.Contains([]string{
 		"tools",                     // those that the provider runs
-		"messages",                  // items of such tools, references, compacted contexts
+		"messages",                  // items of such tools, references, contexts that were compacted
 		"input.content.input_file",  // by URL
 		"input.content.input_image", // by the id of an upload
-		"n", "logit_bias", "stop", "modalities", "audio", "file", "response_format", "document", "image", "text.format",
+		"n", "stop", "audio",
 	}, field)
 }
 
