@@ -362,7 +362,7 @@ func faults() []*fault {
 			x.raw(0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{\"choices\":[")
 		}}),
 		own(&fault{name: "endless body", serve: (*exchange).pour, huge: true}),
-		own(&fault{name: "endless trickle", serve: (*exchange).trickle, midStream: true, total: time.Second, waits: true, status: 504}),
+		own(&fault{name: "endless trickle", serve: (*exchange).trickle, total: time.Second, waits: true, status: 504}),
 		own(&fault{name: "not HTTP", serve: func(x *exchange) { x.raw(0, "220 mail.example ESMTP\r\n") }}),
 		own(&fault{name: "redirect", serve: func(x *exchange) {
 			x.w.Header().Set("Location", "https://example.com/")

@@ -23,7 +23,10 @@ func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 		return ch.BaseURL + "/embeddings"
 	case provider.Models:
 		return ch.BaseURL + "/models"
-	case provider.Chat:
+	case provider.Responses:
+		return ch.BaseURL + "/responses"
+	case provider.Completions:
+		return ch.BaseURL + "/completions"
 	}
 	return ch.BaseURL + "/chat/completions"
 }
