@@ -36,22 +36,30 @@ func (s *stream) Progress() *wire.Progress { return &s.p }
 // Complete implements wire.Stream. Half an event does not decode, so that a rest
 // that is none does no harm.
 func (s *stream) Complete(rest []byte) bool {
-	_, ok := sse.Data(rest)
+	_, ok := data(rest)
 	return ok
 }
 
 // Take implements wire.Stream.
 func (s *stream) Take(out, event []byte) []byte {
-	data, ok := sse.Data(event)
+	said, ok := data(event)
 	if !ok || s.ended {
 		return out
 	}
 	s.to = out
-	if err := s.in.Decode(string(sse.Name(event)), data, s.emit); err != nil {
+	if err := s.in.Decode(string(sse.Name(event)), said, s.emit); err != nil {
 		s.broken("The upstream sent something that cannot be read; the answer is not complete.")
 	}
 	out, s.to = s.to, nil
 	return out
+}
+
+// data is what an event says, bare errors included.
+func data(event []byte) (said []byte, ok bool) {
+	if said, ok = sse.Data(event); ok {
+		return said, true
+	}
+	return sse.Bare(event)
 }
 
 // event meters an event and writes it for the client.

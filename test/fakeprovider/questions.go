@@ -1,6 +1,7 @@
 package fakeprovider
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,7 +67,9 @@ const (
 
 // ScriptSignature is the proof of the script's thoughts; what proves thoughts in
 // one dialect means nothing in another.
-func ScriptSignature(d Dialect) string { return "c2lnbmVkIGJ5IA" + string(d) + "/1+2==" }
+func ScriptSignature(d Dialect) string {
+	return base64.StdEncoding.EncodeToString([]byte("\xfb\xff\xbf signed by " + string(d)))
+}
 
 // QuestionCalls are the calls of [tools]; their ids look like the dialect's own.
 // Gemini's have none.

@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/openai/openai-go/v3"
 )
 
 // place is an upstream, as a client sees it.
@@ -95,9 +98,17 @@ func attempt(ctx context.Context, f feature, at place) (failed string) {
 		}
 	}()
 	if err := f.try(ctx, at); err != nil {
-		return err.Error()
+		return details(err)
 	}
 	return ""
+}
+
+// details is an error with what the server said, which not all SDKs show.
+func details(err error) string {
+	if e, ok := errors.AsType[*openai.Error](err); ok {
+		return err.Error() + ": " + e.RawJSON()
+	}
+	return err.Error()
 }
 
 func versionOf(module string) string {

@@ -4,19 +4,15 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
-	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/responses"
 	"github.com/openai/openai-go/v3/shared"
 )
 
 const openaiModule = "github.com/openai/openai-go/v3"
-
-func contains(text, words string) bool { return strings.Contains(text, words) }
 
 func openaiWith(key string) openai.Client {
 	return openai.NewClient(option.WithBaseURL(os.Getenv("HALLEY_ROOT_URL")+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(0))
@@ -27,7 +23,7 @@ func openaiError(err error) (apiError, error) {
 	if !ok {
 		return apiError{}, notTheirs(err)
 	}
-	return apiError{e.StatusCode, e.Error()}, nil
+	return apiError{e.StatusCode, e.RawJSON()}, nil
 }
 
 func notTheirs(err error) error {
@@ -241,7 +237,14 @@ func responsesClient() client {
 	// back are the output's items as input.
 	back := func(got *responses.Response) (items []responses.ResponseInputItemUnionParam) {
 		for _, item := range got.Output {
-			items = append(items, param.Override[responses.ResponseInputItemUnionParam]([]byte(item.RawJSON())))
+			switch item.Type {
+			case "message":
+				items = append(items, responses.ResponseInputItemUnionParam{OfOutputMessage: new(item.AsMessage().ToParam())})
+			case "function_call":
+				items = append(items, responses.ResponseInputItemUnionParam{OfFunctionCall: new(item.AsFunctionCall().ToParam())})
+			case "reasoning":
+				items = append(items, responses.ResponseInputItemUnionParam{OfReasoning: new(item.AsReasoning().ToParam())})
+			}
 		}
 		return items
 	}

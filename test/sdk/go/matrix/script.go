@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 )
 
 // What the script behind the server says: test/fakeprovider/questions.go.
@@ -90,7 +91,7 @@ func wantErrors(at place, ask func(key, model string) (apiError, error)) error {
 			wrong = append(wrong, fmt.Errorf("%s: %w", what, err))
 			return
 		}
-		if got.status != status || !contains(got.words, words) {
+		if got.status != status || !strings.Contains(got.words, words) {
 			wrong = append(wrong, fmt.Errorf("%s: got %+v, want %d %q", what, got, status, words))
 		}
 	}
@@ -102,10 +103,12 @@ func wantErrors(at place, ask func(key, model string) (apiError, error)) error {
 		}
 		check(fmt.Sprintf("status %d", status), os.Getenv("HALLEY_API_KEY"), fmt.Sprintf("%s-error-%d", at.dialect, status), want, words)
 	}
-	check("an unknown key", "sk-nobody-has-this-key", at.model, 401, "request id")
+	// Halley's own name the request, in the message or beside it.
+	const ours = "request"
+	check("an unknown key", "sk-nobody-has-this-key", at.model, 401, ours)
 	for variable, status := range map[string]int{"HALLEY_KEY_EXPIRED": 401, "HALLEY_KEY_EXHAUSTED": 402, "HALLEY_KEY_MODEL_LIMITED": 403} {
-		check(variable, os.Getenv(variable), at.model, status, "request id")
+		check(variable, os.Getenv(variable), at.model, status, ours)
 	}
-	check("an unknown model", os.Getenv("HALLEY_API_KEY"), "script-nowhere", 404, "request id")
+	check("an unknown model", os.Getenv("HALLEY_API_KEY"), "script-nowhere", 404, ours)
 	return errors.Join(wrong...)
 }

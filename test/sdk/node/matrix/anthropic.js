@@ -5,7 +5,7 @@ import * as script from "./script.js";
 
 const clientOf = (apiKey) => new Anthropic({ baseURL: script.base, apiKey, maxRetries: 0 });
 const client = clientOf(script.apiKey);
-const classes = { 400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 429: "RateLimitError", 503: "ServiceUnavailableError" };
+const classes = { 400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 429: "RateLimitError", 402: "PaymentRequiredError", 503: "ServiceUnavailableError" };
 
 function isError(err, status, words = "") {
   const want = classes[status] ?? (status >= 500 ? "InternalServerError" : "APIError");
@@ -75,17 +75,16 @@ export default [
       assert.deepEqual(JSON.parse(textOf(got)), script.answer);
     },
     async thinking({ model, upstream }) {
-      const messages = say("[think]");
-      const got = await create({ model, messages, ...thinking });
-      assert.equal(textOf(got), script.text);
-      assert.equal(thoughtsOf(got), script.thoughts);
-      messages.push({ role: "assistant", content: got.content }, ...say("[recall]"));
-      script.signed(upstream, textOf(await create({ model, messages, ...thinking })));
-
-      const stream = client.messages.stream(bounded({ model, messages: say("[think]"), ...thinking }));
+      const body = { model, messages: say("[think]"), ...thinking };
+      const stream = client.messages.stream(bounded(body));
       let streamed = "";
       stream.on("thinking", (t) => (streamed += t));
-      assert.equal(thoughtsOf(await stream.finalMessage()), script.thoughts);
+      for (const got of [await create(body), await stream.finalMessage()]) {
+        assert.equal(textOf(got), script.text);
+        assert.equal(thoughtsOf(got), script.thoughts);
+        const messages = [...body.messages, { role: "assistant", content: got.content }, ...say("[recall]")];
+        script.signed(upstream, textOf(await create({ ...body, messages })));
+      }
       assert.equal(streamed, script.thoughts);
     },
     async abort({ model }) {

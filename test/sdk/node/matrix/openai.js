@@ -185,18 +185,16 @@ const responses = {
     assert.deepEqual(JSON.parse(got.output_text), script.answer);
   },
   async thinking({ model, upstream }) {
-    const input = say("[think]");
-    const got = await respond({ model, input, ...sealed });
-    assert.equal(got.output_text, script.text);
-    assert.equal(summaryOf(got), script.thoughts);
-    input.push(...got.output, ...say("[recall]"));
-    script.signed(upstream, (await respond({ model, input, ...sealed })).output_text);
-
-    const stream = client.responses.stream({ model, input: "[think]", store: false, ...sealed });
+    const body = { model, input: say("[think]"), store: false, ...sealed };
+    const stream = client.responses.stream(body);
     let streamed = "";
     for await (const e of stream) if (e.type === "response.reasoning_summary_text.delta") streamed += e.delta;
     assert.equal(streamed, script.thoughts);
-    assert.equal(summaryOf(await stream.finalResponse()), script.thoughts);
+    for (const got of [await respond(body), await stream.finalResponse()]) {
+      assert.equal(got.output_text, script.text);
+      assert.equal(summaryOf(got), script.thoughts);
+      script.signed(upstream, (await respond({ ...body, input: [...body.input, ...got.output, ...say("[recall]")] })).output_text);
+    }
   },
   async abort({ model }) {
     await leave(await respond({ model, input: "[forever]", stream: true }));
