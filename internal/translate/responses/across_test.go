@@ -13,6 +13,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/test/fakeprovider"
@@ -36,6 +37,12 @@ func others() []dialect {
 			if e.Stop == translate.Filtered || e.Stop == translate.Refused {
 				e.Stop = translate.EndOfTurn
 			}
+			if len(e.Refusals) > 0 { // which are text there
+				e.Text, e.Refusals = e.Text+strings.Join(e.Refusals, ""), nil
+			}
+		}},
+		{translate.Gemini, gemini.Codec{}, "gemini.generateContent", func(e *essence) {
+			e.Usage.CacheWrite5m = 0 // which Gemini does not tell
 			if len(e.Refusals) > 0 { // which are text there
 				e.Text, e.Refusals = e.Text+strings.Join(e.Refusals, ""), nil
 			}
