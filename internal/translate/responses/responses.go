@@ -178,12 +178,19 @@ func find(object jsontext.Value, name string) jsontext.Value {
 // member is a member that is a string.
 func member(object jsontext.Value, name string) string { return text(find(object, name)) }
 
-// list reads a JSON list; nil for anything else.
+// list is the elements of a JSON list, parts of the text; nil for anything else.
 func list(v jsontext.Value) (elements []jsontext.Value) {
-	if v.Kind() != '[' || jsonx.Unmarshal(v, &elements) != nil {
+	w, ok := jsonx.WalkList(v)
+	if !ok {
 		return nil
 	}
-	return elements
+	for {
+		_, at, more := w.Next()
+		if !more {
+			return elements
+		}
+		elements = append(elements, v[at.From:at.To:at.To])
+	}
 }
 
 // with is e with one more member, when there is something to say.
