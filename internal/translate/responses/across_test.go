@@ -353,10 +353,12 @@ func wishOf(c *translate.Conversation) (w wish) {
 func unrepresentable(field string) bool {
 	return slices.Contains([]string{
 		"tools",                     // those that the provider runs
-		"messages",                  // items of such tools, references, contexts that were compacted
 		"input.content.input_file",  // by URL
 		"input.content.input_image", // by the id of an upload
-		"n", "stop", "audio",
+		"n", "stop", "audio", "video",
+		// Of what only Responses has: what is kept at OpenAI, and items of tools that
+		// others do not have.
+		"previous_response_id", "conversation", "additional_tools", "compaction", "mcp_list_tools", "tool_search_call", "image_generation_call",
 	}, field)
 }
 

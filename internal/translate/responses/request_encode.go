@@ -131,9 +131,6 @@ func (e *encoder) tags() {
 	case !e.same: // which is the default of this dialect alone
 		w.Flag("store", false)
 	}
-	if e.same {
-		w.TextIf("previous_response_id", c.PreviousResponse)
-	}
 }
 
 // reasoning writes how much the model shall think, and asks for a summary where

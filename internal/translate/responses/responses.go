@@ -21,21 +21,28 @@ var _ translate.Codec = Codec{}
 
 // The types of items that the neutral form has words for.
 const (
-	messageItem      = "message"
-	reasoningItem    = "reasoning"
-	functionCall     = "function_call"
-	functionOutput   = "function_call_output"
-	customCall       = "custom_tool_call"
-	customOutput     = "custom_tool_call_output"
-	webSearchCall    = "web_search_call"
-	interpreterCall  = "code_interpreter_call"
-	fileSearchCall   = "file_search_call"
-	mcpCall          = "mcp_call"
-	xSearchCall      = "x_search_call" // xAI's
-	imageCall        = "image_generation_call"
-	reference        = "item_reference"
-	previousPrompt   = "prompt"
-	conversationMark = "conversation"
+	messageItem     = "message"
+	reasoningItem   = "reasoning"
+	functionCall    = "function_call"
+	functionOutput  = "function_call_output"
+	customCall      = "custom_tool_call"
+	customOutput    = "custom_tool_call_output"
+	webSearchCall   = "web_search_call"
+	interpreterCall = "code_interpreter_call"
+	fileSearchCall  = "file_search_call"
+	mcpCall         = "mcp_call"
+	xSearchCall     = "x_search_call" // xAI's
+	imageCall       = "image_generation_call"
+	reference       = "item_reference"
+)
+
+// What a request names that is kept at OpenAI and stands for messages: a template,
+// a conversation, a response. Each is a part of a system message, since a request
+// without would be another; Continue takes the place of the last.
+const (
+	keptPrompt       = "prompt"
+	keptConversation = "conversation"
+	keptResponse     = "previous_response_id"
 )
 
 // Marks in an Extra, which are no members of the wire: the item of a call that

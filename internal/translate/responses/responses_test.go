@@ -14,6 +14,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 )
@@ -311,11 +312,11 @@ func TestAStoredConversationStandsBehindTheInstructions(t *testing.T) {
 
 func TestWhatIsKeptAtOpenAIIsRefusedElsewhere(t *testing.T) {
 	t.Parallel()
-	for _, member := range []string{`"conversation":"conv_1"`, `"prompt":{"id":"pmpt_1"}`, `"input":[{"type":"item_reference","id":"rs_1"}]`, `"input":[{"type":"compaction","encrypted_content":"x"}]`} {
+	for _, member := range []string{`"conversation":"conv_1"`, `"previous_response_id":"resp_1","input":"hi"`, `"prompt":{"id":"pmpt_1"}`, `"input":[{"type":"item_reference","id":"rs_1"}]`, `"input":[{"type":"compaction","encrypted_content":"x"}]`} {
 		c := decodeRequest(t, responses.Codec{}, `{"model":"m",`+member+`}`)
-		for _, codec := range []translate.Upstream{chat.Codec{}, messages.Codec{}} {
+		for _, codec := range []translate.Upstream{chat.Codec{}, messages.Codec{}, gemini.Codec{}} {
 			_, err := codec.EncodeRequest(c, translate.Target{Model: "m"})
-			if _, ok := errors.AsType[*translate.Unsupported](err); !ok {
+			if refusal, ok := errors.AsType[*translate.Unsupported](err); !ok || refusal.Field == "" {
 				t.Errorf("%s: got %v", member, err)
 			}
 		}
