@@ -97,7 +97,7 @@ func (e *encoder) item(p translate.Part, m *translate.Message) (bool, error) {
 		return true, nil
 	case *translate.Other:
 		if !e.same {
-			return false, translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
+			return false, foreign(p)
 		}
 		return isItem(m), nil
 	case *translate.Media:
@@ -222,9 +222,17 @@ func (e *encoder) content(p translate.Part, assistant bool) error {
 	case *translate.Media:
 		return e.media(p)
 	case *translate.Other:
+		if !e.same {
+			return foreign(p)
+		}
 		w.Value(p.Raw)
 	}
 	return nil
+}
+
+// foreign is the refusal of a part that only another dialect has words for.
+func foreign(p *translate.Other) error {
+	return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 }
 
 // media writes an image or a document.
