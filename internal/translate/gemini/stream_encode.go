@@ -324,6 +324,8 @@ func (s *streamEncoder) writeFinish(w *jsonx.Writer, c *writing) {
 		if s.same() {
 			writeExtra(w, f.Extra)
 		}
+	} else if !s.same() { // some upstreams end without a reason
+		w.Text("finishReason", stopWord(translate.EndOfTurn, "", false))
 	}
 	c.write(w)
 	writeLogprobs(w, c.tokens)
