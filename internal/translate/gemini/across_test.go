@@ -10,8 +10,8 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
-	"halley/internal/translate/translatetest"
 	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 // other is another dialect, with the model that Gemini's clients are sent to.
