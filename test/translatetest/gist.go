@@ -255,9 +255,12 @@ func (y *Tally) Refuse(field string) {
 	y.Refused[field]++
 }
 
-// Log prints it.
+// Log prints it. That nothing got through is an error.
 func (y *Tally) Log(t *testing.T, what string) {
 	t.Helper()
+	if y.Passed == 0 {
+		t.Errorf("%s: nothing got through", what)
+	}
 	t.Logf("%s: %d through", what, y.Passed)
 	for _, field := range slices.Sorted(maps.Keys(y.Refused)) {
 		t.Logf("  %d refused for %s", y.Refused[field], field)
