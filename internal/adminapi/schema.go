@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/account"
+	"halley/internal/group"
 	"halley/internal/jsonx"
 	"halley/internal/key"
 	"halley/internal/limit"
@@ -146,8 +147,11 @@ func describeMember(member *huma.Schema, tag reflect.StructTag) {
 		of = member.Items
 	}
 	list := strings.Split(words, ",")
-	if words == "endpoints" {
+	switch words {
+	case "endpoints":
 		list = key.Endpoints()
+	case "strategies":
+		list = group.Strategies()
 	}
 	for _, word := range list {
 		if of.Type == huma.TypeString {

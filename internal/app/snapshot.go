@@ -33,11 +33,11 @@ func (l *live) rebuild() {
 
 // snapshot compiles what the services hold at this moment.
 func (s *services) snapshot() *gateway.Snapshot {
-	options := s.options.Current()
+	options, groups, prices := s.options.Current(), s.groups.Current(), s.prices.Book()
 	return &gateway.Snapshot{
-		Routes:      route.New(route.Config{Channels: s.channels.All()}),
-		Groups:      s.groups.Current(),
-		Prices:      s.prices.Book(),
+		Routes:      route.New(route.Config{Channels: s.channels.All(), Strategies: groups.Strategies(), Cost: gateway.UpstreamCost(prices)}),
+		Groups:      groups,
+		Prices:      prices,
 		AutoGroups:  options.AutoGroups,
 		MaxAttempts: int(options.MaxAttempts),
 	}

@@ -145,7 +145,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
 		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts,
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}, Limits: h.vipLimits}}),
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
 	if h.leases != nil {

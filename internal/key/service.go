@@ -112,7 +112,7 @@ type Deps struct {
 	OwnerZone func(ctx context.Context, userID int64) (string, error)
 	// GroupUsable reports whether the group exists and an owner in ownerGroup
 	// may use it.
-	GroupUsable func(name, ownerGroup string) bool
+	GroupUsable func(name string, ownerID int64, ownerGroup string) bool
 	Rules       func() Rules
 	Now         func() time.Time
 }
@@ -435,7 +435,7 @@ func (s *Service) judge(ctx context.Context, userID int64, parent *Key) (judge, 
 	if err != nil {
 		return judge{}, failed(err, "read the owner")
 	}
-	return judge{now: s.Now(), zone: zone, usable: func(name string) bool { return s.GroupUsable(name, own) }, parent: parent}, nil
+	return judge{now: s.Now(), zone: zone, usable: func(name string) bool { return s.GroupUsable(name, userID, own) }, parent: parent}, nil
 }
 
 // Update changes one of the owner's keys. With ifVersion it does so only when

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/health"
 )
 
@@ -46,7 +47,7 @@ type Plan struct {
 	group    int
 	tier     int
 	offer    *offer // of the group; nil when the group has not been looked at
-	strategy Strategy
+	strategy group.Strategy
 	serving  int  // the group that the plan must not leave, -1 for none
 	probed   bool // a step was given that is one
 	tried    tried
@@ -145,7 +146,7 @@ func (p *Plan) take(now time.Time, t *tier, found pick) Step {
 	p.last = Step{
 		Channel: found.channel, Credential: found.credential, Group: p.req.Groups[p.group],
 		Probe: found.verdict.Probe, Verdict: found.verdict,
-		model: p.req.Model, health: p.req.Health, strategy: p.strategy, tier: t, turn: found.turn, preferred: preferred,
+		model: p.req.Model, health: p.req.Health, Strategy: p.strategy, tier: t, turn: found.turn, preferred: preferred,
 	}
 	return p.last
 }
@@ -198,8 +199,8 @@ func (p *Plan) choose(now time.Time, t *tier) (pick, bool) {
 const fewChannels = 32
 
 func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
-	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (p.strategy != LeastLatency && p.strategy != LeastBusy)
-	if !plain && p.strategy == LeastBusy && len(of.channels) <= fewChannels {
+	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (p.strategy != group.LeastLatency && p.strategy != group.LeastBusy)
+	if !plain && p.strategy == group.LeastBusy && len(of.channels) <= fewChannels {
 		return p.leastBusy(now, of)
 	}
 	first, ok := p.draw(now, of, nil)
@@ -211,8 +212,8 @@ func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
 	case !ok:
 		return first, true
 	case second.verdict.Probe,
-		p.strategy == LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
-		p.strategy == LeastBusy && p.load(second.channel) < p.load(first.channel):
+		p.strategy == group.LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
+		p.strategy == group.LeastBusy && p.load(second.channel) < p.load(first.channel):
 		return second, true
 	}
 	return first, true
