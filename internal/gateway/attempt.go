@@ -48,7 +48,8 @@ type ending struct {
 // to go. Then the client gets what an upstream last said to it or, where none
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
-	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	t.began = g.Now()
+	t.ends = t.began.Add(p.channel.Timeouts.Or(g.Timeouts).Total)
 	var last error
 	for p != nil {
 		if ctx.Err() != nil { // there is nobody to ask for
@@ -70,7 +71,7 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		if !end.again || (end.err != nil && ctx.Err() != nil) {
 			return end.err
 		}
-		next := t.afterwards(ctx, a)
+		next := t.afterwards(ctx, a, &end)
 		if next == nil && t.theirs == nil {
 			return end.err
 		}
@@ -88,11 +89,14 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 }
 
 // afterwards gives where to go after a failure, nil when that was it.
-func (t *ticket) afterwards(ctx context.Context, a *ask) *plan {
+func (t *ticket) afterwards(ctx context.Context, a *ask, end *ending) *plan {
 	if ctx.Err() != nil || !t.mayTryAgain() {
 		return nil
 	}
-	return t.following(a)
+	if p := t.following(a); p != nil {
+		return p
+	}
+	return t.onceMore(ctx, end)
 }
 
 // following gives the next place to go to, nil when there is none. The hold
@@ -116,12 +120,14 @@ func (t *ticket) mayTryAgain() bool {
 	return t.record.Attempts < most && t.gateway.Now().Before(t.ends)
 }
 
-// canMove reports whether there is another upstream to try.
-func (t *ticket) canMove(a *ask) bool {
-	if t.mayTryAgain() {
-		t.next = t.following(a)
+// canMove reports whether there is another upstream to try, or the only one once
+// more.
+func (t *ticket) canMove(a *ask, o health.Outcome) bool {
+	if !t.mayTryAgain() {
+		return false
 	}
-	return t.next != nil
+	t.next = t.following(a)
+	return t.next != nil || t.mayPersist(o)
 }
 
 // attempt sends the request to one upstream and brings back its answer.

@@ -103,12 +103,16 @@ type Config struct {
 	Health *health.Tracker
 	// Timeouts are those of channels that set none.
 	Timeouts channel.Timeouts
+	// Pause is the first pause before the only channel is tried once more; 0 is
+	// the default.
+	Pause time.Duration
 }
 
 // Gateway serves model requests.
 type Gateway struct {
 	Config
 	draining atomic.Bool
+	leaving  chan struct{} // closed when draining begins
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
 
@@ -118,7 +122,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c}
+	g := &Gateway{Config: c, leaving: make(chan struct{})}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }
@@ -241,7 +245,9 @@ func (g *Gateway) Draining() bool { return g.draining.Load() }
 // Drain refuses new requests and waits for those under way, until ctx ends.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.mu.Lock()
-	g.draining.Store(true)
+	if !g.draining.Swap(true) {
+		close(g.leaving)
+	}
 	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends when the last request does; Drain is the last call of a process

@@ -53,6 +53,8 @@ type house struct {
 	health      *health.Tracker    // nil takes all to be well
 	roll        func() float64
 	maxAttempts int
+	transport   http.RoundTripper // nil is the network
+	pause       time.Duration     // before the only channel is tried once more
 
 	mu       sync.Mutex
 	records  []usage.Record
@@ -126,21 +128,27 @@ func (h *house) Attempted(c health.Class) {
 	h.outcomes = append(h.outcomes, c)
 }
 
-// newHouse has a key worth $1 of an account worth $1,000, and one channel to the
-// upstream for the model m at $1 in, $2 out per 1M tokens.
+// newHouse has a key worth $1 of an account worth $1,000, and one channel to an
+// upstream that the handler serves, or the transport that a change sets, for the model m at $1 in, $2 out per 1M tokens.
 func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*house)) *house {
 	t.Helper()
-	server := httptest.NewServer(upstreamHandler)
-	t.Cleanup(server.Close)
 	h := &house{
-		t: t, upstream: server, roll: rand.Float64, recorded: make(chan struct{}),
+		t: t, roll: rand.Float64, pause: time.Microsecond, recorded: make(chan struct{}),
 		key:   &key.Key{ID: 7, UserID: 3, Status: key.Enabled, ExpiresAt: key.Never, Granted: money.USD, Name: "k"},
 		owner: &account.User{ID: 3, Status: account.Enabled, Group: group.Default, Granted: 1000 * money.USD},
-		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: server.URL + "/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
+		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: "http://upstream.test/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
 			Status: channel.Enabled, Weight: 1, Credentials: []channel.Credential{{ID: "a", Value: "upstream-secret"}}},
+	}
+	if upstreamHandler != nil {
+		h.upstream = httptest.NewServer(upstreamHandler)
+		t.Cleanup(h.upstream.Close)
+		h.channel.BaseURL = h.upstream.URL + "/v1"
 	}
 	for _, change := range changes {
 		change(h)
+	}
+	if h.transport == nil {
+		h.transport = upstream.NewTransport(channel.AddressPolicy{AllowAll: true})
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
@@ -156,9 +164,9 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	h.Gateway = gateway.New(gateway.Config{
 		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
-		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
+		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: h.transport}},
 		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: h.roll, Health: h.health,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: h.roll, Health: h.health, Pause: h.pause,
 	})
 	return h
 }

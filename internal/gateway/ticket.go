@@ -39,6 +39,8 @@ type ticket struct {
 	plan   *plan     // where it is
 	next   *plan     // where it goes next, when that is known already
 	ends   time.Time // no attempt goes on beyond it
+	began  time.Time // the first attempt
+	pauses int       // before the only channel was tried once more
 	try    health.Attempt
 	trying bool
 	theirs *theirs  // what an upstream last said to the client, nil when none did

@@ -377,17 +377,25 @@ func (p *Plan) Begin(now time.Time, s *Step) (health.Attempt, bool) {
 		return health.Attempt{}, true
 	}
 	attempt, ok := p.req.Health.Begin(now, s.Target(), s.Probe)
-	if !ok {
+	switch {
+	case ok:
+	case s.again: // it is all there is, whoever probes it
+		s.Probe = false
+		return p.req.Health.Begin(now, s.Target(), false)
+	default:
 		p.tried.remove(s.Channel.ID)
 	}
 	return attempt, ok
 }
 
-// Again gives the channel of the last step once more where it is all there is:
-// when Next has nothing left and gave only that. It takes another of its
-// upstream keys unless none of them is as well.
+// Alone reports whether one channel is all there is: Next has nothing left and
+// gave only that.
+func (p *Plan) Alone() bool { return p.turn == turns && p.tried.size() == 1 }
+
+// Again gives the channel of the last step once more where it is all there is. It
+// takes another of its upstream keys unless none of them is as well.
 func (p *Plan) Again(now time.Time) (Step, bool) {
-	if p.turn < turns || p.tried.size() != 1 {
+	if !p.Alone() {
 		return Step{}, false
 	}
 	s := &p.last
