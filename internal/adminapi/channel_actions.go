@@ -74,7 +74,7 @@ type azureView struct {
 type presetView struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	Kind    string `json:"kind" enum:"openai,azure,demo"`
+	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
 	BaseURL string `json:"base_url" doc:"Empty where everybody has another one."`
 	Example string `json:"example" doc:"What the base URL looks like where it is empty."`
 	Local   bool   `json:"local" doc:"A server of one's own, which private addresses must be allowed for."`

@@ -31,11 +31,11 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,demo"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
 	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
 	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
-	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping" doc:"The upstream's name by the public one."`
+	ModelMapping jsonx.Opt[map[string]string] `json:"model_mapping" doc:"The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *."`
 	Groups       jsonx.Opt[[]string]          `json:"groups"`
 	Priority     jsonx.Opt[int64]             `json:"priority"`
 	Weight       jsonx.Opt[int64]             `json:"weight"`
@@ -46,6 +46,9 @@ type channelBody struct {
 	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
 	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
 	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
+
+	Overrides jsonx.Opt[channel.OverridesPatch] `json:"overrides" nullable:"true" doc:"What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away."`
+	Caps      jsonx.Opt[channel.CapsPatch]      `json:"caps" nullable:"true" doc:"Bounds on this channel, on each node. Merged member by member; null takes all away."`
 }
 
 // timeoutsBody is merged member by member; null and 0 are the default.
@@ -61,7 +64,7 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,azure,demo"`
+	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
 	BaseURL      string            `json:"base_url"`
 	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`
@@ -76,8 +79,12 @@ type channelView struct {
 	Azure        azureView         `json:"azure"`
 	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
 	CAPEM        string            `json:"ca_pem"`
-	CreatedTime  int64             `json:"created_time"`
-	Version      int64             `json:"version"`
+
+	Overrides channel.OverrideSpec `json:"overrides"`
+	Caps      capsView             `json:"caps"`
+
+	CreatedTime int64 `json:"created_time"`
+	Version     int64 `json:"version"`
 }
 
 // timeoutsView is in milliseconds; 0 is the default.
@@ -92,13 +99,13 @@ type timeoutsView struct {
 func viewChannel(c *channel.Channel) channelView {
 	v := channelView{
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), BaseURL: c.BaseURL, Keys: []string{}, Models: c.Models,
-		ModelMapping: c.ModelMapping, Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
+		ModelMapping: c.ModelMapping.Entries(), Groups: c.Groups, Priority: c.Priority, Weight: c.Weight, Status: int64(c.Status), Tag: c.Tag,
 		Timeouts: timeoutsView{
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
 		OnDisconnect: string(c.OnDisconnect), Azure: azureView(c.Azure), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
-		CreatedTime: c.Created.Unix(), Version: c.Version,
+		Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
 		v.Keys = append(v.Keys, credential.Last4)
@@ -122,7 +129,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
 		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
-		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(),
+		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(), Overrides: b.Overrides, Caps: b.Caps,
 	}, err
 }
 
@@ -352,6 +359,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
 		{"azure", b.Azure.Set, now.Azure}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
+		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {
 			changes[f.name] = f.now

@@ -24,7 +24,9 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	made := d.must(t, "POST", "/api/channel/", aChannel)
 	want := `{"id":1,"name":"main","kind":"openai","base_url":"https://api.example.com/v1","keys":["1234","5678"],"models":["gpt-4o","gpt-5*"],` +
 		`"model_mapping":{},"groups":["default"],"priority":0,"weight":1,"status":1,"tag":"","timeouts":{"connect_ms":0,"first_byte_ms":0,"idle_ms":0,"total_ms":0,"drain_ms":0},` +
-		`"on_disconnect":"cancel","azure":{"api_version":"","authority":"","scope":""},"proxy_url":"","ca_pem":"","created_time":1777863721,"version":1}`
+		`"on_disconnect":"cancel","azure":{"api_version":"","authority":"","scope":""},"proxy_url":"","ca_pem":"",` +
+		`"overrides":{"headers":{"set":{},"default":{},"remove":[]},"body":{"set":{},"default":{},"remove":[]}},` +
+		`"caps":{"concurrency":0,"rpm":0,"tpm":0,"queue_ms":0},"created_time":1777863721,"version":1}`
 	if diff := cmp.Diff(want, string(made.Data)); diff != "" || made.header.Get("ETag") != `"1"` {
 		t.Errorf("ETag %s %s", made.header.Get("ETag"), diff)
 	}
@@ -60,6 +62,26 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(trail, "\n"), "upstream-secret") {
 		t.Errorf("the trail has a key: %q", trail)
+	}
+}
+
+func TestAChannelsShapeIsSetKeptAndTakenAway(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	d.must(t, "POST", "/api/channel/", strings.TrimSuffix(aChannel, "}")+`,"overrides":{"headers":{"set":{"x-title":"a"}},"body":{"set":{"a.b":[1.50,null]},"remove":["user"]}},"caps":{"concurrency":2,"queue_ms":100}}`)
+	for _, step := range []struct{ change, overrides, caps string }{
+		{`{"tag":"eu"}`, `{"body":{"default":{},"remove":["user"],"set":{"a.b":[1.5,null]}},"headers":{"default":{},"remove":[],"set":{"X-Title":"a"}}}`, `{"concurrency":2,"queue_ms":100,"rpm":0,"tpm":0}`},
+		{`{"overrides":{"body":{"set":null}},"caps":{"rpm":5,"queue_ms":null}}`, `{"body":{"default":{},"remove":["user"],"set":{}},"headers":{"default":{},"remove":[],"set":{"X-Title":"a"}}}`, `{"concurrency":2,"queue_ms":0,"rpm":5,"tpm":0}`},
+		{`{"overrides":null,"caps":null}`, `{"body":{"default":{},"remove":[],"set":{}},"headers":{"default":{},"remove":[],"set":{}}}`, `{"concurrency":0,"queue_ms":0,"rpm":0,"tpm":0}`},
+	} {
+		d.must(t, "PATCH", "/api/channel/1", step.change)
+		got := as[map[string]any](t, d.must(t, "GET", "/api/channel/1", ""))
+		if o, c := jsonOf(t, got["overrides"]), jsonOf(t, got["caps"]); o != step.overrides || c != step.caps {
+			t.Errorf("after %s the overrides are %s and the caps %s", step.change, o, c)
+		}
+	}
+	if trail := d.trail(t); !strings.Contains(trail[0], `"X-Title"`) || !strings.Contains(trail[2], `"rpm":5`) {
+		t.Errorf("the trail is %q", trail)
 	}
 }
 
@@ -115,6 +137,14 @@ func TestBadChannelsAreRefusedByName(t *testing.T) {
 		{`{"models":"gpt"}`, 400, "invalid_type", "models"},
 		{`{"model_mapping":["a"]}`, 400, "invalid_type", "model_mapping"},
 		{`{"model_mapping":{"a":1}}`, 400, "invalid_type", "model_mapping.a"},
+		{`{"model_mapping":{"a":"b","b":"a"}}`, 422, "invalid_model_mapping", "model_mapping"},
+		{`{"overrides":[]}`, 400, "invalid_type", "overrides"},
+		{`{"overrides":{"headers":{"set":{"a":1}}}}`, 400, "invalid_type", "overrides.headers.set.a"},
+		{`{"overrides":{"headers":{"set":{"authorization":"x"}}}}`, 422, "invalid_overrides", "overrides.headers.set"},
+		{`{"overrides":{"body":{"set":{"model":"x"}}}}`, 422, "invalid_overrides", "overrides.body.set"},
+		{`{"overrides":{"body":{"remove":["a[x]"]}}}`, 422, "invalid_overrides", "overrides.body.remove"},
+		{`{"caps":{"rpm":-1}}`, 422, "invalid_caps", "caps.rpm"},
+		{`{"caps":{"tpm":1.5}}`, 400, "invalid_type", "caps.tpm"},
 		{`{"groups":["nowhere"]}`, 422, "invalid_group", "groups"},
 		{`{"priority":1.5}`, 400, "invalid_type", "priority"},
 		{`{"priority":9223372036854775808}`, 400, "invalid_type", "priority"},

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/account"
+	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/jsonx"
 	"halley/internal/key"
@@ -39,7 +40,8 @@ func newDescriber(schemas map[string]*huma.Schema) *describer {
 // nullUnsets reports whether null takes a member of the struct away.
 func nullUnsets(t reflect.Type) bool {
 	switch t {
-	case reflect.TypeFor[key.LimitsPatch](), reflect.TypeFor[account.LimitsPatch](), reflect.TypeFor[limit.Patch](), reflect.TypeFor[limit.RatePatch](), reflect.TypeFor[timeoutsBody](), reflect.TypeFor[azureBody]():
+	case reflect.TypeFor[key.LimitsPatch](), reflect.TypeFor[account.LimitsPatch](), reflect.TypeFor[limit.Patch](), reflect.TypeFor[limit.RatePatch](), reflect.TypeFor[timeoutsBody](), reflect.TypeFor[azureBody](),
+		reflect.TypeFor[channel.OverridesPatch](), reflect.TypeFor[channel.HeaderOverridesPatch](), reflect.TypeFor[channel.BodyOverridesPatch](), reflect.TypeFor[channel.CapsPatch]():
 		return true
 	}
 	return false
@@ -62,6 +64,8 @@ func (d *describer) schema(t reflect.Type) *huma.Schema {
 	switch t {
 	case reflect.TypeFor[price.Decimal](): // a number, whatever Go keeps it in
 		return &huma.Schema{Type: huma.TypeNumber}
+	case reflect.TypeFor[jsonx.Value]():
+		return &huma.Schema{} // any value
 	case reflect.TypeFor[price.Source]():
 		return &huma.Schema{Type: huma.TypeString, Enum: []any{string(price.FromCatalog), string(price.Custom)}}
 	}

@@ -21,13 +21,19 @@ import (
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
+	"halley/internal/provider"
+	"halley/internal/provider/anthropic"
 	"halley/internal/provider/azure"
 	"halley/internal/provider/demo"
+	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
 	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/telemetry"
+	"halley/internal/translate"
+	"halley/internal/translate/chat"
+	"halley/internal/translate/messages"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/usage/journal"
@@ -177,9 +183,15 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
 		Snapshot: s.live.current.Load,
 		Upstreams: map[channel.Kind]gateway.Upstream{
-			channel.OpenAI: {Provider: openai.Provider{}, Transport: s.ways.Direct()},
-			channel.Azure:  {Provider: s.azure, Transport: s.ways.Direct()},
-			channel.Demo:   {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
+			channel.OpenAI:    {Provider: openai.Provider{}, Transport: s.ways.Direct()},
+			channel.Azure:     {Provider: s.azure, Transport: s.ways.Direct()},
+			channel.Anthropic: {Provider: anthropic.Provider{}, Transport: s.ways.Direct()},
+			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
+			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
+		},
+		Codecs: map[provider.Operation]translate.Codec{
+			provider.Chat:     chat.Codec{},
+			provider.Messages: messages.Codec{},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,

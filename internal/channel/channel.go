@@ -13,9 +13,11 @@ type Kind string
 
 // The kinds there are.
 const (
-	OpenAI Kind = "openai" // any OpenAI-compatible server
-	Azure  Kind = "azure"  // Azure OpenAI: deployments, or its v1 API
-	Demo   Kind = "demo"   // the built-in provider, in-process
+	OpenAI    Kind = "openai"    // any OpenAI-compatible server
+	Azure     Kind = "azure"     // Azure OpenAI: deployments, or its v1 API
+	Anthropic Kind = "anthropic" // Anthropic's API
+	Gemini    Kind = "gemini"    // Google's Gemini API (AI Studio)
+	Demo      Kind = "demo"      // the built-in provider, in-process
 )
 
 // Status is whether a channel takes requests.
@@ -80,8 +82,8 @@ type Channel struct {
 	Kind         Kind
 	BaseURL      string // what an SDK would be given, without a trailing slash
 	Credentials  []Credential
-	Models       []string          // patterns of public names
-	ModelMapping map[string]string // public name → upstream name
+	Models       []string // patterns of public names
+	ModelMapping *Mapping // public name → upstream name
 	Groups       []string
 	Priority     int64 // higher is tried first
 	Weight       int64 // share inside a priority, 0 counts as never unless alone
@@ -89,6 +91,8 @@ type Channel struct {
 	Tag          string
 	Timeouts     Timeouts
 	OnDisconnect OnDisconnect
+	Overrides    *Overrides // of headers and bodies that it is sent
+	Caps         Caps
 	Azure        AzureSettings
 	Network      Network
 	Created      time.Time
@@ -96,9 +100,4 @@ type Channel struct {
 }
 
 // UpstreamModel is the name the upstream knows the public model by.
-func (c *Channel) UpstreamModel(public string) string {
-	if up, ok := c.ModelMapping[public]; ok {
-		return up
-	}
-	return public
-}
+func (c *Channel) UpstreamModel(public string) string { return c.ModelMapping.Upstream(public) }

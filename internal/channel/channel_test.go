@@ -26,7 +26,7 @@ func TestANewChannelHasTheDefaultsOfTheContract(t *testing.T) {
 	})
 	want := &Channel{
 		ID: 1, Name: "Main", Kind: OpenAI, BaseURL: "https://api.example.com/v1",
-		Models: []string{"gpt-4o", "gpt-5*"}, ModelMapping: map[string]string{}, Groups: []string{"default"},
+		Models: []string{"gpt-4o", "gpt-5*"}, Groups: []string{"default"},
 		Weight: 1, Status: Enabled, OnDisconnect: Cancel, Created: b.at, Version: 1,
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
@@ -56,7 +56,12 @@ func TestEveryFieldIsCheckedOnCreateAndOnUpdate(t *testing.T) {
 		{"too many models", Change{Models: new(numbered(MaxModels + 1))}, "invalid_models", "models"},
 		{"mapping to nothing", Change{ModelMapping: &map[string]string{"a": ""}}, "invalid_model_mapping", "model_mapping"},
 		{"mapping from nothing", Change{ModelMapping: &map[string]string{" ": "a"}}, "invalid_model_mapping", "model_mapping"},
-		{"mapping of a pattern", Change{ModelMapping: &map[string]string{"a*": "b"}}, "invalid_model_mapping", "model_mapping"},
+		{"mapping of a pattern", Change{ModelMapping: &map[string]string{"a*": "b", "c*d": "x*y"}}, "", ""},
+		{"mapping of a pattern with two *", Change{ModelMapping: &map[string]string{"a**": "b"}}, "invalid_model_mapping", "model_mapping"},
+		{"mapping to a pattern with two *", Change{ModelMapping: &map[string]string{"a*": "b**"}}, "invalid_model_mapping", "model_mapping"},
+		{"mapping of a name to a pattern", Change{ModelMapping: &map[string]string{"a": "b*"}}, "invalid_model_mapping", "model_mapping"},
+		{"mapping of a name twice", Change{ModelMapping: &map[string]string{"a": "b", " a": "c"}}, "invalid_model_mapping", "model_mapping"},
+		{"mapping in a cycle", Change{ModelMapping: &map[string]string{"a": "b", "b": "c", "c": "a"}}, "invalid_model_mapping", "model_mapping"},
 		{"no group", Change{Groups: new([]string{})}, "groups_required", "groups"},
 		{"unknown group", Change{Groups: new([]string{"default", "nowhere"})}, "invalid_group", "groups"},
 		{"auto is no group", Change{Groups: new([]string{"auto"})}, "invalid_group", "groups"},

@@ -20,6 +20,7 @@ func Presets() []Preset { return slices.Clone(presets[:]) }
 // presets are never written to.
 var presets = [...]Preset{
 	{ID: "alibaba", Name: "Alibaba Model Studio (Qwen)", Kind: OpenAI, BaseURL: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"},
+	{ID: "anthropic", Name: "Anthropic", Kind: Anthropic, BaseURL: "https://api.anthropic.com"},
 	{ID: "azure", Name: "Azure OpenAI (deployments)", Kind: Azure, Example: "https://NAME.openai.azure.com"},
 	{ID: "azure-v1", Name: "Azure OpenAI (v1 API)", Kind: Azure, Example: "https://NAME.openai.azure.com/openai/v1"},
 	{ID: "cerebras", Name: "Cerebras", Kind: OpenAI, BaseURL: "https://api.cerebras.ai/v1"},
@@ -27,7 +28,8 @@ var presets = [...]Preset{
 	{ID: "deepseek", Name: "DeepSeek", Kind: OpenAI, BaseURL: "https://api.deepseek.com/v1"},
 	{ID: "demo", Name: "Demo (built in)", Kind: Demo, NoKey: true},
 	{ID: "fireworks", Name: "Fireworks AI", Kind: OpenAI, BaseURL: "https://api.fireworks.ai/inference/v1"},
-	{ID: "gemini", Name: "Google Gemini (OpenAI-compatible)", Kind: OpenAI, BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
+	{ID: "gemini", Name: "Google Gemini", Kind: Gemini, BaseURL: "https://generativelanguage.googleapis.com"},
+	{ID: "gemini-openai", Name: "Google Gemini (OpenAI-compatible)", Kind: OpenAI, BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
 	{ID: "github", Name: "GitHub Models", Kind: OpenAI, BaseURL: "https://models.github.ai/inference"},
 	{ID: "groq", Name: "Groq", Kind: OpenAI, BaseURL: "https://api.groq.com/openai/v1"},
 	{ID: "huggingface", Name: "Hugging Face Inference Providers", Kind: OpenAI, BaseURL: "https://router.huggingface.co/v1"},

@@ -48,14 +48,21 @@ func checkName(name string) error {
 	return nil
 }
 
+// Kinds are the kinds there are.
+func Kinds() []Kind { return []Kind{OpenAI, Azure, Anthropic, Gemini, Demo} }
+
 func checkKind(kind Kind) error {
-	switch kind {
-	case OpenAI, Azure, Demo:
+	if slices.Contains(Kinds(), kind) {
 		return nil
-	case "":
-		return invalid("kind", "kind_required", "kind must be one of %q, %q and %q.", OpenAI, Azure, Demo)
 	}
-	return invalid("kind", "invalid_kind", "kind must be one of %q, %q and %q, not %q.", OpenAI, Azure, Demo, clip(string(kind)))
+	names := make([]string, 0, len(Kinds()))
+	for _, k := range Kinds() {
+		names = append(names, strconv.Quote(string(k)))
+	}
+	if kind == "" {
+		return invalid("kind", "kind_required", "kind must be one of %s.", strings.Join(names, ", "))
+	}
+	return invalid("kind", "invalid_kind", "kind must be one of %s, not %q.", strings.Join(names, ", "), clip(string(kind)))
 }
 
 // checkBaseURL gives the base URL as it is kept: without trailing slashes. Only
@@ -67,8 +74,14 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 	}
 	if text == "" {
 		example := "https://api.openai.com/v1"
-		if kind == Azure {
+		switch kind {
+		case Azure:
 			example = "https://NAME.openai.azure.com or https://NAME.openai.azure.com/openai/v1"
+		case Anthropic:
+			example = "https://api.anthropic.com"
+		case Gemini:
+			example = "https://generativelanguage.googleapis.com"
+		case OpenAI, Demo:
 		}
 		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as %s.", example)
 	}
@@ -181,29 +194,6 @@ func checkModel(field, code, model string) error {
 		return invalid(field, code, "%s: %q must not contain commas or control characters.", field, clip(model))
 	}
 	return nil
-}
-
-// checkMapping gives the mapping with trimmed names.
-func checkMapping(mapping map[string]string) (map[string]string, error) {
-	const field, code = "model_mapping", "invalid_model_mapping"
-	if len(mapping) > MaxModels {
-		return nil, invalid(field, code, "model_mapping must have at most %d entries, it has %d.", MaxModels, len(mapping))
-	}
-	kept := make(map[string]string, len(mapping))
-	for public, upstream := range mapping {
-		public, upstream = strings.TrimSpace(public), strings.TrimSpace(upstream)
-		if err := checkModel(field, code, public); err != nil {
-			return nil, err
-		}
-		if err := checkModel(field, code, upstream); err != nil {
-			return nil, err
-		}
-		if strings.Contains(public, "*") || strings.Contains(upstream, "*") {
-			return nil, invalid(field, code, "model_mapping: %q must be an exact name, not a pattern.", clip(public))
-		}
-		kept[public] = upstream
-	}
-	return kept, nil
 }
 
 // checkGroups gives the names trimmed and without doubles; each must exist.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 // Store keeps channels; credentials go in and come out sealed, without Value.
@@ -63,8 +64,10 @@ type Change struct {
 	AzureAPIVersion *string // "" the default; so for the next two
 	AzureAuthority  *string
 	AzureScope      *string
-	ProxyURL        *string // "" none
-	CAPEM           *string // "" none
+	ProxyURL        *string                   // "" none
+	CAPEM           *string                   // "" none
+	Overrides       jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
+	Caps            jsonx.Opt[CapsPatch]      // merged member by member, null takes all away
 }
 
 // Service owns the channels. Reads come from an immutable snapshot whose
@@ -142,7 +145,7 @@ func (s *Service) Create(ctx context.Context, change Change) (*Channel, error) {
 // blank is a channel as it is before anything is said about it.
 func (s *Service) blank() Channel {
 	return Channel{
-		ModelMapping: map[string]string{}, Groups: []string{"default"}, Weight: 1, Status: Enabled,
+		Groups: []string{"default"}, Weight: 1, Status: Enabled,
 		OnDisconnect: Cancel, Created: s.deps.Now().UTC().Truncate(time.Millisecond), Version: 1,
 	}
 }
@@ -254,7 +257,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, s.applyAzure, s.applyNetwork} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}

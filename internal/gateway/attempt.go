@@ -50,6 +50,13 @@ type ending struct {
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
 	t.began = g.Now()
 	t.ends = t.began.Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	defer func() { // whatever ends the request: no seat outlives it
+		p.unseat()
+		t.next.unseat()
+	}()
+	if !t.sit(a, p) {
+		p = t.following(ctx, a)
+	}
 	var last error
 	for p != nil {
 		if ctx.Err() != nil { // there is nobody to ask for
@@ -57,12 +64,14 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		}
 		up, known := g.Upstreams[p.channel.Kind]
 		if !known {
-			p = t.following(a)
+			p.unseat()
+			p = t.following(ctx, a)
 			continue
 		}
 		began, ok := t.way.steps.Begin(g.Now(), &p.step)
 		if !ok { // somebody else probes it
-			p = t.following(a)
+			p.unseat()
+			p = t.following(ctx, a)
 			continue
 		}
 		t.planned(p)
@@ -78,12 +87,16 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		t.failed(p, end)
 		p, last = next, end.err
 	}
-	if t.theirs != nil {
+	switch {
+	case ctx.Err() != nil: // while it waited
+		return context.Cause(ctx)
+	case t.theirs != nil:
 		t.forward(t.theirs)
 		return nil
-	}
-	if last != nil {
+	case last != nil:
 		return last
+	case t.retry > 0:
+		return t.atCaps(a.head.Model)
 	}
 	return noChannel(a.head.Model, true) // none could be tried
 }
@@ -93,25 +106,55 @@ func (t *ticket) afterwards(ctx context.Context, a *ask, end *ending) *plan {
 	if ctx.Err() != nil || !t.mayTryAgain() {
 		return nil
 	}
-	if p := t.following(a); p != nil {
+	if p := t.following(ctx, a); p != nil {
 		return p
 	}
-	return t.onceMore(ctx, end)
+	return t.onceMore(ctx, a, end)
 }
 
-// following gives the next place to go to, nil when there is none. The hold
-// covers it and its group's limits have room for it.
-func (t *ticket) following(a *ask) *plan {
+// following gives the next place to go to, nil when there is none. The request
+// has a seat there, for which it waits when there is nowhere else.
+func (t *ticket) following(ctx context.Context, a *ask) *plan {
 	if p := t.next; p != nil {
 		t.next = nil
 		return p
 	}
+	if p := t.seated(a); p != nil {
+		return p
+	}
 	for {
-		p := t.way.next(t.gateway.Now())
-		if p == nil || (t.enterGroup(a, p) && t.raise(a, p)) {
+		p := t.await(ctx, a)
+		if p == nil || t.admitted(a, p) {
 			return p
 		}
 	}
+}
+
+// seated gives the next place to go to that has a seat, nil when there is none.
+func (t *ticket) seated(a *ask) *plan {
+	for {
+		p := t.way.next(t.gateway.Now())
+		switch {
+		case p == nil:
+			return nil
+		case !t.sit(a, p):
+			if p.again { // and will be forever
+				return nil
+			}
+		case t.admitted(a, p):
+			return p
+		}
+	}
+}
+
+// admitted reports whether the hold covers where p goes and its group's limits
+// have room for the request; else its seat is given back.
+func (t *ticket) admitted(a *ask, p *plan) bool {
+	if t.enterGroup(a, p) && t.raise(a, p) {
+		return true
+	}
+	p.unseat()
+	return false
 }
 
 // mayTryAgain reports whether the attempts and the time allow another attempt.
@@ -120,18 +163,19 @@ func (t *ticket) mayTryAgain() bool {
 	return t.record.Attempts < most && t.gateway.Now().Before(t.ends)
 }
 
-// canMove reports whether there is another upstream to try, or the only one once
-// more.
+// canMove reports whether there is another upstream to try or to wait for, or the
+// only one once more.
 func (t *ticket) canMove(a *ask, o health.Outcome) bool {
 	if !t.mayTryAgain() {
 		return false
 	}
-	t.next = t.following(a)
-	return t.next != nil || t.mayPersist(o)
+	t.next = t.seated(a)
+	return t.next != nil || len(t.full) > 0 || t.mayPersist(o)
 }
 
 // attempt sends the request to one upstream and brings back its answer.
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
+	defer func() { p.seat.leave(t.used()) }() // last, when the upstream is let go
 	t.record.Attempts++
 	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
 	t.trying = true
@@ -198,15 +242,19 @@ func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Prov
 		return r, err
 	}
 	t.tellDropped(dropped)
+	body = ch.Overrides.EditBody(body)
 	var header http.Header
 	if x.Translated() {
 		header = translatedHeader(t.in.Header)
 	} else {
 		header = forwardedHeader(t.in.Header)
 	}
+	where := provider.Call{Operation: op, Model: model, Stream: a.head.Stream}
+	prepare(prov, header, where)
+	overrideHeader(header, ch.Overrides)
 	times := ch.Timeouts.Or(g.Timeouts)
 	return upstream.Request{
-		Method: http.MethodPost, URL: prov.URL(ch, op, model), Header: header, Body: body,
+		Method: http.MethodPost, URL: prov.URL(ch, where), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: times.FirstByte, Idle: times.Idle, Total: min(times.Total, t.ends.Sub(g.Now()))},
 	}, nil
 }

@@ -58,7 +58,7 @@ func TestADeploymentStreamsUnderItsPublicName(t *testing.T) {
 			t.Errorf("usage is not asked for: %s", body)
 		}
 		streams(w, azurePrelude, azureRole, azureText, azureLast, azureUsage, done)
-	}, atAzure(t), func(h *house) { h.channel.ModelMapping = map[string]string{"m": "my-dep"} }))
+	}, atAzure(t), func(h *house) { h.channel.ModelMapping = mapping(t, "m", "my-dep") }))
 	var c client
 	h.do(t.Context(), streamedAsk, &c)
 	want := strings.NewReplacer(`"model":""`, `"model":"m"`, `"model":"gpt-35-turbo"`, `"model":"m"`).Replace(azurePrelude+azureRole+azureText+azureLast) + done

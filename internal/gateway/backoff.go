@@ -23,7 +23,7 @@ const (
 // onceMore gives the only channel there is once more, after a pause; nil when
 // there are others, or when the attempts, the time or the client do not allow it.
 // The hold stays as it is. A server that shuts down does not wait for a pause.
-func (t *ticket) onceMore(ctx context.Context, end *ending) *plan {
+func (t *ticket) onceMore(ctx context.Context, a *ask, end *ending) *plan {
 	if !t.mayPersist(end.outcome) {
 		return nil
 	}
@@ -42,7 +42,11 @@ func (t *ticket) onceMore(ctx context.Context, end *ending) *plan {
 		return nil
 	}
 	t.pauses++
-	return t.way.priced(step)
+	p := t.way.priced(step)
+	if p.again = true; !t.sit(a, p) {
+		return t.await(ctx, a)
+	}
+	return p
 }
 
 // mayPersist reports whether to pause after an attempt that ended like this, and

@@ -282,7 +282,7 @@ func orElse(text, otherwise string) string {
 // panics is an upstream kind with a mistake in it.
 type panics struct{ provider.Provider }
 
-func (panics) URL(*channel.Channel, provider.Operation, string) string { panic("boom") }
+func (panics) URL(*channel.Channel, provider.Call) string { panic("boom") }
 
 func (e *ending) play(t *testing.T) {
 	s := &scene{stuck: make(chan struct{})}

@@ -481,7 +481,7 @@ func TestTheHoldCoversTheChannelThatServes(t *testing.T) {
 			t.Parallel()
 			var asked calls
 			maps := func(ch *channel.Channel, to string) {
-				ch.Models, ch.ModelMapping = []string{"alias"}, map[string]string{"alias": to}
+				ch.Models, ch.ModelMapping = []string{"alias"}, mapping(t, "alias", to)
 			}
 			h := newHouse(t, asked.by(5, answers(503, "application/json", overloaded)), first, asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t), func(h *house) {
 				h.key.Granted = row.granted

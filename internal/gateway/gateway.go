@@ -111,6 +111,7 @@ type Config struct {
 // Gateway serves model requests.
 type Gateway struct {
 	Config
+	caps     *caps
 	draining atomic.Bool
 	leaving  chan struct{} // closed when draining begins
 	inFlight sync.WaitGroup
@@ -122,7 +123,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, leaving: make(chan struct{})}
+	g := &Gateway{Config: c, caps: newCaps(c.Now), leaving: make(chan struct{})}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }

@@ -56,12 +56,13 @@ type house struct {
 	transport   http.RoundTripper // nil is the network
 	pause       time.Duration     // before the only channel is tried once more
 
-	mu       sync.Mutex
-	records  []usage.Record
-	recorded chan struct{} // closed with the first
-	unknown  int
-	outcomes []health.Class // of attempts
-	full     bool
+	mu        sync.Mutex
+	records   []usage.Record
+	recorded  chan struct{} // closed with the first
+	unknown   int
+	outcomes  []health.Class     // of attempts
+	attempted func(health.Class) // called when an attempt has ended
+	full      bool
 	// authenticated is called once the key is known.
 	authenticated func()
 	away          bool // the store does not answer before the request gives up
@@ -126,6 +127,9 @@ func (h *house) Attempted(c health.Class) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.outcomes = append(h.outcomes, c)
+	if h.attempted != nil {
+		h.attempted(c)
+	}
 }
 
 // newHouse has a key worth $1 of an account worth $1,000, and one channel to an
@@ -327,7 +331,7 @@ func TestAStreamIsForwardedAndOurUsageChunkStripped(t *testing.T) {
 
 func TestAMappedModelIsRenamedOnTheWayOutAndBack(t *testing.T) {
 	t.Parallel()
-	mapped := func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} }
+	mapped := func(h *house) { h.channel.ModelMapping = mapping(t, "m", "up") }
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
 		var asked string
@@ -762,7 +766,7 @@ func TestAStreamIsCutWhenTheMoneyEnds(t *testing.T) {
 				for r.Context().Err() == nil {
 					streams(w, `data: {"id":"c1","model":"up","choices":[{"index":0,"delta":{"content":"`+strings.Repeat("word ", 50)+`"}}]}`+"\n\n")
 				}
-			}, func(h *house) { h.channel.ModelMapping = map[string]string{"m": "up"} })
+			}, func(h *house) { h.channel.ModelMapping = mapping(t, "m", "up") })
 			subject := budget.Subject{Kind: budget.Key, ID: h.key.ID}
 			var held money.Nano
 			c := client{}
@@ -952,4 +956,14 @@ func TestAThousandRequestsNeverOverspend(t *testing.T) {
 	if b, err = h.ledger.Balance(t.Context(), subject); err != nil || b.Remaining() > 100*1000 {
 		t.Errorf("%s of %s could not be spent: %v", b.Remaining().USDString(), h.key.Granted.USDString(), err)
 	}
+}
+
+// mapping maps one name to another.
+func mapping(t *testing.T, public, upstream string) *channel.Mapping {
+	t.Helper()
+	m, err := channel.NewMapping(map[string]string{public: upstream})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }

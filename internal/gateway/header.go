@@ -15,10 +15,16 @@ func forwardedHeader(client http.Header) http.Header {
 		}
 	}
 	dropNamed(h, client)
-	if h["User-Agent"] == nil {
-		h["User-Agent"] = []string{""} // else the transport writes its own
-	}
+	silenceAgent(h)
 	return h
+}
+
+// silenceAgent keeps the transport from writing a User-Agent of its own where
+// there is none.
+func silenceAgent(h http.Header) {
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = []string{""}
+	}
 }
 
 // copyAnswerHeader adds what of the upstream's header goes to the client.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"halley/internal/money"
+	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/wire"
 )
@@ -36,11 +37,12 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	t.output = worstCase(a, p)
 	bound, first, output := t.output.prompt, t.output.held, t.output.most
 	var lowered int64
+	added := p.addedTokens()
 	fit := func(spendable money.Nano) (money.Nano, bool) {
-		prompt := min(bound, promptUpper(a))
+		prompt := min(bound, promptUpper(a)+added)
 		affordable := p.price.AffordableOutput(spendable, prompt, tier, p.ratio)
 		if affordable >= output {
-			t.output = outputHold{prompt: prompt, held: output, most: output, tier: tier}
+			t.output = outputHold{prompt: prompt, held: output, most: output, tier: tier, price: p.price, ratio: p.ratio, added: added}
 			return p.price.Bound(prompt, output, tier, p.ratio), true
 		}
 		each := affordable / a.head.Choices
@@ -48,8 +50,9 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 			return 0, false
 		}
 		lowered = each
-		t.output = outputHold{prompt: prompt, held: each * a.head.Choices, most: each * a.head.Choices, tier: tier}
-		return p.price.Bound(prompt, each*a.head.Choices, tier, p.ratio), true
+		least := each * a.head.Choices
+		t.output = outputHold{prompt: prompt, held: least, most: least, tier: tier, price: p.price, ratio: p.ratio, added: added}
+		return p.price.Bound(prompt, least, tier, p.ratio), true
 	}
 	full, slice := p.price.Bound(bound, output, tier, p.ratio), p.price.Bound(bound, first, tier, p.ratio)
 	if err := g.Ledger.HoldSlice(ctx, &t.hold, who.payers(), full, slice, fit); err != nil {
@@ -63,7 +66,7 @@ func (g *Gateway) hold(ctx context.Context, t *ticket, who caller, a *ask, p *pl
 	return nil
 }
 
-// worstCase is every byte of the body a prompt token and the whole output cap,
+// worstCase is every byte of the body, and of what the channel adds to it, a prompt token and the whole output cap,
 // of which a stream begins with a slice.
 func worstCase(a *ask, p *plan) outputHold {
 	output := outputCap(a, p) * a.head.Choices
@@ -71,8 +74,10 @@ func worstCase(a *ask, p *plan) outputHold {
 	if a.head.Stream && !p.price.HiddenOutput() {
 		first = min(output, streamSlice)
 	}
+	added := p.addedTokens()
 	return outputHold{
-		prompt: int64(len(a.body)) + int64(a.head.Media)*mediaTokens, held: first, most: output, next: first - streamSlice/2, tier: a.head.ServiceTier,
+		prompt: int64(len(a.body)) + int64(a.head.Media)*mediaTokens + added, held: first, most: output, next: first - streamSlice/2,
+		tier: a.head.ServiceTier, price: p.price, ratio: p.ratio, added: added,
 	}
 }
 
@@ -80,15 +85,20 @@ func worstCase(a *ask, p *plan) outputHold {
 // whether it does. It never takes back from the hold, and what was promised of
 // the output stands.
 func (t *ticket) raise(a *ask, p *plan) bool {
-	before := t.plan
-	if p.price == nil || (p.price == before.price && p.ratio <= before.ratio) {
+	before, added := t.output, p.addedTokens()
+	if p.price == nil || (p.price == before.price && p.ratio <= before.ratio && added <= before.added) {
 		return true
 	}
-	o := t.output
+	o := before
 	if p.price != before.price && t.cap == 0 {
 		if o = worstCase(a, p); before.price != nil {
-			o.prompt = t.output.prompt
+			o.prompt, o.added = before.prompt, before.added
 		}
+	}
+	o.price, o.ratio = p.price, p.ratio
+	if added > o.added {
+		o.prompt += added - o.added
+		o.added = added
 	}
 	if more := p.price.Bound(o.prompt, o.held, o.tier, p.ratio) - t.hold.Amount(); more > 0 && !t.hold.Extend(more) {
 		return false
@@ -103,6 +113,10 @@ type outputHold struct {
 	held, most int64
 	next       int64 // above so much output, more is asked for
 	tier       string
+	// What it was worked out for.
+	price *price.Price
+	ratio money.Ratio
+	added int64 // of the prompt, what a channel adds
 }
 
 // streamSlice is how many output tokens a stream's hold covers at first, and

@@ -50,6 +50,8 @@ type plan struct {
 	ratio   money.Ratio
 	limits  *limit.Limits // of the group
 	price   *price.Price  // nil: no price, only for callers without any limit
+	seat    seat          // at the channel
+	again   bool          // it is the channel of the last attempt once more
 }
 
 // way is a request's way through the channels that may serve it.
@@ -113,7 +115,11 @@ func (w *way) otherKey(now time.Time) *plan {
 			return nil
 		}
 		if !slices.Contains(w.keys, step.Target().Credential) {
-			return w.priced(step)
+			p := w.priced(step)
+			if p != nil {
+				p.again = true
+			}
+			return p
 		}
 	}
 	return nil

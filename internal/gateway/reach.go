@@ -44,6 +44,13 @@ func authorize(ctx context.Context, header http.Header, prov provider.Provider, 
 	return own.Value, nil
 }
 
+// prepare gives a request's header what the provider wants in it.
+func prepare(prov provider.Provider, header http.Header, c provider.Call) {
+	if p, ok := prov.(provider.Preparer); ok {
+		p.Prepare(header, c)
+	}
+}
+
 // firstCredential is the channel's first, nil when it has none.
 func firstCredential(ch *channel.Channel) *channel.Credential {
 	if len(ch.Credentials) == 0 {

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/exchange"
 	"halley/internal/jsonx"
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/sse"
 	"halley/internal/upstream"
+	"halley/internal/wire"
 	"halley/internal/wire/openai"
 )
 
@@ -38,12 +40,16 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		return ChannelTest{}, noSuchKind(ch)
 	}
 	upstreamModel := ch.UpstreamModel(model)
-	op, request := testRequest(upstreamModel, stream, g.Snapshot().priceOf(model, ch))
-	body, err := jsonx.Marshal(request)
+	ours, request := testRequest(upstreamModel, stream, g.Snapshot().priceOf(model, ch))
+	x, op, body, err := g.testExchange(ours, request, ch, up.Provider)
 	if err != nil {
 		return ChannelTest{}, err
 	}
+	body = ch.Overrides.EditBody(body)
 	header := http.Header{"Content-Type": {"application/json"}}
+	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
+	prepare(up.Provider, header, where)
+	overrideHeader(header, ch.Overrides)
 	start := g.Now()
 	failed := func(err error, secret string) (ChannelTest, error) {
 		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, nil
@@ -58,7 +64,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	}
 	times := ch.Timeouts.Or(g.Timeouts)
 	call, err := upstream.Do(ctx, way, upstream.Request{
-		Method: http.MethodPost, URL: up.Provider.URL(ch, op, upstreamModel), Header: header, Body: body,
+		Method: http.MethodPost, URL: up.Provider.URL(ch, where), Header: header, Body: body,
 		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
 	})
 	if err != nil {
@@ -73,8 +79,57 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		return result, nil
 	}
 	// Before anything is cut: half a secret is one too many.
-	result.read(masked(ch, secret, answer), stream && op == provider.Chat)
+	answer = masked(ch, secret, answer)
+	if x.Translated() && call.Status == http.StatusOK {
+		answer = inChat(x, answer, stream)
+	}
+	result.read(answer, stream && ours == provider.Chat)
 	return result, nil
+}
+
+// testExchange puts a request of ours into the words of the channel's upstream.
+func (g *Gateway) testExchange(ours provider.Operation, request map[string]any, ch *channel.Channel, prov provider.Provider) (x exchange.Exchange, op provider.Operation, body []byte, err error) {
+	if body, err = jsonx.Marshal(request); err != nil {
+		return nil, "", nil, err
+	}
+	format := openai.Format{}
+	scanned, err := format.ScanRequest(body)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	a := &ask{operation: ours, body: body, format: format, request: scanned, head: scanned.Facts()}
+	if x, op, err = g.exchange(a, &plan{channel: ch}, prov); err != nil {
+		return nil, op, nil, err
+	}
+	body, _, err = x.Body(wire.Changes{Model: a.head.Model}, 0)
+	return x, op, body, err
+}
+
+// inChat is an answer in another dialect as one of ours; as it came where it
+// cannot be read.
+func inChat(x exchange.Exchange, answer []byte, stream bool) []byte {
+	if !stream {
+		if _, out, ok := x.Answer(answer); ok {
+			return out
+		}
+		return answer
+	}
+	var out []byte
+	s := x.Stream()
+	events := sse.NewReader(bytes.NewReader(answer), nil, len(answer)+1)
+	for {
+		err := events.Fill()
+		for e := events.Buffered(); e != nil; e = events.Buffered() {
+			out = s.Take(out, e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if out = s.AppendEnd(out); len(out) == 0 {
+		return answer
+	}
+	return out
 }
 
 // read judges what came back.

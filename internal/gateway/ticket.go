@@ -36,11 +36,13 @@ type ticket struct {
 
 	who    caller
 	way    way
-	plan   *plan     // where it is
-	next   *plan     // where it goes next, when that is known already
-	ends   time.Time // no attempt goes on beyond it
-	began  time.Time // the first attempt
-	pauses int       // before the only channel was tried once more
+	plan   *plan         // where it is
+	next   *plan         // where it goes next, when that is known already
+	full   []*plan       // where it could go that had no seat for it
+	retry  time.Duration // when one of those may have a seat; 0 when all had
+	ends   time.Time     // no attempt goes on beyond it
+	began  time.Time     // the first attempt
+	pauses int           // before the only channel was tried once more
 	try    health.Attempt
 	trying bool
 	theirs *theirs  // what an upstream last said to the client, nil when none did

@@ -11,6 +11,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/provider"
 	"halley/internal/upstream"
+	"halley/internal/wire/gemini"
 	"halley/internal/wire/openai"
 )
 
@@ -38,6 +39,9 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 	}
 	models, ok := openai.ModelNames(body)
 	if !ok {
+		models, ok = gemini.ModelNames(body)
+	}
+	if !ok {
 		return nil, notListed("the answer is not a list of models: " + clip(string(body), 200))
 	}
 	slices.Sort(models)
@@ -59,12 +63,14 @@ func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channe
 		return nil, "", err
 	}
 	header := http.Header{}
+	prepare(up.Provider, header, provider.Call{Operation: provider.Models})
+	overrideHeader(header, ch.Overrides)
 	if secret, err = authorize(ctx, header, up.Provider, ch, firstCredential(ch), way); err != nil {
 		return nil, "", err
 	}
 	const limit = 10 * time.Second
 	call, err = upstream.Do(ctx, way, upstream.Request{
-		Method: http.MethodGet, URL: up.Provider.URL(ch, provider.Models, ""), Header: header,
+		Method: http.MethodGet, URL: up.Provider.URL(ch, provider.Call{Operation: provider.Models}), Header: header,
 		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
 	})
 	return call, secret, err

@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Walker walks the members of a JSON object without decoding or copying: names
-// and values are ranges of the text. The text is checked against RFC 8259 on
+// Walker walks the members of a JSON object, or the elements of a list, without
+// decoding or copying: names and values are ranges of the text. The text is checked against RFC 8259 on
 // the way, but for two things that cannot change its structure: names given
 // twice, and escapes of lone surrogates.
 type Walker struct {
 	text  []byte
 	at    int
 	state walkState
+	close byte // what ends the object or list
 	watch []string
 	seen  int
 }
@@ -35,12 +36,18 @@ type Range struct{ From, To int }
 
 // Walk starts at the object in text; ok is false when text is not UTF-8 or does
 // not begin with an object.
-func Walk(text []byte) (w Walker, ok bool) {
+func Walk(text []byte) (w Walker, ok bool) { return walk(text, '{', '}') }
+
+// WalkList starts at the list in text, whose elements have no names; ok is false
+// when text is not UTF-8 or does not begin with a list.
+func WalkList(text []byte) (w Walker, ok bool) { return walk(text, '[', ']') }
+
+func walk(text []byte, open, closing byte) (w Walker, ok bool) {
 	at := skipSpace(text, 0)
-	if at >= len(text) || text[at] != '{' || !utf8.Valid(text) {
+	if at >= len(text) || text[at] != open || !utf8.Valid(text) {
 		return Walker{state: walkBroken}, false
 	}
-	return Walker{text: text, at: at + 1}, true
+	return Walker{text: text, at: at + 1, close: closing}, true
 }
 
 // Watch counts the members with one of the names, as written, in the objects
@@ -59,19 +66,19 @@ func (w *Walker) note(name []byte) {
 }
 
 // Next is the next member: its name with the quotes, as written, and its value.
-// ok is false at the object's end and when the text is broken.
+// An element has no name. ok is false at the end and when the text is broken.
 func (w *Walker) Next() (name, value Range, ok bool) {
 	if w.state > walkNext {
 		return name, value, false
 	}
 	b := w.text
 	i := skipSpace(b, w.at)
-	if i < len(b) && b[i] == '}' && w.state == walkFirst {
+	if i < len(b) && b[i] == w.close && w.state == walkFirst {
 		return w.end(i)
 	}
 	if w.state == walkNext {
 		switch {
-		case i < len(b) && b[i] == '}':
+		case i < len(b) && b[i] == w.close:
 			return w.end(i)
 		case i >= len(b) || b[i] != ',':
 			return w.broken()
@@ -79,18 +86,20 @@ func (w *Walker) Next() (name, value Range, ok bool) {
 		i = skipSpace(b, i+1)
 	}
 	w.state = walkNext
-	if i >= len(b) || b[i] != '"' {
-		return w.broken()
+	if w.close == '}' {
+		if i >= len(b) || b[i] != '"' {
+			return w.broken()
+		}
+		name.From = i
+		if i = skipString(b, i); i < 0 {
+			return w.broken()
+		}
+		name.To = i
+		if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+			return w.broken()
+		}
+		i = skipSpace(b, i+1)
 	}
-	name.From = i
-	if i = skipString(b, i); i < 0 {
-		return w.broken()
-	}
-	name.To = i
-	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
-		return w.broken()
-	}
-	i = skipSpace(b, i+1)
 	value.From = i
 	if i = w.skipValue(i, 1); i < 0 {
 		return w.broken()
@@ -113,7 +122,7 @@ func (w *Walker) broken() (name, value Range, ok bool) {
 	return name, value, false
 }
 
-// Close is the offset of the closing brace once Next has said that there is
+// Close is the offset of the closing brace or bracket once Next has said that there is
 // nothing more; ok is false when the text is broken or goes on after it.
 func (w *Walker) Close() (at int, ok bool) { return w.at, w.state == walkDone }
 

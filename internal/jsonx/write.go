@@ -1,10 +1,10 @@
 package jsonx
 
 import (
-	"slices"
+	"math/bits"
 	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
+	"strings"
+	"unicode/utf8"
 )
 
 // Writer appends JSON text to a slice, member by member, for shapes whose
@@ -96,5 +96,56 @@ func (w *Writer) Null(name string) {
 
 // quote appends s as a JSON string; what is not UTF-8 in it becomes U+FFFD.
 func (w *Writer) quote(s string) {
-	w.Out, _ = jsontext.AppendQuote(slices.Grow(w.Out, len(s)+2), s)
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	out := append(w.Out, '"')
+	for {
+		n := plainPrefix(s)
+		out = append(out, s[:n]...)
+		if n == len(s) {
+			break
+		}
+		out = appendEscape(out, s[n])
+		s = s[n+1:]
+	}
+	w.Out = append(out, '"')
+}
+
+// plainPrefix is how much of s stands in a JSON string as it is: up to a control
+// character, a quote or a backslash. It looks at eight bytes at a time, because
+// long texts are what bodies are made of.
+func plainPrefix(s string) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		quote, slash := x^ones*'"', x^ones*'\\'
+		found := ((x-ones*0x20)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
+}
+
+func appendEscape(out []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(out, '\\', c)
+	case '\n':
+		return append(out, `\n`...)
+	case '\r':
+		return append(out, `\r`...)
+	case '\t':
+		return append(out, `\t`...)
+	}
+	return append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }

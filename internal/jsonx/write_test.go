@@ -1,6 +1,7 @@
 package jsonx_test
 
 import (
+	"strings"
 	"testing"
 
 	"halley/internal/jsonx"
@@ -36,4 +37,22 @@ func TestWriterPutsTheCommas(t *testing.T) {
 	if !jsonx.Value(w.Out[len("data: "):]).IsValid() {
 		t.Error("it is no JSON")
 	}
+}
+
+// FuzzWriter holds strings against the library's reading of them.
+func FuzzWriter(f *testing.F) {
+	for _, seed := range []string{"", "plain text of more than eight bytes", "a\"b\\c\nd\re\tf\x00g\x1f", "äöü 😀\u2028", "\xff\xc3", "12345678\"", "\x7f\x80"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var w jsonx.Writer
+		w.String(s)
+		var got string
+		if err := jsonx.Decode(w.Out, &got); err != nil {
+			t.Fatalf("%q: %v", w.Out, err)
+		}
+		if want := strings.ToValidUTF8(s, "\uFFFD"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }

@@ -23,19 +23,20 @@ const (
 	ParentKey
 	Account
 	Group
+	Channel
 )
 
 // Scope is one whom a request counts against, with the limits.
 type Scope struct {
 	Whose  Whose
-	ID     int64  // of the key or the account
+	ID     int64  // of the key, the account or the channel
 	Name   string // of the group
 	Limits *Limits
 }
 
 // subject is who a history belongs to.
 type subject struct {
-	kind byte // k, u or g
+	kind byte // k, u, g or c
 	id   int64
 	name string
 }
@@ -46,6 +47,8 @@ func (s *Scope) subject() subject {
 		return subject{kind: 'u', id: s.ID}
 	case Group:
 		return subject{kind: 'g', name: s.Name}
+	case Channel:
+		return subject{kind: 'c', id: s.ID}
 	}
 	return subject{kind: 'k', id: s.ID}
 }

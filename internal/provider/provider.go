@@ -15,15 +15,30 @@ type Operation string
 
 // The operations. Those that make text are also the dialects that it is made in.
 const (
-	Chat       Operation = "chat"      // OpenAI chat completions
-	Responses  Operation = "responses" // OpenAI responses
-	Messages   Operation = "messages"  // Anthropic messages
-	Generate   Operation = "gemini"    // Google generateContent
-	Converse   Operation = "converse"  // Amazon Bedrock Converse
-	CohereChat Operation = "cohere"    // Cohere v2 chat
-	Embeddings Operation = "embeddings"
-	Models     Operation = "models"
+	Chat        Operation = "chat"         // OpenAI chat completions
+	Responses   Operation = "responses"    // OpenAI responses
+	Messages    Operation = "messages"     // Anthropic messages
+	Generate    Operation = "gemini"       // Google generateContent
+	Converse    Operation = "converse"     // Amazon Bedrock Converse
+	CohereChat  Operation = "cohere"       // Cohere v2 chat
+	CountTokens Operation = "count_tokens" // of the provider's own dialect
+	Embeddings  Operation = "embeddings"
+	Models      Operation = "models"
 )
+
+// Call is what a request asks for.
+type Call struct {
+	Operation Operation
+	Model     string // the upstream's name of it, empty for Models
+	Stream    bool
+}
+
+// Preparer is a Provider whose upstreams want something in every request's
+// header, or cannot have everything.
+type Preparer interface {
+	// Prepare changes the header of a request before the credential is added.
+	Prepare(h http.Header, c Call)
+}
 
 // Speaker is a provider whose upstreams speak other dialects than OpenAI's chat
 // completions and embeddings.
@@ -44,16 +59,15 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 		return op
 	case Responses, Messages, Generate:
 		return Chat
-	case Converse, CohereChat: // upstream only
+	case Converse, CohereChat, CountTokens:
 	}
 	return ""
 }
 
 // Provider is one upstream kind.
 type Provider interface {
-	// URL is where the operation goes for the channel; model is the upstream's
-	// name of it, empty for Models.
-	URL(ch *channel.Channel, op Operation, model string) string
+	// URL is where the call goes for the channel.
+	URL(ch *channel.Channel, c Call) string
 	// Authorize gives the header that carries the credential.
 	Authorize(credential string) (header, value string)
 	// Classify says what an answer with an error status means.

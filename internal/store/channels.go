@@ -41,9 +41,11 @@ type channelTimeouts struct {
 
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
-	Azure channelAzure `json:"azure,omitzero"`
-	Proxy []byte       `json:"proxy_sealed,omitempty"`
-	CAPEM string       `json:"ca_pem,omitzero"`
+	Azure     channelAzure          `json:"azure,omitzero"`
+	Proxy     []byte                `json:"proxy_sealed,omitempty"`
+	CAPEM     string                `json:"ca_pem,omitzero"`
+	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
+	Caps      channelCaps           `json:"caps,omitzero"`
 }
 
 // channelAzure is a member of the settings column.
@@ -53,13 +55,35 @@ type channelAzure struct {
 	Scope      string `json:"scope,omitzero"`
 }
 
-func settingsOf(c *channel.Channel) channelSettings {
-	return channelSettings{Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM}
+// channelCaps is a member of the settings column.
+type channelCaps struct {
+	Concurrency int64 `json:"concurrency,omitzero"`
+	RPM         int64 `json:"rpm,omitzero"`
+	TPM         int64 `json:"tpm,omitzero"`
+	QueueMS     int64 `json:"queue_ms,omitzero"`
 }
 
-func (s channelSettings) into(c *channel.Channel) {
+func settingsOf(c *channel.Channel) channelSettings {
+	s := channelSettings{
+		Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Caps: channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
+	}
+	if c.Overrides != nil {
+		s.Overrides = new(c.Overrides.Spec())
+	}
+	return s
+}
+
+func (s channelSettings) into(c *channel.Channel) error {
 	c.Azure = channel.AzureSettings(s.Azure)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
+	c.Caps = channel.Caps{Concurrency: s.Caps.Concurrency, RPM: s.Caps.RPM, TPM: s.Caps.TPM, Queue: time.Duration(s.Caps.QueueMS) * time.Millisecond}
+	if s.Overrides == nil {
+		return nil
+	}
+	var err error
+	c.Overrides, err = channel.NewOverrides(*s.Overrides)
+	return err
 }
 
 // Channels implements channel.Store.
@@ -136,7 +160,7 @@ func channelValues(c *channel.Channel) ([]any, error) {
 		Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 	}
 	texts := make([]string, 6)
-	for i, v := range []any{credentials, c.Models, c.ModelMapping, c.Groups, timeouts, settingsOf(c)} {
+	for i, v := range []any{credentials, c.Models, c.ModelMapping.Entries(), c.Groups, timeouts, settingsOf(c)} {
 		text, err := jsonx.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("write channel: %w", err)
@@ -161,18 +185,25 @@ func scanChannel(row interface{ Scan(...any) error }) (*channel.Channel, error) 
 	var credentials []channelCredential
 	var timeouts channelTimeouts
 	var settings channelSettings
+	var mapping map[string]string
 	for _, column := range []struct {
 		text string
 		into any
 	}{
-		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &c.ModelMapping},
+		{credentialText, &credentials}, {modelText, &c.Models}, {mappingText, &mapping},
 		{groupText, &c.Groups}, {timeoutText, &timeouts}, {settingText, &settings},
 	} {
 		if err := jsonx.Unmarshal([]byte(column.text), column.into); err != nil {
 			return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
 		}
 	}
-	settings.into(&c)
+	c.ModelMapping, err = channel.NewMapping(mapping)
+	if err == nil {
+		err = settings.into(&c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read channel %d: %w", c.ID, err)
+	}
 	c.Created = instant(created)
 	for _, cred := range credentials {
 		c.Credentials = append(c.Credentials, channel.Credential{ID: cred.ID, Sealed: cred.Sealed, Last4: cred.Last4})

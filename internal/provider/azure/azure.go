@@ -33,9 +33,9 @@ var (
 //
 // https://learn.microsoft.com/azure/ai-services/openai/reference
 // https://learn.microsoft.com/azure/ai-services/openai/api-version-lifecycle
-func (*Provider) URL(ch *channel.Channel, op provider.Operation, model string) string {
+func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 	if strings.HasSuffix(ch.BaseURL, "/openai/v1") {
-		at := openai.Provider{}.URL(ch, op, model)
+		at := openai.Provider{}.URL(ch, c)
 		if ch.Azure.APIVersion != "" { // "preview", to opt in
 			at += "?api-version=" + url.QueryEscape(ch.Azure.APIVersion)
 		}
@@ -43,14 +43,14 @@ func (*Provider) URL(ch *channel.Channel, op provider.Operation, model string) s
 	}
 	resource := strings.TrimSuffix(ch.BaseURL, "/openai") + "/openai"
 	version := "?api-version=" + url.QueryEscape(cmp.Or(ch.Azure.APIVersion, channel.AzureAPIVersion))
-	switch op {
+	switch c.Operation {
 	case provider.Models:
 		return resource + "/models" + version
 	case provider.Embeddings:
-		return resource + "/deployments/" + url.PathEscape(model) + "/embeddings" + version
+		return resource + "/deployments/" + url.PathEscape(c.Model) + "/embeddings" + version
 	case provider.Chat:
 	}
-	return resource + "/deployments/" + url.PathEscape(model) + "/chat/completions" + version
+	return resource + "/deployments/" + url.PathEscape(c.Model) + "/chat/completions" + version
 }
 
 // Authorize gives the header of an API key.

@@ -40,7 +40,7 @@ func TestRequestsGoToTheDeploymentOrToTheV1API(t *testing.T) {
 		{"https://apim.example.com/team", "", provider.Chat, "https://apim.example.com/team/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21"},
 	} {
 		ch := &channel.Channel{Kind: channel.Azure, BaseURL: row.base, Azure: channel.AzureSettings{APIVersion: row.version}}
-		if got := (&azure.Provider{}).URL(ch, row.op, "my gpt"); got != row.want {
+		if got := (&azure.Provider{}).URL(ch, provider.Call{Operation: row.op, Model: "my gpt"}); got != row.want {
 			t.Errorf("%s %s: %s, want %s", row.base, row.op, got, row.want)
 		}
 	}

@@ -17,8 +17,8 @@ type Provider struct{}
 var _ provider.Provider = Provider{}
 
 // URL appends the operation's path to the channel's base URL.
-func (Provider) URL(ch *channel.Channel, op provider.Operation, _ string) string {
-	switch op {
+func (Provider) URL(ch *channel.Channel, c provider.Call) string {
+	switch c.Operation {
 	case provider.Embeddings:
 		return ch.BaseURL + "/embeddings"
 	case provider.Models:

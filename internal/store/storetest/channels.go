@@ -8,6 +8,7 @@ import (
 
 	"halley/internal/channel"
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 	"halley/internal/store"
 )
 
@@ -34,19 +35,42 @@ func fullChannel() *channel.Channel {
 			{ID: "one", Sealed: []byte{0, 1, 0xff}, Value: "sk-in-the-clear-1234", Last4: "1234"},
 			{ID: "two", Sealed: []byte{2}, Value: "sk-in-the-clear-5678", Last4: "5678"},
 		},
-		Models: []string{"gpt-4o", "gpt-5*"}, ModelMapping: map[string]string{"gpt-4o": "azure-\"4o\""}, Groups: []string{"default", "vip"},
+		Models: []string{"gpt-4o", "gpt-5*"}, ModelMapping: mapping(map[string]string{"gpt-4o": "azure-\"4o\"", "gpt-5*": "azure-5*"}), Groups: []string{"default", "vip"},
 		Priority: -7, Weight: 3, Status: channel.Disabled, Tag: "eu",
 		Timeouts:     channel.Timeouts{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 3 * time.Second, Total: 24 * time.Hour, Drain: 4 * time.Second},
 		OnDisconnect: channel.Drain, Created: noon,
+		Overrides: overrides(channel.OverrideSpec{
+			Headers: channel.HeaderOverrides{Set: map[string]string{"X-Title": "a \"b\""}, Default: map[string]string{"Openai-Beta": "x"}, Remove: []string{"X-Debug"}},
+			Body: channel.BodyOverrides{
+				Set: map[string]jsonx.Value{`metadata.team\.name`: jsonx.Value(`"é"`)}, Default: map[string]jsonx.Value{"temperature": jsonx.Value(`1.50`)}, Remove: []string{"messages[0].name"},
+			},
+		}),
+		Caps:    channel.Caps{Concurrency: 1, RPM: 2, TPM: 3, Queue: 4 * time.Millisecond},
 		Azure:   channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
 		Network: channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
 	}
 }
 
+func mapping(entries map[string]string) *channel.Mapping {
+	m, err := channel.NewMapping(entries)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func overrides(spec channel.OverrideSpec) *channel.Overrides {
+	o, err := channel.NewOverrides(spec)
+	if err != nil {
+		panic(err)
+	}
+	return o
+}
+
 func channelReadBack(t *testing.T, db *store.DB) {
 	for _, added := range []*channel.Channel{
 		fullChannel(),
-		{Name: "bare", Kind: channel.Demo, Models: []string{"*"}, ModelMapping: map[string]string{}, Groups: []string{"default"}, Status: channel.Enabled, OnDisconnect: channel.Cancel, Created: noon},
+		{Name: "bare", Kind: channel.Demo, Models: []string{"*"}, Groups: []string{"default"}, Status: channel.Enabled, OnDisconnect: channel.Cancel, Created: noon},
 	} {
 		want := *added
 		want.ID, want.Version = insertChannel(t, db, added), 1
@@ -86,7 +110,8 @@ func channelUpdate(t *testing.T, db *store.DB) {
 	other := insertChannel(t, db, fullChannel())
 	want.Name, want.Status, want.Version = "Renamed", channel.Enabled, 2
 	want.Timeouts = channel.Timeouts{}
-	want.Models, want.ModelMapping = []string{"x"}, map[string]string{}
+	want.Models, want.ModelMapping = []string{"x"}, nil
+	want.Overrides, want.Caps = nil, channel.Caps{}
 	want.Azure, want.Network = channel.AzureSettings{}, channel.Network{CAPEM: "other"}
 	changed := *want
 	changed.Created = noon.Add(time.Hour) // must not count

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,66 +14,88 @@ import (
 	"halley/internal/wire/anthropic"
 )
 
-// answerBody is a message: the answer, or what a stream begins with.
-type answerBody struct {
-	Type         string           `json:"type"`
-	ID           string           `json:"id"`
-	Role         string           `json:"role"`
-	Model        string           `json:"model"`
-	Content      []jsontext.Value `json:"content"`
-	StopReason   string           `json:"stop_reason"`
-	StopSequence string           `json:"stop_sequence"`
-	Usage        jsontext.Value   `json:"usage"`
-	Extra        jsontext.Value   `json:",embed"`
+// message is the answer, or what a stream begins with.
+type message struct {
+	kind      string
+	id, model string
+	parts     []translate.Part
+	stop      string
+	stopText  string
+	usage     jsontext.Value
+	extra     translate.Extra
+}
+
+func readAnswer(r *jsonx.Reader) (m message) {
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			m.kind = r.String()
+		case r.Is("id"):
+			m.id = r.String()
+		case r.Is("role"):
+			r.Skip()
+		case r.Is("model"):
+			m.model = r.String()
+		case r.Is("content"):
+			if r.Null() {
+				continue
+			}
+			for r.Array(); r.Next(']'); {
+				m.parts = append(m.parts, readBlock(r))
+			}
+		case r.Is("stop_reason"):
+			m.stop = r.String()
+		case r.Is("stop_sequence"):
+			m.stopText = r.String()
+		case r.Is("usage"):
+			m.usage = r.Raw()
+		default:
+			m.extra = append(m.extra, member(r))
+		}
+	}
+	return m
 }
 
 // DecodeAnswer implements translate.Upstream.
 func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
-	var b answerBody
-	if err := jsonx.Decode(body, &b); err != nil {
+	r := jsonx.Read(body)
+	m := readAnswer(r)
+	if err := r.End(); err != nil {
 		return nil, fmt.Errorf("decode message: %w", err)
 	}
-	if b.Type != "message" {
-		return nil, errors.New("decode message: it is of another type: " + strconv.Quote(b.Type))
+	if m.kind != "message" {
+		return nil, errors.New("decode message: it is of another type: " + strconv.Quote(m.kind))
 	}
-	a := &translate.Answer{From: translate.Messages, ID: b.ID, Model: b.Model, Extra: extra(b.Extra)}
+	a := &translate.Answer{From: translate.Messages, ID: m.id, Model: m.model, Extra: m.extra}
 	var u anthropic.Usage
-	if u.Read(b.Usage) {
-		a.Usage, a.UsageRaw, a.ServiceTier = new(u.Tokens()), b.Usage, u.Tier
+	if u.Read(m.usage) {
+		a.Usage, a.UsageRaw, a.ServiceTier = new(u.Tokens()), m.usage, u.Tier
 	}
-	candidate, err := decodeCandidate(&b)
-	if err != nil {
-		return nil, fmt.Errorf("decode message: %w", err)
-	}
-	a.Candidates = []translate.Candidate{candidate}
+	a.Candidates = []translate.Candidate{candidate(&m)}
 	return a, nil
 }
 
-func decodeCandidate(b *answerBody) (translate.Candidate, error) {
-	c := translate.Candidate{StopWord: b.StopReason, Stop: stopOf(b.StopReason), StopText: b.StopSequence}
-	called, answered := false, -1
-	for i, raw := range b.Content {
-		part, err := decodeBlock("content."+strconv.Itoa(i), raw)
-		if err != nil {
-			return c, err
+func candidate(m *message) translate.Candidate {
+	c := translate.Candidate{StopWord: m.stop, Stop: stopOf(m.stop), StopText: m.stopText, Parts: m.parts}
+	called, answer := false, -1
+	for i, part := range c.Parts {
+		call, ok := part.(*translate.ToolCall)
+		switch {
+		case !ok || call.Server != "":
+		case isAnswerTool(call.Name):
+			c.Parts[i] = &translate.Text{Text: answerText(call.Name, []byte(call.Args))}
+			answer = i
+		default:
+			called = true
 		}
-		if call, ok := part.(*translate.ToolCall); ok && call.Server == "" {
-			if isAnswerTool(call.Name) {
-				part = &translate.Text{Text: answerText(call.Name, []byte(call.Args))}
-				answered = len(c.Parts)
-			} else {
-				called = true
-			}
-		}
-		c.Parts = append(c.Parts, part)
 	}
-	if answered >= 0 {
-		c.Parts = onlyAnswer(c.Parts, answered)
+	if answer >= 0 {
+		c.Parts = onlyAnswer(c.Parts, answer)
 		if !called && c.Stop == translate.ToCallTools {
 			c.Stop, c.StopWord = translate.EndOfTurn, "end_turn"
 		}
 	}
-	return c, nil
+	return c
 }
 
 // onlyAnswer leaves out the words around an answer that must follow a schema.
@@ -146,16 +169,20 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage, raw jsontext.Value) {
 	case u == nil:
 		u = &translate.Usage{}
 	}
-	written := u.CacheWrite5m + u.CacheWrite1h
+	// Some upstreams count what they wrote to a cache as read from it, too; the
+	// parts must not add up to more than the prompt.
+	read := min(u.CachedRead, u.Prompt)
+	write1h := min(u.CacheWrite1h, u.Prompt-read)
+	write5m := min(u.CacheWrite5m, u.Prompt-read-write1h)
 	w.Open('{')
-	w.Int("input_tokens", max(0, u.Prompt-u.CachedRead-written))
-	w.Int("cache_creation_input_tokens", written)
-	w.Int("cache_read_input_tokens", u.CachedRead)
-	if written > 0 {
+	w.Int("input_tokens", u.Prompt-read-write1h-write5m)
+	w.Int("cache_creation_input_tokens", write5m+write1h)
+	w.Int("cache_read_input_tokens", read)
+	if write5m+write1h > 0 {
 		w.Name("cache_creation")
 		w.Open('{')
-		w.Int("ephemeral_5m_input_tokens", u.CacheWrite5m)
-		w.Int("ephemeral_1h_input_tokens", u.CacheWrite1h)
+		w.Int("ephemeral_5m_input_tokens", write5m)
+		w.Int("ephemeral_1h_input_tokens", write1h)
 		w.Close('}')
 	}
 	w.Int("output_tokens", u.Completion)
@@ -172,7 +199,7 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage, raw jsontext.Value) {
 // own, as clients of a stream read usage.
 func merged(old, later jsontext.Value) jsontext.Value {
 	if len(old) <= 2 {
-		return later.Clone()
+		return bytes.Clone(later)
 	}
 	var w jsonx.Writer
 	w.Open('{')

@@ -1,8 +1,8 @@
 package messages
 
 import (
+	"bytes"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,133 +12,90 @@ import (
 	"halley/internal/wire"
 )
 
-// The content blocks, each with what has no name here. Requests and answers
-// share them.
-type (
-	textBlock struct {
-		Type      string         `json:"type"`
-		Text      string         `json:"text"`
-		Citations jsontext.Value `json:"citations"`
-		Cache     jsontext.Value `json:"cache_control"`
-		Extra     jsontext.Value `json:",embed"`
-	}
-	mediaBlock struct { // image, document
-		Type   string         `json:"type"`
-		Source jsontext.Value `json:"source"`
-		Title  string         `json:"title"`
-		Cache  jsontext.Value `json:"cache_control"`
-		Extra  jsontext.Value `json:",embed"`
-	}
-	searchResultBlock struct {
-		Title   string           `json:"title"`
-		Source  string           `json:"source"`
-		Content []jsontext.Value `json:"content"`
-		Cache   jsontext.Value   `json:"cache_control"`
-	}
-	thinkingBlock struct { // thinking, redacted_thinking
-		Type      string         `json:"type"`
-		Thinking  string         `json:"thinking"`
-		Signature string         `json:"signature"`
-		Data      string         `json:"data"`
-		Extra     jsontext.Value `json:",embed"`
-	}
-	callBlock struct { // tool_use, server_tool_use, mcp_tool_use
-		Type  string         `json:"type"`
-		ID    string         `json:"id"`
-		Name  string         `json:"name"`
-		Input jsontext.Value `json:"input"`
-		Cache jsontext.Value `json:"cache_control"`
-		Extra jsontext.Value `json:",embed"`
-	}
-	resultBlock struct { // tool_result, and *_tool_result of what the provider runs
-		Type    string         `json:"type"`
-		CallID  string         `json:"tool_use_id"`
-		Content jsontext.Value `json:"content"`
-		Failed  bool           `json:"is_error"`
-		Cache   jsontext.Value `json:"cache_control"`
-		Extra   jsontext.Value `json:",embed"`
-	}
-	// source is where an image or a document is: a base64, text, url, file or
-	// content source.
-	source struct {
-		Type      string         `json:"type"`
-		MediaType string         `json:"media_type"`
-		Data      string         `json:"data"`
-		URL       string         `json:"url"`
-		FileID    string         `json:"file_id"`
-		Extra     jsontext.Value `json:",embed"`
-	}
-)
-
-// decodeContent reads a string or a list of blocks; field is its path. Errors
-// are *Malformed.
-func decodeContent(field string, content jsontext.Value) ([]translate.Part, error) {
-	switch content.Kind() {
+// readContent reads a string or a list of blocks.
+func readContent(r *jsonx.Reader) []translate.Part {
+	switch r.Kind() {
 	case '"':
-		return []translate.Part{&translate.Text{Text: wire.Text(content)}}, nil
+		return []translate.Part{&translate.Text{Text: r.String()}}
 	case '[':
-		var blocks []jsontext.Value
-		if err := decode(field, content, &blocks); err != nil {
-			return nil, err
+		var parts []translate.Part
+		for r.Array(); r.Next(']'); {
+			parts = append(parts, readBlock(r))
 		}
-		parts := make([]translate.Part, 0, len(blocks))
-		for i, b := range blocks {
-			part, err := decodeBlock(field+"."+strconv.Itoa(i), b)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, part)
-		}
-		return parts, nil
-	case 0, 'n':
-		return nil, nil
+		return parts
+	case 'n':
+		r.Skip()
+		return nil
 	}
-	return nil, translate.Malform(field, "%s: must be a string or a list of content blocks.", field)
+	r.Fault(r.At(), "must be a string or a list of content blocks")
+	return nil
 }
 
-// decodeBlock reads one content block. It keeps b.
-func decodeBlock(field string, b jsontext.Value) (translate.Part, error) {
-	kind := wire.Text(wire.Find(b, "type").Of(b))
-	switch kind {
+// readBlock reads one content block. Requests and answers share them.
+func readBlock(r *jsonx.Reader) translate.Part {
+	kind := r.Peek("type")
+	switch string(kind) {
 	case "":
-		return nil, translate.Malform(field+".type", "%s.type: is required.", field)
+		if r.Kind() == '{' {
+			r.Fault(r.At(), "must have a type")
+		}
+		r.Object()
+		return nil
 	case "text":
-		return decodeText(field, b)
-	case "image", "document":
-		return decodeMedia(field, b)
+		return readText(r)
+	case "image":
+		return readMedia(r, translate.Image, "image")
+	case "document":
+		return readMedia(r, translate.Document, "document")
 	case "search_result":
-		return decodeSearchResult(field, b)
+		return readSearchResult(r)
 	case "thinking", "redacted_thinking":
-		return decodeThinking(field, b)
+		return readThinking(r)
 	case "tool_use", "server_tool_use", "mcp_tool_use":
-		return decodeCall(field, b)
+		return readCall(r, string(kind))
 	case "tool_result":
-		return decodeResult(field, b)
+		return readResult(r)
 	}
-	if strings.HasSuffix(kind, "_tool_result") {
-		return decodeServerResult(field, b)
+	if bytes.HasSuffix(kind, []byte("_tool_result")) {
+		return readServerResult(r, string(kind))
 	}
-	return &translate.Other{Kind: kind, Raw: b}, nil
+	return &translate.Other{Kind: string(kind), Raw: r.Value()}
 }
 
-func decodeText(field string, b jsontext.Value) (translate.Part, error) {
-	var text textBlock
-	if err := decode(field, b, &text); err != nil {
-		return nil, err
-	}
-	t := &translate.Text{Text: text.Text, Cache: cacheMark(text.Cache), Extra: extra(text.Extra)}
-	if text.Citations.Kind() == '[' {
-		var citations []jsontext.Value
-		if err := decode(field+".citations", text.Citations, &citations); err != nil {
-			return nil, err
+// member is the member that comes, for an Extra.
+func member(r *jsonx.Reader) translate.Member {
+	return translate.Member{Name: r.Name(), Value: r.Value()}
+}
+
+func readText(r *jsonx.Reader) translate.Part {
+	t := &translate.Text{}
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("text"):
+			t.Text = r.String()
+		case r.Is("citations"):
+			t.Citations = readCitations(r)
+		case r.Is("cache_control"):
+			t.Cache = cacheMark(r.Raw())
+		default:
+			t.Extra = append(t.Extra, member(r))
 		}
-		for _, raw := range citations {
-			if c := decodeCitation(raw); !made(c) {
-				t.Citations = append(t.Citations, *c)
-			}
+	}
+	return t
+}
+
+func readCitations(r *jsonx.Reader) (list []translate.Citation) {
+	if r.Null() {
+		return nil
+	}
+	for r.Array(); r.Next(']'); {
+		if c := decodeCitation(r.Value()); !made(c) {
+			list = append(list, *c)
 		}
 	}
-	return t, nil
+	return list
 }
 
 // decodeCitation reads a citation, whose shape depends on what is cited.
@@ -168,94 +125,156 @@ func made(c *translate.Citation) bool {
 	return index.Present() && string(index.Of(c.Raw)) == `""`
 }
 
-func decodeMedia(field string, b jsontext.Value) (translate.Part, error) {
-	var block mediaBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+// readMedia reads an image or a document, whose source is of one of five kinds.
+func readMedia(r *jsonx.Reader, kind translate.MediaKind, word string) translate.Part {
+	m := &translate.Media{Kind: kind}
+	from, given := r.At(), false
+	known, keep := false, false
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("source"):
+			given = true
+			known, keep = readSource(r, m)
+		case r.Is("title"):
+			m.Name = r.String()
+		case r.Is("cache_control"):
+			m.Cache = cacheMark(r.Raw())
+		default:
+			m.Extra = append(m.Extra, member(r))
+		}
 	}
-	m := &translate.Media{Kind: translate.Image, Name: block.Title, Cache: cacheMark(block.Cache), Extra: extra(block.Extra)}
-	if block.Type == "document" {
-		m.Kind = translate.Document
+	if !given {
+		r.Fault(from, "must have a source")
 	}
-	var s source
-	if err := decode(field+".source", block.Source, &s); err != nil {
-		return nil, err
+	raw := r.Since(from)
+	if !known {
+		return &translate.Other{Kind: word, Raw: bytes.Clone(raw)}
 	}
-	m.MIME = s.MediaType
-	switch s.Type {
+	if keep {
+		m.Raw = bytes.Clone(raw)
+	}
+	return m
+}
+
+// readSource reads where an image or a document is. It is known when m can say
+// it; keep says that the block says more than m.
+func readSource(r *jsonx.Reader, m *translate.Media) (known, keep bool) {
+	var data, url, file string
+	var content []translate.Part
+	kind := string(r.Peek("type"))
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("media_type"):
+			m.MIME = r.String()
+		case r.Is("data"):
+			data = r.String()
+		case r.Is("url"):
+			url = r.String()
+		case r.Is("file_id"):
+			file = r.String()
+		case r.Is("content"):
+			content = readContent(r)
+		default:
+			keep = true
+			r.Skip()
+		}
+	}
+	switch kind {
 	case "base64":
-		m.Data = s.Data
+		m.Data = data
 	case "text":
-		m.Text = s.Data
+		m.Text = data
 	case "url":
-		m.URL = s.URL
+		m.URL = url
 	case "file":
-		m.FileID = s.FileID
+		m.FileID = file
 	case "content":
-		m.MIME, m.Raw = "text/plain", b
-		content := wire.Find(block.Source, "content").Of(block.Source)
-		parts, err := decodeContent(field+".source.content", content)
-		if err != nil {
-			return nil, err
-		}
-		var whole bool
-		if m.Text, whole = joinText(parts); !whole {
-			return &translate.Other{Kind: block.Type, Raw: b}, nil
-		}
-		return m, nil
+		m.MIME = "text/plain"
+		m.Text, known = joinText(content)
+		return known, true
 	default:
-		return &translate.Other{Kind: block.Type, Raw: b}, nil
+		return false, true
 	}
-	if len(s.Extra) > 2 {
-		m.Raw = b
-	}
-	return m, nil
+	return true, keep
 }
 
-// decodeSearchResult takes what the client found for a document with a title.
-func decodeSearchResult(field string, b jsontext.Value) (translate.Part, error) {
-	var block searchResultBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+// readSearchResult takes what the client found for a document with a title.
+func readSearchResult(r *jsonx.Reader) translate.Part {
+	m := &translate.Media{Kind: translate.Document, MIME: "text/plain"}
+	from, where, found := r.At(), "", ""
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("source"):
+			where = r.String()
+		case r.Is("title"):
+			m.Name = r.String()
+		case r.Is("content"):
+			found, _ = joinText(readContent(r))
+		case r.Is("cache_control"):
+			m.Cache = cacheMark(r.Raw())
+		default:
+			r.Skip()
+		}
 	}
-	var text strings.Builder
-	text.WriteString(block.Source)
-	for _, c := range block.Content {
-		text.WriteString("\n\n")
-		text.WriteString(wire.Text(wire.Find(c, "text").Of(c)))
-	}
-	return &translate.Media{
-		Kind: translate.Document, MIME: "text/plain", Text: text.String(), Name: block.Title,
-		Cache: cacheMark(block.Cache), Raw: b,
-	}, nil
+	m.Text, m.Raw = where+"\n\n"+found, bytes.Clone(r.Since(from))
+	return m
 }
 
-func decodeThinking(field string, b jsontext.Value) (translate.Part, error) {
-	var block thinkingBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+func readThinking(r *jsonx.Reader) translate.Part {
+	t := &translate.Thinking{Origin: translate.Messages}
+	signature := ""
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("thinking"):
+			t.Text = r.String()
+		case r.Is("signature"):
+			signature = r.String()
+		case r.Is("data"):
+			t.Sealed = r.String()
+		default:
+			t.Extra = append(t.Extra, member(r))
+		}
 	}
-	t := &translate.Thinking{Text: block.Thinking, Sealed: block.Data, Origin: translate.Messages, Extra: extra(block.Extra)}
-	if block.Type == "thinking" {
-		t.Uncarry(translate.Messages, block.Signature)
+	if signature != "" {
+		t.Uncarry(translate.Messages, signature)
 	}
-	return t, nil
+	return t
 }
 
-func decodeCall(field string, b jsontext.Value) (translate.Part, error) {
-	var block callBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+func readCall(r *jsonx.Reader, kind string) translate.Part {
+	c := &translate.ToolCall{}
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("id"):
+			c.ID = r.String()
+		case r.Is("name"):
+			c.Name = r.String()
+		case r.Is("input"):
+			from := r.At()
+			r.Skip()
+			c.Args = string(r.Since(from))
+		case r.Is("cache_control"):
+			c.Cache = cacheMark(r.Raw())
+		default:
+			c.Extra = append(c.Extra, member(r))
+		}
 	}
-	c := &translate.ToolCall{ID: block.ID, Name: block.Name, Args: string(block.Input), Cache: cacheMark(block.Cache), Extra: extra(block.Extra)}
-	switch block.Type {
+	switch kind {
 	case "server_tool_use":
-		c.Server = serverKind(block.Name)
+		c.Server = serverKind(c.Name)
 	case "mcp_tool_use":
 		c.Server = translate.MCP
 		c.Extra = append(c.Extra, translate.Member{Name: "type", Value: jsontext.Value(`"mcp_tool_use"`)})
 	}
-	return c, nil
+	return c
 }
 
 // serverKind is what the provider runs under a name of a tool or the beginning
@@ -274,37 +293,54 @@ func serverKind(name string) translate.ToolKind {
 	return translate.OtherTool
 }
 
-func decodeResult(field string, b jsontext.Value) (translate.Part, error) {
-	var block resultBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+func readResult(r *jsonx.Reader) translate.Part {
+	t := &translate.ToolResult{}
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("tool_use_id"):
+			t.CallID = r.String()
+		case r.Is("content"):
+			t.Parts = readContent(r)
+		case r.Is("is_error"):
+			t.Failed = r.Bool()
+		case r.Is("cache_control"):
+			t.Cache = cacheMark(r.Raw())
+		default:
+			t.Extra = append(t.Extra, member(r))
+		}
 	}
-	parts, err := decodeContent(field+".content", block.Content)
-	if err != nil {
-		return nil, err
-	}
-	return &translate.ToolResult{
-		CallID: block.CallID, Parts: parts, Failed: block.Failed,
-		Cache: cacheMark(block.Cache), Extra: extra(block.Extra),
-	}, nil
+	return t
 }
 
-// decodeServerResult reads what a tool said that the provider ran: mostly shapes
-// of that tool's own.
-func decodeServerResult(field string, b jsontext.Value) (translate.Part, error) {
-	var block resultBlock
-	if err := decode(field, b, &block); err != nil {
-		return nil, err
+// readServerResult reads what a tool said that the provider ran: mostly shapes of
+// that tool's own.
+func readServerResult(r *jsonx.Reader, kind string) translate.Part {
+	t := &translate.ToolResult{Server: serverKind(kind)}
+	from := r.At()
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("tool_use_id"):
+			t.CallID = r.String()
+		case r.Is("is_error"):
+			t.Failed = r.Bool()
+		case r.Is("cache_control"):
+			t.Cache = cacheMark(r.Raw())
+		default:
+			r.Skip()
+		}
 	}
-	return &translate.ToolResult{CallID: block.CallID, Failed: block.Failed, Server: serverKind(block.Type), Cache: cacheMark(block.Cache), Raw: b}, nil
+	t.Raw = bytes.Clone(r.Since(from))
+	return t
 }
 
-// cacheMark reads a cache_control; nil when there is none.
+// cacheMark is a cache_control; nil when there is none.
 func cacheMark(v jsontext.Value) *translate.CacheMark {
 	if v.Kind() != '{' {
 		return nil
 	}
-	return &translate.CacheMark{TTL: wire.Text(wire.Find(v, "ttl").Of(v)), Raw: v}
+	return &translate.CacheMark{TTL: memberOf(v, "ttl"), Raw: v}
 }
 
 // joinText is the text of the parts, a line each; whole is false when there is
@@ -325,27 +361,16 @@ func joinText(parts []translate.Part) (joined string, whole bool) {
 	return strings.Join(lines, "\n"), whole
 }
 
-// decode reads a value that stands at a path; an error is a *Malformed in
-// Anthropic's way of naming members, messages.0.content.
-func decode(field string, value jsontext.Value, to any) error {
-	err := jsonx.Decode(value, to)
-	if err == nil {
-		return nil
-	}
+// malformed is a reader's fault as a *Malformed, with Anthropic's way of naming
+// members, messages.0.content.
+func malformed(err error) error {
 	bad, ok := errors.AsType[*jsonx.DecodeError](err)
-	if !ok {
-		return translate.Malform(field, "%s: is malformed.", field)
-	}
 	switch {
-	case field == "":
-		field = bad.Field
-	case bad.Field != "":
-		field += "." + bad.Field
+	case err == nil:
+		return nil
+	case !ok || bad.Field == "":
+		why := err.Error()
+		return translate.Malform("", "%s%s.", strings.ToUpper(why[:1]), why[1:])
 	}
-	if field == "" {
-		return translate.Malform("", "%s.", capital(bad.Reason))
-	}
-	return translate.Malform(field, "%s: %s.", field, bad.Reason)
+	return translate.Malform(bad.Field, "%s: %s.", bad.Field, bad.Reason)
 }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

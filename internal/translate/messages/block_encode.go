@@ -48,14 +48,14 @@ func writeCitation(w *jsonx.Writer, c *translate.Citation) {
 
 // own tells the dialect's citations by their types.
 func own(c *translate.Citation) bool {
-	return strings.HasSuffix(typeOf(extra(c.Raw), ""), "_location")
+	return strings.HasSuffix(memberOf(c.Raw, "type"), "_location")
 }
 
 // writeCacheMark writes a member, when there is a mark.
 func writeCacheMark(w *jsonx.Writer, m *translate.CacheMark) {
 	switch {
 	case m == nil:
-	case len(m.Raw) > 0 && typeOf(extra(m.Raw), "") == "ephemeral": // the dialect's own, or of those that took it over
+	case len(m.Raw) > 0 && memberOf(m.Raw, "type") == "ephemeral": // the dialect's own, or of those that took it over
 		w.Raw("cache_control", m.Raw)
 	default:
 		w.Name("cache_control")

@@ -17,8 +17,6 @@
 package messages
 
 import (
-	"github.com/go-json-experiment/json/jsontext"
-
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/wire"
@@ -56,25 +54,6 @@ func (p Platform) version() string {
 	case Direct:
 	}
 	return ""
-}
-
-// extra is the members of an object, as Extra.
-func extra(object jsontext.Value) (e translate.Extra) {
-	if len(object) <= 2 {
-		return nil
-	}
-	for name, value := range wire.Members(object) {
-		e = append(e, translate.Member{Name: wire.Text(name), Value: jsontext.Value(value).Clone()})
-	}
-	return e
-}
-
-// given is a value, or nil when it is null.
-func given(v jsontext.Value) jsontext.Value {
-	if v.Kind() == 'n' {
-		return nil
-	}
-	return v
 }
 
 // writeExtra writes members of an Extra but for one name.

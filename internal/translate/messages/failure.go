@@ -1,8 +1,6 @@
 package messages
 
 import (
-	"unicode/utf8"
-
 	"github.com/go-json-experiment/json/jsontext"
 
 	"halley/internal/jsonx"
@@ -31,9 +29,6 @@ var kinds = [...]struct {
 	{"overloaded_error", translate.Overloaded, 529},
 }
 
-// clip is how much of an error's text that nobody understands is told.
-const clip = 1000
-
 // DecodeFailure implements translate.Upstream. It also reads what the clouds say
 // of their own: Amazon's {"message"} and Google's {"error": {"message",
 // "status"}}, alone or in a list. In a stream there is no status: then 0 stands
@@ -42,7 +37,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	f := translate.Failure{Status: status, Kind: translate.KindOf(status), Origin: translate.Messages}
 	value := jsontext.Value(body)
 	if !value.IsValid() {
-		f.Message = clipped(body)
+		f.Message = translate.Clip(string(body))
 		return statusOf(f)
 	}
 	if value.Kind() == '[' {
@@ -61,7 +56,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	}
 	f.Code = memberOf(object, "status") // Google's word
 	if f.Message == "" {
-		f.Message = clipped(body)
+		f.Message = translate.Clip(string(body))
 	}
 	return statusOf(f)
 }
@@ -84,16 +79,6 @@ func statusOf(f translate.Failure) translate.Failure {
 		f.Status, f.Kind = 500, translate.Internal
 	}
 	return f
-}
-
-func clipped(body []byte) string {
-	if len(body) > clip {
-		body = body[:clip]
-		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
-			body = body[:len(body)-1]
-		}
-	}
-	return string(body)
 }
 
 // EncodeFailure implements translate.Client.

@@ -49,6 +49,7 @@ func (e *encoder) split() (system []translate.Part, rest []translate.Message) {
 		}
 		return nil, all
 	}
+	rest = make([]translate.Message, 0, len(all))
 	for i, m := range all {
 		switch {
 		case m.Role == translate.User || m.Role == translate.Assistant:

@@ -1,58 +1,14 @@
 package messages
 
 import (
-	"strconv"
+	"bytes"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"halley/internal/jsonx"
 	"halley/internal/translate"
-	"halley/internal/wire"
 )
-
-// requestBody is a request, of which the members that are not named here go to
-// Extra.
-type requestBody struct {
-	Model         string           `json:"model"`
-	Messages      []messageBody    `json:"messages"`
-	System        jsontext.Value   `json:"system"`
-	MaxTokens     *int64           `json:"max_tokens"`
-	Tools         []jsontext.Value `json:"tools"`
-	ToolChoice    jsontext.Value   `json:"tool_choice"`
-	Thinking      jsontext.Value   `json:"thinking"`
-	OutputConfig  *outputConfig    `json:"output_config"`
-	OutputFormat  jsontext.Value   `json:"output_format"` // the name of output_config.format during its beta
-	Temperature   *float64         `json:"temperature"`
-	TopP          *float64         `json:"top_p"`
-	TopK          *int64           `json:"top_k"`
-	StopSequences []string         `json:"stop_sequences"`
-	Metadata      *metadata        `json:"metadata"`
-	ServiceTier   string           `json:"service_tier"`
-	MCPServers    []jsontext.Value `json:"mcp_servers"`
-	Stream        bool             `json:"stream"`
-	// Version and Betas are what the clouds want in the body. They are for the
-	// platform that they are sent to.
-	Version string         `json:"anthropic_version"`
-	Betas   []string       `json:"anthropic_beta"`
-	Extra   jsontext.Value `json:",embed"`
-}
-
-type messageBody struct {
-	Role    string         `json:"role"`
-	Content jsontext.Value `json:"content"`
-	Extra   jsontext.Value `json:",embed"`
-}
-
-type outputConfig struct {
-	Effort string         `json:"effort"`
-	Format jsontext.Value `json:"format"`
-	Extra  jsontext.Value `json:",embed"`
-}
-
-type metadata struct {
-	UserID string         `json:"user_id"`
-	Extra  jsontext.Value `json:",embed"`
-}
 
 // fields are Anthropic's names of what the neutral form calls otherwise.
 var fields = [...]struct {
@@ -75,106 +31,178 @@ var fields = [...]struct {
 // DecodeRequest implements translate.Client. A token count's request is read the
 // same way.
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
-	var b requestBody
-	if err := decode("", body, &b); err != nil {
-		return nil, err
-	}
-	c := &translate.Conversation{
-		From: translate.Messages, Model: b.Model, Stream: b.Stream, IncludeUsage: true,
-		MaxOutput: b.MaxTokens, Temperature: b.Temperature, TopP: b.TopP, TopK: b.TopK,
-		Stop: b.StopSequences, ServiceTier: b.ServiceTier, Extra: extra(b.Extra),
-	}
+	c := &translate.Conversation{From: translate.Messages, IncludeUsage: true}
 	for _, f := range fields {
 		c.Name(f.feature, f.name)
 	}
-	if err := decodeMessages(c, &b); err != nil {
-		return nil, err
-	}
-	if err := decodeTools(c, &b); err != nil {
-		return nil, err
-	}
-	if err := decodeThinkingWish(c, &b); err != nil {
-		return nil, err
-	}
-	if err := decodeFormat(c, &b); err != nil {
-		return nil, err
-	}
-	if b.Metadata != nil {
-		c.EndUser = b.Metadata.UserID
-		if len(b.Metadata.Extra) > 2 {
-			c.Extra = append(c.Extra, translate.Member{Name: "metadata", Value: b.Metadata.Extra})
+	r := jsonx.Read(body)
+	var system []translate.Part
+	for r.Object(); r.Next('}'); {
+		switch name := r.Name(); name {
+		case "model":
+			c.Model = r.String()
+		case "stream":
+			c.Stream = r.Bool()
+		case "max_tokens":
+			c.MaxOutput = r.IntOpt()
+		case "temperature":
+			c.Temperature = r.FloatOpt()
+		case "top_p":
+			c.TopP = r.FloatOpt()
+		case "top_k":
+			c.TopK = r.IntOpt()
+		case "stop_sequences":
+			c.Stop = readStrings(r)
+		case "service_tier":
+			c.ServiceTier = r.String()
+		case "metadata":
+			readMetadata(r, c)
+		case "system":
+			system = readContent(r)
+		case "messages":
+			readMessages(r, c)
+		case "tools":
+			readTools(r, c)
+		case "mcp_servers":
+			readServers(r, c)
+		case "tool_choice":
+			readToolChoice(r, c)
+		case "thinking":
+			readThinkingWish(r, c)
+		case "output_config":
+			readOutputConfig(r, c)
+		case "output_format": // the name of output_config.format during its beta
+			readFormat(r, c, name)
+		case "anthropic_version", "anthropic_beta": // for the cloud that it was sent to; another has its own
+			r.Skip()
+		default:
+			c.Extra = append(c.Extra, member(r))
 		}
+	}
+	if err := malformed(r.End()); err != nil {
+		return nil, err
+	}
+	if len(system) > 0 {
+		c.Messages = append([]translate.Message{{Role: translate.System, Parts: system}}, c.Messages...)
+	}
+	if c.Reasoning != nil && c.Reasoning.Budget == nil && !c.Reasoning.Adaptive && !c.Reasoning.Off {
+		c.Name(translate.FeatureReasoning, "output_config.effort")
 	}
 	return c, nil
 }
 
-func decodeMessages(c *translate.Conversation, b *requestBody) error {
-	system, err := decodeContent("system", b.System)
-	if err != nil {
-		return err
+func readStrings(r *jsonx.Reader) (list []string) {
+	if r.Null() {
+		return nil
 	}
-	c.Messages = make([]translate.Message, 0, len(b.Messages)+1)
-	if len(system) > 0 {
-		c.Messages = append(c.Messages, translate.Message{Role: translate.System, Parts: system})
+	for r.Array(); r.Next(']'); {
+		list = append(list, r.String())
 	}
-	for i, m := range b.Messages {
-		field := "messages." + strconv.Itoa(i)
-		parts, err := decodeContent(field+".content", m.Content)
-		if err != nil {
-			return err
-		}
-		message := translate.Message{Parts: parts, Extra: extra(m.Extra)}
-		switch m.Role {
-		case "user":
-			message.Role = translate.User
-		case "assistant":
-			message.Role = translate.Assistant
-			message.Parts = pickUp(parts)
-		case "system":
-			message.Role = translate.System
-		default:
-			return translate.Malform(field+".role", "%s.role: must be user, assistant or system.", field)
-		}
-		c.Messages = append(c.Messages, message)
-	}
-	return nil
+	return list
 }
 
-// toolBody is a tool: the client's own when Type is "" or "custom", else one of
-// Anthropic's, whose type has a date.
-type toolBody struct {
-	Type        string         `json:"type"`
-	Name        string         `json:"name"`
-	Description string         `json:"description"`
-	InputSchema jsontext.Value `json:"input_schema"`
-	Strict      *bool          `json:"strict"`
-	Cache       jsontext.Value `json:"cache_control"`
-	Extra       jsontext.Value `json:",embed"`
+// readMetadata takes user_id, and keeps the rest.
+func readMetadata(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
+	}
+	var rest translate.Extra
+	for r.Object(); r.Next('}'); {
+		if r.Is("user_id") {
+			c.EndUser = r.String()
+		} else {
+			rest = append(rest, member(r))
+		}
+	}
+	keep(c, "metadata", rest)
 }
 
-func decodeTools(c *translate.Conversation, b *requestBody) error {
-	for i, raw := range b.Tools {
-		var t toolBody
-		if err := decode("tools."+strconv.Itoa(i), raw, &t); err != nil {
-			return err
-		}
-		tool := translate.Tool{
-			Kind: translate.Function, Name: t.Name, Description: t.Description, Schema: given(t.InputSchema), Strict: t.Strict,
-			Cache: cacheMark(t.Cache), Extra: extra(t.Extra),
-		}
-		switch t.Type {
-		case "":
-		case "custom":
-			tool.Extra = append(tool.Extra, translate.Member{Name: "type", Value: jsontext.Value(`"custom"`)})
+// keep puts what an object has besides what the neutral form knows into Extra.
+func keep(c *translate.Conversation, name string, rest translate.Extra) {
+	if len(rest) > 0 {
+		c.Extra = append(c.Extra, translate.Member{Name: name, Value: rest.Object()})
+	}
+}
+
+func readMessages(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
+	}
+	c.Messages = make([]translate.Message, 0, 16)
+	for r.Array(); r.Next(']'); {
+		c.Messages = append(c.Messages, readMessage(r))
+	}
+}
+
+func readMessage(r *jsonx.Reader) (m translate.Message) {
+	from, given := r.At(), false
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("role"):
+			given = true
+			m.Role = readRole(r)
+		case r.Is("content"):
+			m.Parts = readContent(r)
 		default:
-			tool = translate.Tool{Kind: providerTool(t.Type), Name: t.Name, Raw: raw, Cache: tool.Cache}
+			m.Extra = append(m.Extra, member(r))
 		}
-		c.Tools = append(c.Tools, tool)
 	}
-	for _, raw := range b.MCPServers {
-		c.Tools = append(c.Tools, translate.Tool{Kind: translate.MCP, Name: wire.Text(wire.Find(raw, "name").Of(raw)), Raw: raw})
+	if !given {
+		r.Fault(from, "must have a role")
 	}
-	return decodeToolChoice(c, given(b.ToolChoice))
+	if m.Role == translate.Assistant {
+		m.Parts = pickUp(m.Parts)
+	}
+	return m
+}
+
+func readRole(r *jsonx.Reader) translate.Role {
+	at := r.At()
+	switch r.String() {
+	case "user":
+		return translate.User
+	case "assistant":
+		return translate.Assistant
+	case "system":
+		return translate.System
+	}
+	r.Fault(at, "must be user, assistant or system")
+	return translate.User
+}
+
+func readTools(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
+	}
+	for r.Array(); r.Next(']'); {
+		c.Tools = append(c.Tools, readTool(r))
+	}
+}
+
+// readTool reads a tool: the client's own when it has no type or "custom", else
+// one of Anthropic's, whose type has a date.
+func readTool(r *jsonx.Reader) translate.Tool {
+	if kind := string(r.Peek("type")); kind != "" && kind != "custom" {
+		return translate.Tool{Kind: providerTool(kind), Name: string(r.Peek("name")), Raw: r.Value()}
+	}
+	t := translate.Tool{Kind: translate.Function}
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("name"):
+			t.Name = r.String()
+		case r.Is("description"):
+			t.Description = r.String()
+		case r.Is("input_schema"):
+			t.Schema = r.Raw()
+		case r.Is("strict"):
+			t.Strict = r.BoolOpt()
+		case r.Is("cache_control"):
+			t.Cache = cacheMark(r.Raw())
+		default: // type, too, when it is given
+			t.Extra = append(t.Extra, member(r))
+		}
+	}
+	return t
 }
 
 // providerTool is the kind of one of Anthropic's own tools by its dated type.
@@ -189,126 +217,155 @@ func providerTool(kind string) translate.ToolKind {
 	return translate.OtherTool
 }
 
-func decodeToolChoice(c *translate.Conversation, raw jsontext.Value) error {
-	if raw == nil {
-		return nil
+func readServers(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
 	}
-	var choice struct {
-		Type    string         `json:"type"`
-		Name    string         `json:"name"`
-		Disable *bool          `json:"disable_parallel_tool_use"`
-		Extra   jsontext.Value `json:",embed"`
+	for r.Array(); r.Next(']'); {
+		c.Tools = append(c.Tools, translate.Tool{Kind: translate.MCP, Name: string(r.Peek("name")), Raw: r.Value()})
 	}
-	if err := decode("tool_choice", raw, &choice); err != nil {
-		return err
+}
+
+func readToolChoice(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
 	}
-	c.ToolChoice = &translate.ToolChoice{Name: choice.Name}
-	if len(choice.Extra) > 2 {
-		c.ToolChoice.Raw = raw
+	choice := &translate.ToolChoice{}
+	from, more := r.At(), false
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			choice.Mode = readChoiceMode(r)
+		case r.Is("name"):
+			choice.Name = r.String()
+		case r.Is("disable_parallel_tool_use"):
+			if alone := r.BoolOpt(); alone != nil {
+				c.ParallelTools = new(!*alone)
+			}
+		default:
+			more = true
+			r.Skip()
+		}
 	}
-	switch choice.Type {
+	if more {
+		choice.Raw = bytes.Clone(r.Since(from))
+	}
+	c.ToolChoice = choice
+}
+
+func readChoiceMode(r *jsonx.Reader) translate.ChoiceMode {
+	at := r.At()
+	switch r.String() {
 	case "auto":
+		return translate.ChooseAuto
 	case "none":
-		c.ToolChoice.Mode = translate.ChooseNone
+		return translate.ChooseNone
 	case "any":
-		c.ToolChoice.Mode = translate.ChooseAny
+		return translate.ChooseAny
 	case "tool":
-		c.ToolChoice.Mode = translate.ChooseNamed
-	default:
-		return translate.Malform("tool_choice.type", "tool_choice.type: must be auto, any, tool or none.")
+		return translate.ChooseNamed
 	}
-	if choice.Disable != nil {
-		c.ParallelTools = new(!*choice.Disable)
-	}
-	return nil
+	r.Fault(at, "must be auto, any, tool or none")
+	return translate.ChooseAuto
 }
 
-// decodeThinkingWish reads thinking and output_config.effort.
-func decodeThinkingWish(c *translate.Conversation, b *requestBody) error {
-	effort := ""
-	if b.OutputConfig != nil {
-		effort = b.OutputConfig.Effort
+// reasoning is where the wish to think is noted, which stands in two places.
+func reasoning(c *translate.Conversation) *translate.Reasoning {
+	if c.Reasoning == nil {
+		c.Reasoning = &translate.Reasoning{}
 	}
-	raw := given(b.Thinking)
-	if raw == nil {
-		if effort != "" {
-			c.Reasoning = &translate.Reasoning{Effort: effort}
-			c.Name(translate.FeatureReasoning, "output_config.effort")
+	return c.Reasoning
+}
+
+func readThinkingWish(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
+	}
+	wish := reasoning(c)
+	from, kind, more := r.At(), string(r.Peek("type")), false
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("budget_tokens"):
+			wish.Budget = r.IntOpt()
+		case r.Is("display"):
+			switch r.String() {
+			case "":
+			case "summarized":
+				wish.Show, wish.Summary = new(true), "auto"
+			case "omitted":
+				wish.Show = new(false)
+			default:
+				more = true
+			}
+		default:
+			more = true
+			r.Skip()
 		}
-		return nil
 	}
-	var t struct {
-		Type    string         `json:"type"`
-		Budget  *int64         `json:"budget_tokens"`
-		Display string         `json:"display"`
-		Extra   jsontext.Value `json:",embed"`
-	}
-	if err := decode("thinking", raw, &t); err != nil {
-		return err
-	}
-	r := &translate.Reasoning{Effort: effort}
-	switch t.Type {
+	switch kind {
 	case "enabled":
-		if t.Budget == nil {
-			return translate.Malform("thinking.budget_tokens", "thinking.budget_tokens: is required.")
+		if wish.Budget == nil {
+			r.Fault(from, "must have budget_tokens")
 		}
-		r.Budget = t.Budget
 	case "disabled":
-		r.Off = true
+		wish.Off = true
 	case "adaptive":
-		r.Adaptive = true
+		wish.Adaptive = true
 	default: // between_tools, and what is yet to come
-		r.Adaptive, r.Raw = true, raw
+		wish.Adaptive, more = true, true
 	}
-	switch t.Display {
-	case "":
-	case "summarized":
-		r.Show, r.Summary = new(true), "auto"
-	case "omitted":
-		r.Show = new(false)
-	default:
-		r.Raw = raw
+	if more {
+		wish.Raw = bytes.Clone(r.Since(from))
 	}
-	if len(t.Extra) > 2 {
-		r.Raw = raw
-	}
-	c.Reasoning = r
-	return nil
 }
 
-// decodeFormat reads how the text must be formed, and keeps the rest of
-// output_config.
-func decodeFormat(c *translate.Conversation, b *requestBody) error {
-	raw := given(b.OutputFormat)
-	if raw != nil {
-		c.Name(translate.FeatureFormat, "output_format")
+// readOutputConfig reads the effort and the format, and keeps the rest.
+func readOutputConfig(r *jsonx.Reader, c *translate.Conversation) {
+	if r.Null() {
+		return
 	}
-	if b.OutputConfig != nil {
-		if f := given(b.OutputConfig.Format); f != nil {
-			raw = f
-			c.Name(translate.FeatureFormat, "output_config.format")
+	var rest translate.Extra
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("effort"):
+			if effort := r.String(); effort != "" {
+				reasoning(c).Effort = effort
+			}
+		case r.Is("format"):
+			readFormat(r, c, "output_config.format")
+		default:
+			rest = append(rest, member(r))
 		}
-		if len(b.OutputConfig.Extra) > 2 {
-			c.Extra = append(c.Extra, translate.Member{Name: "output_config", Value: b.OutputConfig.Extra})
+	}
+	keep(c, "output_config", rest)
+}
+
+// readFormat reads how the text must be formed; name is what that is called.
+func readFormat(r *jsonx.Reader, c *translate.Conversation, name string) {
+	if r.Null() {
+		return
+	}
+	f := &translate.Format{Kind: translate.JSONSchema}
+	from, kind, more := r.At(), string(r.Peek("type")), false
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("schema"):
+			f.Schema = r.Raw()
+		default:
+			more = true
+			r.Skip()
 		}
 	}
-	if raw == nil {
-		return nil
+	if kind != "json_schema" || f.Schema == nil {
+		f.Kind, f.Schema = translate.OtherFormat, nil
 	}
-	var f struct {
-		Type   string         `json:"type"`
-		Schema jsontext.Value `json:"schema"`
-		Extra  jsontext.Value `json:",embed"`
+	if more || f.Kind == translate.OtherFormat {
+		f.Raw = jsontext.Value(bytes.Clone(r.Since(from)))
 	}
-	if err := decode(c.Field(translate.FeatureFormat), raw, &f); err != nil {
-		return err
-	}
-	c.Format = &translate.Format{Kind: translate.JSONSchema, Schema: given(f.Schema)}
-	if f.Type != "json_schema" || c.Format.Schema == nil {
-		c.Format = &translate.Format{Kind: translate.OtherFormat}
-	}
-	if c.Format.Kind == translate.OtherFormat || len(f.Extra) > 2 {
-		c.Format.Raw = raw
-	}
-	return nil
+	c.Format = f
+	c.Name(translate.FeatureFormat, name)
 }

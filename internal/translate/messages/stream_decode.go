@@ -12,29 +12,87 @@ import (
 	"halley/internal/wire/anthropic"
 )
 
-// event is an event of a stream. Which members it has depends on its type.
+// event is an event of a stream. Which members it has depends on its kind.
 type event struct {
-	Type    string         `json:"type"`
-	Message *answerBody    `json:"message"`       // message_start
-	Block   jsontext.Value `json:"content_block"` // content_block_start
-	Delta   *delta         `json:"delta"`         // content_block_delta, message_delta
-	Usage   jsontext.Value `json:"usage"`         // message_delta
-	Index   int64          `json:"index"`
-	Extra   jsontext.Value `json:",embed"` // message_delta: context_management
+	message message         // message_start
+	block   translate.Part  // content_block_start
+	delta   delta           // content_block_delta, message_delta
+	usage   jsontext.Value  // message_delta
+	extra   translate.Extra // message_delta: context_management
 }
 
 // delta is what an event adds.
 type delta struct {
-	Type         string         `json:"type"`
-	Text         string         `json:"text"`
-	PartialJSON  string         `json:"partial_json"`
-	Thinking     string         `json:"thinking"`
-	Signature    string         `json:"signature"`
-	Citation     jsontext.Value `json:"citation"`
-	Content      jsontext.Value `json:"content"` // compaction_delta
-	StopReason   string         `json:"stop_reason"`
-	StopSequence string         `json:"stop_sequence"`
-	Extra        jsontext.Value `json:",embed"` // message_delta: container, stop_details
+	kind     kind
+	text     string         // whatever kind it is of
+	citation jsontext.Value // citations_delta
+	stop     string         // message_delta
+	stopText string
+	extra    translate.Extra // message_delta: container, stop_details; compaction_delta: all
+}
+
+// kind is a kind of delta.
+type kind uint8
+
+const (
+	otherDelta kind = iota
+	textDelta
+	inputDelta
+	signatureDelta
+	citationsDelta
+	compactionDelta
+)
+
+func readEvent(r *jsonx.Reader) (e event) {
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"), r.Is("index"):
+			r.Skip()
+		case r.Is("message"):
+			e.message = readAnswer(r)
+		case r.Is("content_block"):
+			e.block = readBlock(r)
+		case r.Is("delta"):
+			e.delta = readDelta(r)
+		case r.Is("usage"):
+			e.usage = r.Raw()
+		default:
+			e.extra = append(e.extra, member(r))
+		}
+	}
+	return e
+}
+
+func readDelta(r *jsonx.Reader) (d delta) {
+	switch string(r.Peek("type")) {
+	case "text_delta", "thinking_delta":
+		d.kind = textDelta
+	case "input_json_delta":
+		d.kind = inputDelta
+	case "signature_delta":
+		d.kind = signatureDelta
+	case "citations_delta":
+		d.kind = citationsDelta
+	case "compaction_delta":
+		d.kind = compactionDelta
+	}
+	for r.Object(); r.Next('}'); {
+		switch {
+		case r.Is("type"):
+			r.Skip()
+		case r.Is("text"), r.Is("thinking"), r.Is("partial_json"), r.Is("signature"):
+			d.text = r.String()
+		case r.Is("citation"):
+			d.citation = r.Raw()
+		case r.Is("stop_reason"):
+			d.stop = r.String()
+		case r.Is("stop_sequence"):
+			d.stopText = r.String()
+		default:
+			d.extra = append(d.extra, member(r))
+		}
+	}
+	return d
 }
 
 // DecodeStream implements translate.Upstream.
@@ -44,7 +102,6 @@ func (Codec) DecodeStream() translate.StreamDecoder { return &streamDecoder{} }
 // stream, but for one input of valueTool and the summary of a compaction.
 type streamDecoder struct {
 	begun, over bool
-	failed      bool
 	blocks      int // that have begun
 
 	open     translate.Part // the open block; nil when none is
@@ -68,32 +125,36 @@ func (d *streamDecoder) Decode(_ string, data []byte, emit func(translate.Event)
 	if d.over {
 		return nil
 	}
-	var e event
-	if err := jsonx.Decode(data, &e); err != nil {
+	r := jsonx.Read(data)
+	kind := r.Peek("type")
+	e := readEvent(r)
+	if err := r.End(); err != nil {
 		return fmt.Errorf("decode stream event: %w", err)
 	}
-	if e.Type == "error" {
-		d.over, d.failed = true, true
+	switch string(kind) {
+	case "ping":
+		emit(translate.Event{Kind: translate.Ping})
+		return nil
+	case "error":
+		d.over = true
 		f := Codec{}.DecodeFailure(0, data)
 		emit(translate.Event{Kind: translate.Fault, Failure: &f})
 		return nil
-	}
-	if e.Type == "message_start" {
-		return d.start(&e, emit)
+	case "message_start":
+		return d.start(&e.message, emit)
 	}
 	if !d.begun {
-		if e.Type == "ping" {
-			emit(translate.Event{Kind: translate.Ping})
-			return nil
-		}
-		return errors.New("decode stream event: " + e.Type + " stands before message_start")
+		return fmt.Errorf("decode stream event: %q stands before message_start", kind)
 	}
-	switch e.Type {
+	switch string(kind) {
 	case "content_block_start":
-		return d.beginBlock(e.Block, emit)
+		if e.block == nil {
+			return errors.New("decode stream event: content_block_start has no block")
+		}
+		d.beginBlock(e.block, emit)
 	case "content_block_delta":
-		if d.open != nil && e.Delta != nil {
-			d.addDelta(e.Delta, emit)
+		if d.open != nil {
+			d.addDelta(&e.delta, emit)
 		}
 	case "content_block_stop":
 		d.endBlock(emit)
@@ -103,8 +164,6 @@ func (d *streamDecoder) Decode(_ string, data []byte, emit func(translate.Event)
 		d.endBlock(emit)
 		d.over = true
 		emit(translate.Event{Kind: translate.Done})
-	case "ping":
-		emit(translate.Event{Kind: translate.Ping})
 	}
 	return nil // types that are yet to come are skipped, as the API asks its clients to
 }
@@ -121,8 +180,8 @@ func (d *streamDecoder) End(func(translate.Event)) error {
 // running code is answered with comes that way. A second one is a repetition, if
 // nothing has come since, or the beginning of another message in this one's
 // middle, which nobody can make whole.
-func (d *streamDecoder) start(e *event, emit func(translate.Event)) error {
-	if e.Message == nil {
+func (d *streamDecoder) start(m *message, emit func(translate.Event)) error {
+	if m.kind != "message" {
 		return errors.New("decode stream event: message_start has no message")
 	}
 	if d.begun {
@@ -132,27 +191,20 @@ func (d *streamDecoder) start(e *event, emit func(translate.Event)) error {
 		return nil
 	}
 	d.begun = true
-	m := e.Message
-	emit(translate.Event{Kind: translate.Begin, ID: m.ID, Model: m.Model, From: translate.Messages, Extra: extra(m.Extra)})
-	d.use(m.Usage, emit)
-	for _, block := range m.Content {
-		if err := d.beginBlock(block, emit); err != nil {
-			return err
-		}
+	emit(translate.Event{Kind: translate.Begin, ID: m.id, Model: m.model, From: translate.Messages, Extra: m.extra})
+	d.use(m.usage, emit)
+	for _, part := range m.parts {
+		d.beginBlock(part, emit)
 		d.endBlock(emit)
 	}
-	if m.StopReason != "" {
-		d.finish(&event{Delta: &delta{StopReason: m.StopReason, StopSequence: m.StopSequence}, Usage: m.Usage}, emit)
+	if m.stop != "" {
+		d.finish(&event{delta: delta{stop: m.stop, stopText: m.stopText}, usage: m.usage}, emit)
 	}
 	return nil
 }
 
-func (d *streamDecoder) beginBlock(raw jsontext.Value, emit func(translate.Event)) error {
+func (d *streamDecoder) beginBlock(part translate.Part, emit func(translate.Event)) {
 	d.endBlock(emit)
-	part, err := decodeBlock("content_block", raw)
-	if err != nil {
-		return fmt.Errorf("decode stream event: %w", err)
-	}
 	d.blocks++
 	d.open, d.whole, d.wrote, d.value, d.input = part, false, false, false, d.input[:0]
 	begin := func(p translate.Part) { emit(translate.Event{Kind: translate.PartBegin, Part: p}) }
@@ -170,7 +222,7 @@ func (d *streamDecoder) beginBlock(raw jsontext.Value, emit func(translate.Event
 		p.Text, p.Signature = "", ""
 		if p.Sealed != "" {
 			d.whole = true
-			return nil
+			return
 		}
 		begin(p)
 		d.text(text, emit)
@@ -187,7 +239,6 @@ func (d *streamDecoder) beginBlock(raw jsontext.Value, emit func(translate.Event
 	default:
 		d.whole = true
 	}
-	return nil
 }
 
 // beginCall begins a call, or the answer when it is of a reserved tool.
@@ -222,33 +273,21 @@ func (d *streamDecoder) arguments(piece string, emit func(translate.Event)) {
 }
 
 func (d *streamDecoder) addDelta(add *delta, emit func(translate.Event)) {
-	switch add.Type {
-	case "text_delta":
-		d.text(add.Text, emit)
-	case "thinking_delta":
-		d.text(add.Thinking, emit)
-	case "input_json_delta":
-		d.arguments(add.PartialJSON, emit)
-	case "signature_delta":
-		emit(translate.Event{Kind: translate.SignDelta, Text: add.Signature})
-	case "citations_delta":
-		emit(translate.Event{Kind: translate.CiteDelta, Citation: decodeCitation(add.Citation)})
-	case "compaction_delta":
+	switch add.kind {
+	case textDelta:
+		d.text(add.text, emit)
+	case inputDelta:
+		d.arguments(add.text, emit)
+	case signatureDelta:
+		emit(translate.Event{Kind: translate.SignDelta, Text: add.text})
+	case citationsDelta:
+		emit(translate.Event{Kind: translate.CiteDelta, Citation: decodeCitation(add.citation)})
+	case compactionDelta:
 		if p, ok := d.open.(*translate.Other); ok {
-			p.Raw = merged(p.Raw, contentOf(add))
+			p.Raw = merged(p.Raw, add.extra.Object())
 		}
+	case otherDelta:
 	}
-}
-
-// contentOf is what a compaction_delta adds to its block: its own members but
-// for the type.
-func contentOf(add *delta) jsontext.Value {
-	var w jsonx.Writer
-	w.Open('{')
-	w.Raw("content", add.Content)
-	writeExtra(&w, extra(add.Extra), "")
-	w.Close('}')
-	return w.Out
 }
 
 func (d *streamDecoder) endBlock(emit func(translate.Event)) {
@@ -273,17 +312,17 @@ func (d *streamDecoder) endBlock(emit func(translate.Event)) {
 // finish reads a message_delta. It closes no block: content_block_stop does.
 func (d *streamDecoder) finish(e *event, emit func(translate.Event)) {
 	d.endBlock(emit)
-	if e.Delta != nil && e.Delta.StopReason != "" {
+	if e.delta.stop != "" {
 		end := translate.Event{
-			Kind: translate.Finish, Stop: stopOf(e.Delta.StopReason), StopWord: e.Delta.StopReason, StopText: e.Delta.StopSequence,
-			Extra: append(extra(e.Delta.Extra), extra(e.Extra)...),
+			Kind: translate.Finish, Stop: stopOf(e.delta.stop), StopWord: e.delta.stop, StopText: e.delta.stopText,
+			Extra: append(e.delta.extra, e.extra...),
 		}
 		if d.answered && !d.called && end.Stop == translate.ToCallTools {
 			end.Stop, end.StopWord = translate.EndOfTurn, "end_turn"
 		}
 		emit(end)
 	}
-	d.use(e.Usage, emit)
+	d.use(e.usage, emit)
 }
 
 // use takes a usage object, whose members replace those that came before.

@@ -176,7 +176,11 @@ func (s *streamEncoder) beginThinking(dst []byte, p *translate.Thinking) []byte 
 }
 
 func (s *streamEncoder) beginCall(dst []byte, p *translate.ToolCall) []byte {
+	if t := carrier(p, s.begin.From); t != nil {
+		dst = s.wholePart(dst, t)
+	}
 	call := *p
+	call.Signature = "" // told; another may come yet
 	s.open = &call
 	if call.Server != "" && !s.same() {
 		s.silent = true
@@ -184,11 +188,6 @@ func (s *streamEncoder) beginCall(dst []byte, p *translate.ToolCall) []byte {
 	}
 	if call.Server == "" {
 		s.called = true
-	}
-	if t := carrier(p, s.begin.From); t != nil {
-		dst = s.wholePart(dst, t)
-		s.open = &call
-		call.Signature = ""
 	}
 	shown := call
 	shown.Args, shown.Custom = "", false
@@ -346,7 +345,7 @@ func (s *streamEncoder) compaction(dst []byte, p *translate.Other) []byte {
 	w.Name("delta")
 	w.Open('{')
 	w.Text("type", "compaction_delta")
-	writeExtra(&w, extra(p.Raw), "type")
+	writeExtra(&w, translate.ExtraOf(p.Raw), "type")
 	w.Close('}')
 	return s.stopBlock(endEvent(&w))
 }

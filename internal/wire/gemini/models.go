@@ -1,0 +1,21 @@
+package gemini
+
+import (
+	"strings"
+
+	"halley/internal/wire"
+)
+
+// ModelNames are the names in a list of models; ok is false when it is none.
+func ModelNames(body []byte) (names []string, ok bool) {
+	list := wire.Find(body, "models")
+	if !list.Present() {
+		return nil, false
+	}
+	for m := range wire.Elements(list.Of(body)) {
+		if name := wire.Text(wire.Find(m, "name").Of(m)); name != "" {
+			names = append(names, strings.TrimPrefix(name, "models/"))
+		}
+	}
+	return names, true
+}
