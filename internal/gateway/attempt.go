@@ -188,6 +188,7 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 			end.outcome.Class = health.ClientGone
 		}
 		t.ended(p, end.outcome)
+		g.remember(a, p, end.outcome)
 	}()
 	x, op, err := g.exchange(a, p, up.Provider)
 	if err != nil {

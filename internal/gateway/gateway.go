@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/affinity"
 	"halley/internal/budget"
 	"halley/internal/channel"
 	"halley/internal/group"
@@ -67,6 +68,11 @@ type Snapshot struct {
 	Groups     *group.Set
 	Prices     *price.Book
 	AutoGroups []string
+	// Affinity has conversations go where they were served last.
+	Affinity bool
+	// AffinityHeader is the client's header that names its conversation, as
+	// http.CanonicalHeaderKey writes it; "" for none.
+	AffinityHeader string
 	// MaxAttempts is how many attempts a request may take; 0 is the default.
 	MaxAttempts int
 }
@@ -112,6 +118,7 @@ type Config struct {
 type Gateway struct {
 	Config
 	caps     *caps
+	places   *affinity.Table
 	draining atomic.Bool
 	leaving  chan struct{} // closed when draining begins
 	inFlight sync.WaitGroup
@@ -123,7 +130,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, caps: newCaps(c.Now), leaving: make(chan struct{})}
+	g := &Gateway{Config: c, caps: newCaps(c.Now), places: affinity.New(), leaving: make(chan struct{})}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }
@@ -215,6 +222,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.asked(ask)
+	ask.thread = g.thread(snap, who, t.in, ask)
 	plan, err := g.plan(&t.way, snap, who, ask)
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ type house struct {
 	health      *health.Tracker    // nil takes all to be well
 	roll        func() float64
 	maxAttempts int
+	affinity    bool              // with the header X-Session-Id
 	transport   http.RoundTripper // nil is the network
 	pause       time.Duration     // before the only channel is tried once more
 
@@ -156,7 +157,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts,
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
@@ -221,11 +222,15 @@ func (h *house) do(ctx context.Context, body string, c *client) *usage.Record {
 
 func (h *house) call(ctx context.Context, op provider.Operation, body string, c *client, credentials ...string) *usage.Record {
 	c.header = http.Header{}
-	return h.Serve(ctx, &gateway.Inbound{
+	return h.Serve(ctx, h.inbound(op, body, credentials...), c)
+}
+
+func (h *house) inbound(op provider.Operation, body string, credentials ...string) *gateway.Inbound {
+	return &gateway.Inbound{
 		RequestID: "req-1", Start: time.Now(), Credentials: credentials, IP: netip.MustParseAddr("192.0.2.1"), Format: wireopenai.Format{}, Operation: op,
 		Header:   http.Header{"Authorization": {"Bearer " + keyValue}, "X-Custom": {"kept"}, "Cookie": {"dropped"}, "Content-Type": {"application/json"}},
 		ReadBody: func() ([]byte, error) { return []byte(body), nil },
-	}, c)
+	}
 }
 
 // settled checks what must be true after every request, and gives its record.

@@ -44,6 +44,9 @@ type Head struct {
 	// where that must be asked for.
 	IncludeUsage bool
 	Media        int // parts that are not text, at most
+	// Where what names the conversation besides EndUser stands, for who asks for it:
+	// the values of prompt_cache_key and metadata.
+	CacheKeyAt, MetadataAt Span
 }
 
 // MaxChoices is more than any server gives. Times the largest cap it fits into

@@ -61,8 +61,15 @@ func ScanRequest(body []byte) (Head, error) {
 			break
 		}
 		name := body[at.From:at.To]
-		if string(name) == `"user"` {
+		switch string(name) {
+		case `"user"`:
 			h.EndUser = wire.Text(body[valueAt.From:valueAt.To])
+			continue
+		case `"prompt_cache_key"`:
+			h.CacheKeyAt = wire.Span(valueAt)
+			continue
+		case `"metadata"`:
+			h.MetadataAt = wire.Span(valueAt)
 			continue
 		}
 		which, err := member(name)
