@@ -62,6 +62,7 @@ type way struct {
 	snap     *Snapshot
 	who      caller
 	model    string
+	groups   []string
 	steps    route.Plan
 	unpriced bool     // a channel was passed over for its model has no price
 	keys     []string // the upstream keys that were tried, when there is a choice
@@ -92,7 +93,7 @@ func (g *Gateway) begin(w *way, snap *Snapshot, who caller, a *ask) error {
 	if err != nil {
 		return err
 	}
-	w.snap, w.who, w.model = snap, who, model
+	w.snap, w.who, w.model, w.groups = snap, who, model, groups
 	w.steps = snap.Routes.Plan(route.Request{Model: model, Groups: groups, CrossGroup: who.key.CrossGroupRetry, Prefer: g.before(a), Health: g.Health, Roll: g.Roll})
 	return nil
 }

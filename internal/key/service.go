@@ -228,6 +228,36 @@ func (s *Service) Get(ctx context.Context, userID, id int64) (View, error) {
 	return s.withBudgets(ctx, v)
 }
 
+// ByID gives the record of a key, whoever owns it.
+func (s *Service) ByID(ctx context.Context, id int64) (*Key, error) {
+	k, err := s.Store.KeyByID(ctx, id)
+	if err != nil {
+		return nil, failed(err, "read the key")
+	}
+	return k, nil
+}
+
+// ByValue gives the record of the key that a value belongs to, and does not count
+// as a use of it. A value that is no key's is a NotFound fault.
+func (s *Service) ByValue(ctx context.Context, value string) (*Key, error) {
+	if value == "" || len(value) > MaxValue {
+		return nil, noSuchValue()
+	}
+	hash := s.hasher.Sum(canonical(value))
+	k, err := s.Store.KeyByHash(ctx, hash[:], s.Now())
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, noSuchValue()
+	case err != nil:
+		return nil, failed(err, "look up the key")
+	}
+	return k, nil
+}
+
+func noSuchValue() error {
+	return fault.New(fault.NotFound, "key_not_found", "There is no key with this value.").Field("key")
+}
+
 // withBudgets adds what is spent of the budgets, which are loaded if need be.
 func (s *Service) withBudgets(ctx context.Context, v View) (View, error) {
 	if len(v.Key.Limits.Budgets) == 0 {
