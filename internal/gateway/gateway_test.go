@@ -53,7 +53,8 @@ type house struct {
 	health      *health.Tracker    // nil takes all to be well
 	roll        func() float64
 	maxAttempts int
-	affinity    bool              // with the header X-Session-Id
+	affinity    bool // with the header X-Session-Id
+	autoGroups  []string
 	transport   http.RoundTripper // nil is the network
 	pause       time.Duration     // before the only channel is tried once more
 
@@ -157,8 +158,8 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}}, Limits: h.vipLimits}}),
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, AutoGroups: h.autoGroups, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}, Users: []int64{33}}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
 	if h.leases != nil {
