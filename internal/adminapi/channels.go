@@ -7,9 +7,15 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/gateway"
 	"halley/internal/health"
 	"halley/internal/jsonx"
 )
+
+// ChannelChecks knows what the last check of a channel on this node came to.
+type ChannelChecks interface {
+	Last(id int64) (gateway.CheckResult, bool)
+}
 
 // ChannelHealth knows how a channel's upstream is doing on this node.
 type ChannelHealth interface {
@@ -43,6 +49,7 @@ type channelBody struct {
 	Tag          jsonx.Opt[string]            `json:"tag"`
 	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
 	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
+	Probe        jsonx.Opt[probeBody]         `json:"probe" doc:"How the upstream is looked after while nobody uses it."`
 	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
 	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
 	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
@@ -76,6 +83,7 @@ type channelView struct {
 	Tag          string            `json:"tag"`
 	Timeouts     timeoutsView      `json:"timeouts"`
 	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
+	Probe        probeView         `json:"probe"`
 	Azure        azureView         `json:"azure"`
 	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
 	CAPEM        string            `json:"ca_pem"`
@@ -96,6 +104,28 @@ type timeoutsView struct {
 	Drain     int64 `json:"drain_ms" doc:"How long the upstream is read on after the client has left, with on_disconnect drain."`
 }
 
+// probeBody is merged member by member; null is the default.
+type probeBody struct {
+	Mode   jsonx.Opt[string] `json:"mode" enum:"off,models,request" doc:"models asks for the model list, request for a few words."`
+	Model  jsonx.Opt[string] `json:"model" doc:"The model of mode request."`
+	EveryS jsonx.Opt[int64]  `json:"every_s" doc:"Seconds between two checks; 0 is 60. With several servers each checks that much less often."`
+}
+
+// probeView is how a channel is looked after.
+type probeView struct {
+	Mode   string `json:"mode" enum:"off,models,request"`
+	Model  string `json:"model"`
+	EveryS int64  `json:"every_s" doc:"Seconds; 0 is 60."`
+}
+
+func viewProbe(c channel.Checks) probeView {
+	v := probeView{Mode: string(c.Mode), Model: c.Model, EveryS: int64(c.Every / time.Second)}
+	if c.Mode == channel.NoChecks {
+		v.Mode = "off"
+	}
+	return v
+}
+
 func viewChannel(c *channel.Channel) channelView {
 	v := channelView{
 		ID: c.ID, Name: c.Name, Kind: string(c.Kind), BaseURL: c.BaseURL, Keys: []string{}, Models: c.Models,
@@ -104,7 +134,7 @@ func viewChannel(c *channel.Channel) channelView {
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), Azure: azureView(c.Azure), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
+		OnDisconnect: string(c.OnDisconnect), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
 		Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
@@ -121,13 +151,14 @@ func (b *channelBody) change() (channel.Change, error) {
 		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
 		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
 		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
-		notNull("azure", b.Azure), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
+		notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
 	)
 	return channel.Change{
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
 		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
+		CheckMode: orZero(b.Probe.Value.Mode), CheckModel: orZero(b.Probe.Value.Model), CheckEverySeconds: orZero(b.Probe.Value.EveryS),
 		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
 		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(), Overrides: b.Overrides, Caps: b.Caps,
 	}, err
@@ -205,13 +236,30 @@ func (s *Server) getChannel(c *call) (any, error) {
 		return nil, err
 	}
 	c.setVersion(found.Version)
-	return channelAndHealth{viewChannel(found), s.healthOf(found)}, nil
+	return channelAndHealth{viewChannel(found), s.healthOf(found), s.lastProbe(found)}, nil
 }
 
 // channelAndHealth is a channel and what it is known to do.
 type channelAndHealth struct {
 	channelView
-	Health []healthView `json:"health" doc:"By upstream key and model, of those used since the node started."`
+	Health    []healthView     `json:"health" doc:"By upstream key and model, of those used since the node started."`
+	LastProbe *probeResultView `json:"last_probe" doc:"What this node's last check of the channel came to; null when there was none."`
+}
+
+// probeResultView is what a check came to.
+type probeResultView struct {
+	Time      int64  `json:"time" doc:"Unix seconds."`
+	OK        bool   `json:"ok"`
+	LatencyMS int64  `json:"latency_ms"`
+	Message   string `json:"message" doc:"What was wrong; empty when nothing was."`
+}
+
+func (s *Server) lastProbe(ch *channel.Channel) *probeResultView {
+	r, ok := s.ChannelChecks.Last(ch.ID)
+	if !ok {
+		return nil
+	}
+	return &probeResultView{Time: r.At.Unix(), OK: r.OK, LatencyMS: r.Latency.Milliseconds(), Message: r.Message}
 }
 
 // healthView is how an upstream is doing for one upstream key and model.
@@ -358,7 +406,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
-		{"azure", b.Azure.Set, now.Azure}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
+		{"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
 		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {

@@ -138,7 +138,7 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: d, ClientIP: clientip.New(nil), Version: "1.2.3"},
 		adminapi.Services{
-			Audit: d.audit, Channels: channels, ChannelTester: d.tester, ChannelHealth: d.health, UpstreamModels: d.tester, Usage: usage.NewQueries(db), Groups: groups, Options: option.NewService(db, exists), Prices: prices,
+			Audit: d.audit, Channels: channels, ChannelTester: d.tester, ChannelHealth: d.health, ChannelChecks: noChecks{}, UpstreamModels: d.tester, Usage: usage.NewQueries(db), Groups: groups, Options: option.NewService(db, exists), Prices: prices,
 			Snapshot: func() *gateway.Snapshot {
 				return &gateway.Snapshot{Routes: route.New(route.Config{Channels: channels.All()}), Groups: groups.Current(), Prices: prices.Book()}
 			},
@@ -228,3 +228,8 @@ func (d *operatorDesk) trail(t *testing.T) []string {
 	}
 	return lines
 }
+
+// noChecks has looked after nothing.
+type noChecks struct{}
+
+func (noChecks) Last(int64) (gateway.CheckResult, bool) { return gateway.CheckResult{}, false }

@@ -23,6 +23,7 @@ type Services struct {
 	Channels      *channel.Service
 	ChannelTester ChannelTester
 	ChannelHealth ChannelHealth
+	ChannelChecks ChannelChecks
 	DailyUsage    DailyUsage
 	Groups        *group.Service
 	Keys          *key.Service

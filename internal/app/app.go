@@ -87,6 +87,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.services.recorder.Start()
 	a.services.changes.start()
 	a.services.limits.start()
+	a.services.hints.start()
+	a.services.checks.start()
 	a.door.show(handler)
 	if a.socket, err = openSocket(a.cfg.DataDir, newServer(a.door.requests, a.cfg, a.log, local)); err != nil {
 		// Only commands on this machine miss it.
@@ -175,6 +177,8 @@ func (a *App) Close(ctx context.Context) error {
 		}
 	}
 	a.services.changes.stop()
+	a.services.checks.stop()
+	a.services.hints.stop()
 	close(a.sweep)
 	a.workers.Wait()
 	errs = append(errs, a.services.close(ctx))

@@ -44,6 +44,9 @@ func (s *services) followChanges(log *slog.Logger) *changes {
 	listener.On(cluster.ChangesChannel, feed.Hear)
 	listener.OnReconnect(feed.Look)
 	listener.On(store.RecallChannel, func(string) { s.sharing.recalled() })
+	if s.hints != nil {
+		listener.On(store.HealthChannel, s.hints.hear)
+	}
 	s.metrics.WatchChanges(listener.Connected)
 
 	feed.OnReset(s.forgetAll)

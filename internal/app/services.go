@@ -7,6 +7,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"halley/internal/account"
@@ -59,6 +60,8 @@ type services struct {
 	limits   *limits
 	health   *health.Tracker
 	ways     *upstream.Transports
+	hints    *hints
+	checks   *checks
 	azure    *azure.Provider
 	gateway  *gateway.Gateway
 	live     *live
@@ -161,7 +164,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		s.metrics.WatchLeases(s.sharing.figures)
 	}
 	s.metrics.WatchUsageQueue(s.usageQueue)
-	if s.health, err = newHealth(o.Log, s.metrics); err != nil {
+	if s.health, err = newHealth(o.Log, s.metrics, func(t health.Transition) { s.hints.note(t) }); err != nil {
 		return err
 	}
 	s.ways = upstream.NewTransports(addresses)
@@ -175,6 +178,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	s.groups.OnMove(s.followMove)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
+	if s.sharing != nil {
+		s.hints = &hints{
+			node: s.sharing.leases.Node(), tracker: s.health, known: s.knowsUpstream, log: o.Log, now: now, waiting: map[health.Target]health.Transition{}, quit: make(chan struct{}),
+			notify: func(ctx context.Context, payload string) error { return s.db.Notify(ctx, store.HealthChannel, payload) },
+		}
+	}
 	s.changes = s.followChanges(o.Log)
 	if err := s.openLimits(cfg, o); err != nil {
 		return err
@@ -200,7 +209,23 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			Idle: cfg.Upstream.IdleTimeout, Total: cfg.Upstream.TotalTimeout, Drain: cfg.Upstream.DrainTimeout,
 		},
 	})
+	s.checks = newChecks(&checks{
+		channels: s.channels.All, check: s.gateway.Check, servers: s.servers, roll: mathrand.Float64, now: now, log: o.Log,
+		told: func(r gateway.CheckResult) {
+			for _, class := range r.Classes {
+				s.metrics.Checked(class.String())
+			}
+		},
+	})
 	return nil
+}
+
+// servers is how many are at work on the database.
+func (s *services) servers() int {
+	if s.sharing == nil {
+		return 1
+	}
+	return s.sharing.leases.Nodes()
 }
 
 // openJournal takes the data folder's journal, and with it the folder, unless
@@ -270,6 +295,12 @@ func (s *services) closeJournal(ctx context.Context) error {
 		return nil
 	}
 	return s.journal.Close(ctx)
+}
+
+// knowsUpstream reports whether there is such a channel with such an upstream key.
+func (s *services) knowsUpstream(id int64, credential string) bool {
+	ch, ok := s.channels.Get(id)
+	return ok && ((credential == "" && len(ch.Credentials) == 0) || slices.ContainsFunc(ch.Credentials, func(c channel.Credential) bool { return c.ID == credential }))
 }
 
 func (s *services) groupExists(name string) bool {
@@ -343,7 +374,7 @@ func newEventID() string { return rand.Text()[:13] }
 // management is what the management API speaks for.
 func (s *services) management() adminapi.Services {
 	return adminapi.Services{
-		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, Groups: s.groups,
+		Accounts: s.accounts, Audit: s.audit, Books: s.books, Channels: s.channels, ChannelTester: s.gateway, ChannelHealth: s.health, ChannelChecks: s.checks, Groups: s.groups,
 		UpstreamModels: s.gateway,
 		Keys:           s.keys, KeyHolders: s.gateway, KeyVerifier: s.gateway, Balances: s.ledger, Usage: s.queries, DailyUsage: s.queries,
 		Options: s.options, Prices: s.prices, Snapshot: s.live.current.Load,

@@ -37,12 +37,13 @@ func (l *live) rebuild() {
 func (s *services) snapshot() *gateway.Snapshot {
 	options, groups, prices := s.options.Current(), s.groups.Current(), s.prices.Book()
 	return &gateway.Snapshot{
-		Routes:         route.New(route.Config{Channels: s.channels.All(), Strategies: groups.Strategies(), Cost: gateway.UpstreamCost(prices)}),
-		Groups:         groups,
-		Prices:         prices,
-		AutoGroups:     options.AutoGroups,
-		Affinity:       options.Affinity == option.On,
-		AffinityHeader: http.CanonicalHeaderKey(options.AffinityHeader),
-		MaxAttempts:    int(options.MaxAttempts),
+		Routes:          route.New(route.Config{Channels: s.channels.All(), Strategies: groups.Strategies(), Cost: gateway.UpstreamCost(prices)}),
+		Groups:          groups,
+		Prices:          prices,
+		AutoGroups:      options.AutoGroups,
+		Affinity:        options.Affinity == option.On,
+		AffinityHeader:  http.CanonicalHeaderKey(options.AffinityHeader),
+		MaxAttempts:     int(options.MaxAttempts),
+		HedgeEmbeddings: options.HedgeEmbeddings,
 	}
 }

@@ -12,9 +12,10 @@ import (
 )
 
 // newHealth makes what knows how the upstreams are doing, for as long as the
-// process runs. Each change is logged and counted.
-func newHealth(log *slog.Logger, metrics *telemetry.Metrics) (*health.Tracker, error) {
+// process runs. Each change is logged and counted, and told to also.
+func newHealth(log *slog.Logger, metrics *telemetry.Metrics, also func(health.Transition)) (*health.Tracker, error) {
 	return health.New(health.Config{Roll: rand.Float64, OnTransition: func(t health.Transition) {
+		also(t)
 		metrics.ChannelTransition(t.To.String())
 		level := slog.LevelInfo
 		if t.To >= health.CoolingDown {

@@ -14,7 +14,7 @@ import (
 func TestAChangeOfHealthIsLoggedCountedAndForgottenWithItsChannel(t *testing.T) {
 	t.Parallel()
 	var lines strings.Builder
-	tracker, err := newHealth(slog.New(slog.NewTextHandler(&lines, nil)), telemetry.NewMetrics(telemetry.Build{Version: "1"}))
+	tracker, err := newHealth(slog.New(slog.NewTextHandler(&lines, nil)), telemetry.NewMetrics(telemetry.Build{Version: "1"}), func(health.Transition) {})
 	if err != nil {
 		t.Fatal(err)
 	}

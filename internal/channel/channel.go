@@ -94,6 +94,7 @@ type Channel struct {
 	Overrides    *Overrides // of headers and bodies that it is sent
 	Caps         Caps
 	Azure        AzureSettings
+	Checks       Checks
 	Network      Network
 	Created      time.Time
 	Version      int64

@@ -61,13 +61,16 @@ type Change struct {
 	DrainMS      *int64
 	OnDisconnect *OnDisconnect
 
-	AzureAPIVersion *string // "" the default; so for the next two
-	AzureAuthority  *string
-	AzureScope      *string
-	ProxyURL        *string                   // "" none
-	CAPEM           *string                   // "" none
-	Overrides       jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
-	Caps            jsonx.Opt[CapsPatch]      // merged member by member, null takes all away
+	CheckMode         *string
+	CheckModel        *string
+	CheckEverySeconds *int64  // 0 the default
+	AzureAPIVersion   *string // "" the default; so for the next two
+	AzureAuthority    *string
+	AzureScope        *string
+	ProxyURL          *string                   // "" none
+	CAPEM             *string                   // "" none
+	Overrides         jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
+	Caps              jsonx.Opt[CapsPatch]      // merged member by member, null takes all away
 }
 
 // Service owns the channels. Reads come from an immutable snapshot whose
@@ -257,7 +260,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork, applyChecks} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}

@@ -84,7 +84,7 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		if next == nil && t.theirs == nil {
 			return end.err
 		}
-		t.failed(p, end)
+		t.failed(t.plan, end)
 		p, last = next, end.err
 	}
 	switch {
@@ -190,25 +190,23 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 		t.ended(p, end.outcome)
 		g.remember(a, p, end.outcome)
 	}()
-	x, op, err := g.exchange(a, p, up.Provider)
-	if err != nil {
-		return untold(err)
-	}
-	request, err := g.upstreamRequest(t, a, p, up.Provider, x, op)
-	if err != nil {
-		return untold(err)
-	}
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
-	sent := g.Now()
-	way, err := g.way(up, p.channel)
-	if err != nil {
-		return unprepared(err)
+	d, end, ok := g.dispatch(tether.ctx, t, a, p, up)
+	if !ok {
+		return end
 	}
-	if t.secret, err = authorize(tether.ctx, request.Header, up.Provider, p.channel, p.step.Credential, way); err != nil {
-		return unprepared(err)
+	var call *upstream.Call
+	var err error
+	if t.hedgeable(a) {
+		r := g.hedge(tether.ctx, t, a, d)
+		d, call, err = r.d, r.call, r.err
+		p = d.plan
+	} else {
+		call, err = d.send(tether.ctx)
 	}
-	call, err := upstream.Do(tether.ctx, way, request)
+	x := d.x
+	t.secret = d.secret
 	if err != nil {
 		return broken(err)
 	}
@@ -217,7 +215,7 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
 		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
 	case call.Status >= 400:
-		return t.errorAnswer(ctx, call, p, up.Provider, x)
+		return t.errorAnswer(ctx, call, p, d.up.Provider, x)
 	case call.Status != http.StatusOK:
 		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
 	case a.head.Stream && isEventStream(call.Header):
@@ -225,9 +223,12 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	case a.head.Stream && x.Translated():
 		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
 	}
-	firstByte := g.Now().Sub(sent)
+	firstByte := g.Now().Sub(d.sent)
 	end = t.plainAnswer(ctx, call, a, x)
 	end.outcome.FirstByte = firstByte
+	if t.hedgeable(a) && end.outcome.Class == health.Success {
+		g.delays.note(p.channel.ID, a.head.Model, firstByte)
+	}
 	return end
 }
 

@@ -75,6 +75,9 @@ type Snapshot struct {
 	AffinityHeader string
 	// MaxAttempts is how many attempts a request may take; 0 is the default.
 	MaxAttempts int
+	// HedgeEmbeddings has requests for embeddings that take unusually long sent to
+	// a second upstream.
+	HedgeEmbeddings bool
 }
 
 // Upstream is how one channel kind is reached.
@@ -123,6 +126,8 @@ type Gateway struct {
 	leaving  chan struct{} // closed when draining begins
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
+
+	delays delays
 
 	ending context.Context // ended by End
 	end    context.CancelCauseFunc

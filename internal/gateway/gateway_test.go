@@ -60,6 +60,7 @@ type house struct {
 
 	mu        sync.Mutex
 	records   []usage.Record
+	hedges    bool          // slow embeddings
 	recorded  chan struct{} // closed with the first
 	unknown   int
 	outcomes  []health.Class     // of attempts
@@ -158,7 +159,7 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, AutoGroups: h.autoGroups, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, AutoGroups: h.autoGroups, HedgeEmbeddings: h.hedges, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
 		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}, Users: []int64{33}}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)

@@ -16,7 +16,7 @@ func (g *Gateway) Probe(ctx context.Context, ch *channel.Channel) error {
 	if !ok {
 		return fmt.Errorf("there is no upstream of the kind %q", ch.Kind)
 	}
-	call, _, err := g.askModels(ctx, up, ch)
+	call, _, err := g.askModels(ctx, up, ch, firstCredential(ch))
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
 	"halley/internal/channel"
 	"halley/internal/exchange"
+	"halley/internal/health"
 	"halley/internal/jsonx"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -35,15 +37,22 @@ const maxExcerpt = 1000
 // TestChannel sends a real request of a few tokens through the channel, enabled
 // or not, saved or not. Nothing is charged.
 func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model string, stream bool) (ChannelTest, error) {
+	test, _, err := g.tryOut(ctx, ch, firstCredential(ch), model, stream)
+	return test, err
+}
+
+// tryOut is TestChannel with one of the upstream keys, nil for none; it also
+// says what the answer means for the upstream's health.
+func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.Credential, model string, stream bool) (ChannelTest, health.Outcome, error) {
 	up, ok := g.Upstreams[ch.Kind]
 	if !ok {
-		return ChannelTest{}, noSuchKind(ch)
+		return ChannelTest{}, health.Outcome{}, noSuchKind(ch)
 	}
 	upstreamModel := ch.UpstreamModel(model)
 	ours, request := testRequest(upstreamModel, stream, g.Snapshot().priceOf(model, ch))
 	x, op, body, err := g.testExchange(ours, request, ch, up.Provider)
 	if err != nil {
-		return ChannelTest{}, err
+		return ChannelTest{}, health.Outcome{}, err
 	}
 	body = ch.Overrides.EditBody(body)
 	header := http.Header{"Content-Type": {"application/json"}}
@@ -51,14 +60,14 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
 	start := g.Now()
-	failed := func(err error, secret string) (ChannelTest, error) {
-		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, nil
+	failed := func(err error, secret string) (ChannelTest, health.Outcome, error) {
+		return ChannelTest{Latency: g.Now().Sub(start), Message: string(masked(ch, secret, []byte(err.Error())))}, unprepared(err).outcome, nil
 	}
 	way, err := g.way(up, ch)
 	if err != nil {
 		return failed(err, "")
 	}
-	secret, err := authorize(ctx, header, up.Provider, ch, firstCredential(ch), way)
+	secret, err := authorize(ctx, header, up.Provider, ch, own, way)
 	if err != nil {
 		return failed(err, "")
 	}
@@ -76,7 +85,7 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 	result.Latency = g.Now().Sub(start)
 	if err != nil {
 		result.Message = string(masked(ch, secret, []byte(err.Error())))
-		return result, nil
+		return result, broken(err).outcome, nil
 	}
 	// Before anything is cut: half a secret is one too many.
 	answer = masked(ch, secret, answer)
@@ -84,7 +93,14 @@ func (g *Gateway) TestChannel(ctx context.Context, ch *channel.Channel, model st
 		answer = inChat(x, answer, stream)
 	}
 	result.read(answer, stream && ours == provider.Chat)
-	return result, nil
+	outcome := health.Outcome{Class: health.Success, FirstByte: result.FirstByte}
+	switch {
+	case call.Status != http.StatusOK:
+		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: retryAfter(call.Header, g.Now())}
+	case !result.OK:
+		outcome = health.Outcome{Class: health.Failed, Detail: "an answer that is none"}
+	}
+	return result, outcome, nil
 }
 
 // testExchange puts a request of ours into the words of the channel's upstream.

@@ -24,7 +24,7 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 	if !ok {
 		return nil, noSuchKind(ch)
 	}
-	call, secret, err := g.askModels(ctx, up, ch)
+	call, secret, err := g.askModels(ctx, up, ch, firstCredential(ch))
 	if err != nil {
 		return nil, notListed(string(masked(ch, secret, []byte(err.Error()))))
 	}
@@ -57,7 +57,7 @@ func noSuchKind(ch *channel.Channel) error {
 }
 
 // askModels calls for the upstream's model list, which costs nothing.
-func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channel) (call *upstream.Call, secret string, err error) {
+func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channel, own *channel.Credential) (call *upstream.Call, secret string, err error) {
 	way, err := g.way(up, ch)
 	if err != nil {
 		return nil, "", err
@@ -65,7 +65,7 @@ func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channe
 	header := http.Header{}
 	prepare(up.Provider, header, provider.Call{Operation: provider.Models})
 	overrideHeader(header, ch.Overrides)
-	if secret, err = authorize(ctx, header, up.Provider, ch, firstCredential(ch), way); err != nil {
+	if secret, err = authorize(ctx, header, up.Provider, ch, own, way); err != nil {
 		return nil, "", err
 	}
 	const limit = 10 * time.Second

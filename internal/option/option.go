@@ -35,6 +35,8 @@ type Values struct {
 	Affinity string `json:"affinity" help:"\"on\" has the requests of a conversation go to the channel that served it last, while that is well, so that its prompt is found in the provider's cache; else \"off\". A conversation is what the client names one: with the header affinity_header, with prompt_cache_key, metadata.user_id or user, the first that is there."`
 	// AffinityHeader is the name of a header, "" for none.
 	AffinityHeader string `json:"affinity_header" help:"The header with which clients name a conversation, such as X-Session-Id; empty for none. Only with affinity."`
+	// HedgeEmbeddings has slow ones asked for twice.
+	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
 }
 
 // The values of Affinity.

@@ -29,6 +29,9 @@ type Leases struct {
 
 var _ budget.Leases = (*Leases)(nil)
 
+// Node is the node's id.
+func (l *Leases) Node() int64 { return l.node }
+
 // RecallChannel is where a node hears that others want what it does not use. The
 // payload is the subject, see RecalledSubject.
 const RecallChannel = "halley_recall"

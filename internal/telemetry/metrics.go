@@ -31,6 +31,7 @@ type Metrics struct {
 	absorbed      prometheus.Counter
 	unknownKeys   prometheus.Counter
 	attempts      *prometheus.CounterVec // outcome
+	checks        *prometheus.CounterVec // outcome
 	transitions   *prometheus.CounterVec // to
 	journalFsync  prometheus.Histogram
 	changes       *prometheus.CounterVec // topic, via
@@ -147,6 +148,9 @@ func NewMetrics(b Build) *Metrics {
 	m.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "halley_attempts_total", Help: "Attempts at upstreams by how they ended. A request has more than one when its first fails.",
 	}, []string{"outcome"})
+	m.checks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "halley_channel_checks_total", Help: "Checks of channels that nobody paid for, by upstream key and by how they ended.",
+	}, []string{"outcome"})
 	m.transitions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "halley_channel_transitions_total", Help: "Changes of what is thought of a channel's health, for a model or an upstream key, by the new state.",
 	}, []string{"to"})
@@ -167,7 +171,7 @@ func NewMetrics(b Build) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, m.attempts, m.transitions, build,
+		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, m.attempts, m.checks, m.transitions, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -328,6 +332,9 @@ func (m *Metrics) UnknownKey() { m.unknownKeys.Inc() }
 
 // Attempted counts the end of an attempt at an upstream.
 func (m *Metrics) Attempted(outcome string) { m.attempts.WithLabelValues(outcome).Inc() }
+
+// Checked counts a check of a channel's upstream key.
+func (m *Metrics) Checked(outcome string) { m.checks.WithLabelValues(outcome).Inc() }
 
 // ChannelTransition counts a change of a channel's health.
 func (m *Metrics) ChannelTransition(to string) { m.transitions.WithLabelValues(to).Inc() }

@@ -91,6 +91,7 @@ type Call struct {
 	total  *time.Timer
 	begun  atomic.Bool // the first byte is here
 	idle   time.Duration
+	after  func() // OnClose's
 }
 
 // Do sends the request and waits for the answer's headers. Cancelling ctx ends
@@ -165,7 +166,13 @@ func (c *Call) Close() {
 	}
 	c.cancel(context.Canceled)
 	c.sent.end()
+	if c.after != nil {
+		c.after()
+	}
 }
+
+// OnClose has f called whenever the call is closed.
+func (c *Call) OnClose(f func()) { c.after = f }
 
 // explain prefers the reason we ended the call for over the transport's words.
 func (c *Call) explain(err error) error {
