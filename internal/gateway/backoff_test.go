@@ -103,6 +103,24 @@ func TestTheOnlyChannelIsTriedOnceMoreAfterAPause(t *testing.T) {
 	})
 }
 
+func TestWhoPausesHasNoSeatAtTheChannel(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, up := newLoneHouse(t, failsOnce("Retry-After", "2"), func(h *house) { h.channel.Caps = channel.Caps{Concurrency: 1} })
+		var paused, other client
+		served := make(chan struct{})
+		began := time.Now()
+		go func() { defer close(served); h.do(t.Context(), `{"model":"m"}`, &paused) }()
+		synctest.Wait()
+		if h.do(t.Context(), `{"model":"m"}`, &other); other.status != 200 || time.Since(began) != 0 {
+			t.Errorf("meanwhile another client got %d after %s", other.status, time.Since(began))
+		}
+		if <-served; paused.status != 200 || len(up.asked) != 3 {
+			t.Errorf("after its pause the client got %d", paused.status)
+		}
+	})
+}
+
 func TestPausesGrowUntilTheAttemptsAreUsedUp(t *testing.T) {
 	t.Parallel()
 	for roll, want := range map[float64][]time.Duration{0: {125, 250, 500}, 0.5: {187, 375, 750}} {

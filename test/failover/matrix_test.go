@@ -257,7 +257,11 @@ func (h *house) alone(r *row, what, model string, lone *upstream) {
 		r.recovered = -1
 		return
 	}
-	for range 5 { // so that the breaker has something to open for
+	more := 1 // of several attempts each, so that the breaker has something to open for
+	if f.midStream {
+		more = 5
+	}
+	for range more {
 		if _, err := h.ask(h.t.Context(), model, r.stream); err != nil {
 			h.t.Errorf("%s, alone: %v", what, err)
 		}
