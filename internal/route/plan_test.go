@@ -411,6 +411,34 @@ func TestTheOnlyChannelMayBeTriedAgainWithAnotherKey(t *testing.T) {
 	}
 }
 
+func TestTheOnlyChannelIsTriedAgainThoughSomebodyElseProbesItMeanwhile(t *testing.T) {
+	t.Parallel()
+	tr := tracker(t)
+	does(tr, start, at(1), 5, failure)
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m")}})
+	p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(1)})
+	if _, ok := p.Next(start); !ok {
+		t.Fatal("the broken channel is not tried though it is all there is")
+	}
+	if p.Alone() {
+		t.Error("it is said to be alone before that is known")
+	}
+	if _, more := p.Next(start); more || !p.Alone() {
+		t.Fatal("there is another channel")
+	}
+	now := start.Add(10 * time.Second) // its probe is due
+	s, ok := p.Again(now)
+	if !ok || !s.Probe {
+		t.Fatalf("the step %+v is no probe", s)
+	}
+	if _, ok := tr.Begin(now, at(1), true); !ok {
+		t.Fatal("somebody else may not probe")
+	}
+	if _, ok := p.Begin(now, &s); !ok || s.Probe {
+		t.Errorf("the attempt may begin: %v, as a probe: %v", ok, s.Probe)
+	}
+}
+
 func TestLeastLatencyTakesTheFasterOfTwo(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
