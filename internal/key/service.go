@@ -275,9 +275,9 @@ func (s *Service) withBudgets(ctx context.Context, v View) (View, error) {
 }
 
 func (s *Service) find(ctx context.Context, userID, id int64) (*Key, error) {
-	k, err := s.Store.KeyByID(ctx, id)
+	k, err := s.ByID(ctx, id)
 	if err != nil {
-		return nil, failed(err, "read the key")
+		return nil, err
 	}
 	if k.UserID != userID {
 		return nil, NotFound(id)
