@@ -24,6 +24,11 @@ const (
 // there are others, or when the attempts, the time or the client do not allow it.
 // The hold stays as it is. A server that shuts down does not wait for a pause.
 func (t *ticket) onceMore(ctx context.Context, a *ask, end *ending) *plan {
+	if t.way.steps.Alone() { // there are no others to leave time for
+		if own := t.began.Add(t.plan.channel.Timeouts.Or(t.gateway.Timeouts).Total); own.Before(t.ends) {
+			t.ends = own
+		}
+	}
 	if !t.mayPersist(end.outcome) {
 		return nil
 	}
