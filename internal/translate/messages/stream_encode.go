@@ -165,8 +165,8 @@ func (s *streamEncoder) beginThinking(dst []byte, p *translate.Thinking) []byte 
 	s.open = &t
 	shown := t
 	shown.Text, shown.Signature = "", ""
-	if t.Origin != translate.Messages { // what it carries stands in the signature, which comes last
-		shown.Sealed, shown.ID, shown.Origin = "", "", ""
+	if t.Origin != translate.Messages { // what it carries stands in the signature
+		shown.Sealed, shown.ID, shown.Origin = "", "", translate.Messages
 	}
 	dst = s.block(dst, &shown)
 	if p.Text != "" {
