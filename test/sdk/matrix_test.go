@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write docs/sdks.md") //nolint:gocheckno
 // that is missing has only upstreams of its own dialect; the table shows the
 // others as "not yet".
 func translated() []fakeprovider.Dialect {
-	return []fakeprovider.Dialect{fakeprovider.OpenAIChat, fakeprovider.OpenAIResponses, fakeprovider.AnthropicMessages}
+	return []fakeprovider.Dialect{fakeprovider.OpenAIChat, fakeprovider.OpenAIResponses, fakeprovider.AnthropicMessages, fakeprovider.GoogleGenerate}
 }
 
 // upstream is a kind of channel in the matrix. Its model has a name that SDKs
