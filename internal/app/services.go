@@ -34,6 +34,7 @@ import (
 	"halley/internal/telemetry"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/internal/upstream"
@@ -203,6 +204,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Chat:      chat.Codec{},
 			provider.Messages:  messages.Codec{},
 			provider.Responses: responses.Codec{},
+			provider.Generate:  translategemini.Codec{},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
