@@ -11,19 +11,22 @@ import (
 // Stream begins to translate a streamed answer.
 func (x *Across) Stream() wire.Stream {
 	s := &stream{x: x, in: x.Upstream.DecodeStream(), out: x.Client.EncodeStream(x.Conversation)}
+	s.ender, _ = s.in.(translate.Ender)
 	s.emit = s.event
 	return s
 }
 
 // stream is one streamed answer on its way from one dialect to another.
 type stream struct {
-	x    *Across
-	in   translate.StreamDecoder
-	out  translate.StreamEncoder
-	p    wire.Progress
-	emit func(translate.Event)
-	to   []byte // what emit appends to, while an event is taken
-	open map[int]bool
+	x  *Across
+	in translate.StreamDecoder
+	// ender is in where that knows no final event.
+	ender translate.Ender
+	out   translate.StreamEncoder
+	p     wire.Progress
+	emit  func(translate.Event)
+	to    []byte // what emit appends to, while an event is taken
+	open  map[int]bool
 	// ended says that the client has been told the end, good or bad.
 	ended bool
 }
@@ -49,6 +52,9 @@ func (s *stream) Take(out, event []byte) []byte {
 	s.to = out
 	if err := s.in.Decode(string(sse.Name(event)), said, s.emit); err != nil {
 		s.broken("The upstream sent something that cannot be read; the answer is not complete.")
+	}
+	if s.ender != nil && s.ender.Ended() {
+		s.p.Finished = max(1, value(s.x.Conversation.Candidates))
 	}
 	out, s.to = s.to, nil
 	return out
@@ -85,7 +91,9 @@ func (s *stream) event(e translate.Event) {
 			s.p.Chunks++
 		}
 	case translate.Finish:
-		s.p.Finished++
+		if s.ender == nil {
+			s.p.Finished++
+		}
 	case translate.Use:
 		if e.Usage != nil {
 			s.p.Report(*e.Usage)

@@ -37,8 +37,8 @@ type Asked struct {
 	Forced string
 	// Schema is what the text must be like; nil: anything.
 	Schema json.RawMessage
-	// Thinks says that the model shall think and that the client sees some of it.
-	Thinks bool
+	// Thinks says that the model shall think, Shown that it shall say what.
+	Thinks, Shown bool
 	// Called are the model's calls since the user's last words, and Results what
 	// the tools answered.
 	Called  []ToolCall
@@ -95,6 +95,9 @@ func Speak(d Dialect, script func(Asked) Reply) Answer {
 		}
 		asked.Dialect = d
 		t := &turn{Asked: asked, Reply: script(asked)}
+		if !t.Shown {
+			t.Thoughts = ""
+		}
 		switch {
 		case t.Status > 0:
 			if t.Status == 429 || t.Status == 503 {

@@ -37,7 +37,7 @@ func (chatSpeech) read(path string, body node) (a Asked, known bool) {
 	}
 	a.Schema = body.at("response_format", "json_schema", "schema").raw()
 	effort := body.at("reasoning_effort").text()
-	a.Thinks = effort != "" && effort != "none"
+	a.Thinks, a.Shown = effort != "" && effort != "none", true
 	return a, strings.HasSuffix(path, "/chat/completions")
 }
 

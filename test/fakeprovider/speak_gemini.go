@@ -58,7 +58,9 @@ func (geminiSpeech) read(path string, body node) (a Asked, known bool) {
 			a.Schema = how.at(name).raw()
 		}
 	}
-	a.Thinks = how.at("thinkingConfig", "includeThoughts").yes()
+	thinking := how.at("thinkingConfig")
+	a.Shown = thinking.at("includeThoughts").yes()
+	a.Thinks = a.Shown || thinking.at("thinkingLevel").exists() || thinking.at("thinkingBudget").exists()
 	return a, method == "generateContent" || method == "streamGenerateContent"
 }
 

@@ -52,8 +52,9 @@ func (messagesSpeech) read(path string, body node) (a Asked, known bool) {
 	if a.Schema == nil {
 		a.Schema = body.at("output_format", "schema").raw() // of the beta
 	}
-	thinking := body.at("thinking", "type").text()
-	a.Thinks = thinking == "enabled" || thinking == "adaptive"
+	thinking := body.at("thinking")
+	a.Thinks = thinking.at("type").text() == "enabled" || thinking.at("type").text() == "adaptive"
+	a.Shown = thinking.at("display").text() != "omitted"
 	return a, strings.HasSuffix(path, "/messages")
 }
 

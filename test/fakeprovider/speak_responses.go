@@ -46,7 +46,7 @@ func (responsesSpeech) read(path string, body node) (a Asked, known bool) {
 	}
 	a.Schema = body.at("text", "format", "schema").raw()
 	effort := body.at("reasoning", "effort").text()
-	a.Thinks = effort != "" && effort != "none"
+	a.Thinks, a.Shown = effort != "" && effort != "none", body.at("reasoning", "summary").exists()
 	return a, strings.HasSuffix(path, "/responses")
 }
 
@@ -60,18 +60,13 @@ func (s responsesSpeech) begin(t *turn) [][]byte {
 		s.event(t, "response.created", object{"response": start}),
 		s.event(t, "response.in_progress", object{"response": start}),
 	}
-	if t.Thoughts != "" {
+	if s.thought(t) {
 		empty := object{"id": "rs_script", "type": "reasoning", "summary": list{}}
-		place := object{"item_id": "rs_script", "output_index": 0, "summary_index": 0}
-		events = append(events, s.event(t, "response.output_item.added", object{"output_index": 0, "item": empty}),
-			s.event(t, "response.reasoning_summary_part.added", place, object{"part": object{"type": "summary_text", "text": ""}}))
-		for _, piece := range pieces(t.Thoughts) {
-			events = append(events, s.event(t, "response.reasoning_summary_text.delta", place, object{"delta": piece}))
+		events = append(events, s.event(t, "response.output_item.added", object{"output_index": 0, "item": empty}))
+		if t.Thoughts != "" {
+			events = append(events, s.summary(t)...)
 		}
-		events = append(events,
-			s.event(t, "response.reasoning_summary_text.done", place, object{"text": t.Thoughts}),
-			s.event(t, "response.reasoning_summary_part.done", place, object{"part": object{"type": "summary_text", "text": t.Thoughts}}),
-			s.event(t, "response.output_item.done", object{"output_index": 0, "item": s.reasoning(t)}))
+		events = append(events, s.event(t, "response.output_item.done", object{"output_index": 0, "item": s.reasoning(t)}))
 	}
 	if t.Text != "" {
 		item := object{"id": "msg_script", "type": "message", "status": "in_progress", "role": "assistant", "content": list{}}
@@ -79,6 +74,18 @@ func (s responsesSpeech) begin(t *turn) [][]byte {
 			s.event(t, "response.content_part.added", s.place(t), object{"part": s.part("")}))
 	}
 	return events
+}
+
+// summary are the events of the one part that thoughts are told in.
+func (s responsesSpeech) summary(t *turn) [][]byte {
+	place := object{"item_id": "rs_script", "output_index": 0, "summary_index": 0}
+	events := [][]byte{s.event(t, "response.reasoning_summary_part.added", place, object{"part": object{"type": "summary_text", "text": ""}})}
+	for _, piece := range pieces(t.Thoughts) {
+		events = append(events, s.event(t, "response.reasoning_summary_text.delta", place, object{"delta": piece}))
+	}
+	return append(events,
+		s.event(t, "response.reasoning_summary_text.done", place, object{"text": t.Thoughts}),
+		s.event(t, "response.reasoning_summary_part.done", place, object{"part": object{"type": "summary_text", "text": t.Thoughts}}))
 }
 
 func (s responsesSpeech) say(t *turn, text string) []byte {
@@ -134,7 +141,7 @@ func (responsesSpeech) event(t *turn, name string, members ...object) []byte {
 
 func (s responsesSpeech) items(t *turn) list {
 	items := list{}
-	if t.Thoughts != "" {
+	if s.thought(t) {
 		items = append(items, s.reasoning(t))
 	}
 	if t.Text != "" {
@@ -146,8 +153,15 @@ func (s responsesSpeech) items(t *turn) list {
 	return items
 }
 
+// thought is whether there is an item of reasoning, be it without a summary.
+func (responsesSpeech) thought(t *turn) bool { return t.Thoughts != "" || t.Signature != "" }
+
 func (responsesSpeech) reasoning(t *turn) object {
-	return object{"id": "rs_script", "type": "reasoning", "summary": list{object{"type": "summary_text", "text": t.Thoughts}}, "encrypted_content": t.Signature}
+	summary := list{}
+	if t.Thoughts != "" {
+		summary = list{object{"type": "summary_text", "text": t.Thoughts}}
+	}
+	return object{"id": "rs_script", "type": "reasoning", "summary": summary, "encrypted_content": t.Signature}
 }
 
 func (s responsesSpeech) message(t *turn) object {
@@ -163,8 +177,8 @@ func (responsesSpeech) call(i int, c ToolCall) object {
 }
 
 // index is the text's place among the items: reasoning comes first.
-func (responsesSpeech) index(t *turn) int {
-	if t.Thoughts != "" {
+func (s responsesSpeech) index(t *turn) int {
+	if s.thought(t) {
 		return 1
 	}
 	return 0

@@ -76,10 +76,11 @@ export default [
     },
     async thinking({ model, upstream }) {
       const body = { model, messages: say("[think]"), ...thinking };
+      const plain = await create(body);
       const stream = client.messages.stream(bounded(body));
       let streamed = "";
       stream.on("thinking", (t) => (streamed += t));
-      for (const got of [await create(body), await stream.finalMessage()]) {
+      for (const got of [plain, await stream.finalMessage()]) {
         assert.equal(textOf(got), script.text);
         assert.equal(thoughtsOf(got), script.thoughts);
         const messages = [...body.messages, { role: "assistant", content: got.content }, ...say("[recall]")];

@@ -58,6 +58,10 @@ export function used(got) {
   assert.deepEqual(got, usage, "usage");
 }
 
+// shown is whether a client of OpenAI's chat completions sees thoughts: it has
+// no way to ask for them, so that it gets those that come unasked.
+export const shown = (upstream) => upstream === "chat" || upstream === "messages";
+
 // signed holds what [recall] says against the truth. OpenAI's chat completions
 // have no proof of thoughts.
 export function signed(upstream, said) {
