@@ -94,11 +94,12 @@ const (
 )
 
 // skipSignatures are what Google lets stand in the place of a signature when a
-// call comes from elsewhere.
+// call comes from elsewhere, as it is or as the bytes of it.
 //
 // https://ai.google.dev/gemini-api/docs/thought-signatures
 func skipSignatures() []string {
-	return []string{"skip_thought_signature_validator", "context_engineering_is_the_way_to_go"}
+	const skip = "skip_thought_signature_validator"
+	return []string{skip, base64.StdEncoding.EncodeToString([]byte(skip)), "context_engineering_is_the_way_to_go"}
 }
 
 func callTools(a Asked) Reply {

@@ -120,7 +120,7 @@ func messagesClient() client {
 				}
 				_, thought := textOf(got)
 				recalled, _ := textOf(again)
-				if err := errors.Join(said(got, nil), same("thoughts", thought, thoughts), signed(at, recalled)); err != nil {
+				if err := errors.Join(said(got, nil), same("thoughts", thought, thoughts), signed("messages", at, recalled)); err != nil {
 					return err
 				}
 			}

@@ -138,7 +138,7 @@ func genaiClient(ctx context.Context) (client, error) {
 				}
 				_, thought := textOf(parts)
 				recalled, _ := textOf(again)
-				if err := errors.Join(said(parts, last, nil), same("thoughts", thought, thoughts), signed(at, recalled)); err != nil {
+				if err := errors.Join(said(parts, last, nil), same("thoughts", thought, thoughts), signed("gemini", at, recalled)); err != nil {
 					return err
 				}
 			}

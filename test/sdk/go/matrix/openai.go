@@ -354,7 +354,7 @@ func responsesClient() client {
 			if err != nil {
 				return err
 			}
-			return errors.Join(said(got, nil), same("thoughts", summary(got), thoughts), signed(at, again.OutputText()),
+			return errors.Join(said(got, nil), same("thoughts", summary(got), thoughts), signed("responses", at, again.OutputText()),
 				same("streamed thoughts", deltas, thoughts), same("thoughts at the end", summary(inStream), thoughts))
 		}},
 		{"abort", func(ctx context.Context, at place) error {

@@ -84,7 +84,7 @@ const row = ({ name, package: pkg, dialect, modelOf, thinking, shown = true, cou
       assert.equal(await streamed.reasoningText, script.thoughts);
       for (const said of [got.response.messages, (await streamed.response).messages]) {
         const again = await generateText({ ...at(model), messages: [...messages, ...said, { role: "user", content: "[recall]" }], ...think });
-        script.signed(upstream, again.text);
+        script.signed(dialect, upstream, again.text);
       }
     },
     async abort({ model }) {

@@ -84,7 +84,7 @@ export default [
         assert.equal(textOf(got), script.text);
         assert.equal(thoughtsOf(got), script.thoughts);
         const messages = [...body.messages, { role: "assistant", content: got.content }, ...say("[recall]")];
-        script.signed(upstream, textOf(await create({ ...body, messages })));
+        script.signed("messages", upstream, textOf(await create({ ...body, messages })));
       }
       assert.equal(streamed, script.thoughts);
     },

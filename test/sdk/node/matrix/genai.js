@@ -84,7 +84,7 @@ export default [
       assert.equal(textOf(partsOf(got)), script.text);
       assert.equal(thoughtsOf(partsOf(got)), script.thoughts);
       contents.push({ role: "model", parts: partsOf(got) }, ...user({ text: "[recall]" }));
-      script.signed(upstream, (await create({ model, contents, config: { thinkingConfig } })).text);
+      script.signed("gemini", upstream, (await create({ model, contents, config: { thinkingConfig } })).text);
 
       const { parts } = await streamed({ model, contents: "[think]", config: { thinkingConfig } });
       assert.equal(thoughtsOf(parts), script.thoughts);

@@ -109,7 +109,7 @@ const chat = {
     assert.equal(got.usage.completion_tokens_details.reasoning_tokens, script.usage.reasoning);
     messages.push(message, ...say("[recall]"));
     const again = await create({ model, messages, reasoning_effort: "low" });
-    script.signed(upstream, again.choices[0].message.content);
+    script.signed("chat", upstream, again.choices[0].message.content);
 
     let streamed = "";
     for await (const chunk of await create({ model, messages: say("[think]"), reasoning_effort: "low", stream: true }))
@@ -194,7 +194,7 @@ const responses = {
     for (const got of [await respond(body), await stream.finalResponse()]) {
       assert.equal(got.output_text, script.text);
       assert.equal(summaryOf(got), script.thoughts);
-      script.signed(upstream, (await respond({ ...body, input: [...body.input, ...got.output, ...say("[recall]")] })).output_text);
+      script.signed("responses", upstream, (await respond({ ...body, input: [...body.input, ...got.output, ...say("[recall]")] })).output_text);
     }
   },
   async abort({ model }) {
