@@ -35,7 +35,7 @@ func upstreams() []upstream {
 		{fakeprovider.OpenAIChat, "gpt-5.1", harness.Fields{"kind": "openai"}},
 		{fakeprovider.OpenAIResponses, "gpt-5.1-codex", harness.Fields{"kind": "openai", "api": "responses"}},
 		{fakeprovider.AnthropicMessages, "claude-sonnet-4-5", harness.Fields{"kind": "anthropic"}},
-		{fakeprovider.GoogleGenerate, "gemini-3-pro-preview", harness.Fields{"kind": "gemini"}},
+		{fakeprovider.GoogleGenerate, "gemini-3.1-pro-preview", harness.Fields{"kind": "gemini"}},
 	}
 }
 
@@ -48,8 +48,30 @@ type agent struct {
 	env     func(home string, p place) []string
 }
 
+// codexSearch and codexElsewhere are the settings that Codex needs for models of
+// other dialects: see docs/agents.md.
+func codexSearch(p place) string {
+	if p.dialect == fakeprovider.OpenAIChat {
+		return `web_search = "disabled"`
+	}
+	return ""
+}
+
+func codexElsewhere(p place) string {
+	if p.dialect == fakeprovider.OpenAIResponses {
+		return ""
+	}
+	return `
+[agents]
+enabled = false
+`
+}
+
 // place is where an agent finds its model.
-type place struct{ url, key, model string }
+type place struct {
+	url, key, model string
+	dialect         fakeprovider.Dialect // of the upstream
+}
 
 const task = "Write the file comet.txt with the one line: It returns in 2061."
 
@@ -74,6 +96,7 @@ func agents() []agent {
 				write(t, filepath.Join(home, ".codex", "config.toml"), `
 model = "`+p.model+`"
 model_provider = "halley"
+`+codexSearch(p)+`
 check_for_update_on_startup = false
 [analytics]
 enabled = false
@@ -82,7 +105,7 @@ name = "Halley"
 base_url = "`+p.url+`/v1"
 env_key = "HALLEY_API_KEY"
 wire_api = "responses"
-`)
+`+codexElsewhere(p))
 			},
 			command: func(place) []string {
 				return []string{"exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", task}
@@ -105,6 +128,26 @@ wire_api = "responses"
 				return []string{"GOOGLE_GEMINI_BASE_URL=" + p.url, "GEMINI_API_KEY=" + p.key}
 			},
 		},
+	}
+}
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// Claude Code asks so whether there is anybody, before it asks anything else.
+func TestTheProbeOfClaudeCodeIsAnswered(t *testing.T) {
+	t.Parallel()
+	halley := harness.Start(t, harness.Options{})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, halley.BaseURL+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("HEAD / is %s", resp.Status)
 	}
 }
 
@@ -135,8 +178,9 @@ func TestAgentsDoATaskWithEveryUpstream(t *testing.T) {
 			for _, u := range upstreams() {
 				t.Run(string(u.dialect), func(t *testing.T) {
 					home, work := t.TempDir(), t.TempDir()
-					p := place{halley.BaseURL, key, u.model}
+					p := place{halley.BaseURL, key, u.model, u.dialect}
 					a.prepare(t, home, p)
+					before := len(endpoints[u.dialect].Received())
 					out := a.run(t, home, work, p)
 					got, err := os.ReadFile(filepath.Join(work, "comet.txt"))
 					if err != nil || strings.TrimSpace(string(got)) != "It returns in 2061." {
@@ -147,7 +191,7 @@ func TestAgentsDoATaskWithEveryUpstream(t *testing.T) {
 					}
 					if t.Failed() {
 						t.Log(out)
-						for _, r := range endpoints[u.dialect].Received() {
+						for _, r := range endpoints[u.dialect].Received()[before:] {
 							t.Logf("%s %s %.3000s", r.Method, r.Path, r.Body)
 						}
 					}

@@ -1,8 +1,9 @@
-// Package sdk_test drives the official OpenAI SDKs against the real binary: the
-// npm package in node/ and openai-go in go/. It starts the server, puts a
-// scripted upstream behind it, makes a key in every state, and runs the two
-// suites with that in their environment. What the suites check is in their own
-// folders; what only the upstream and the operator can see is checked here.
+// Package sdk_test drives the official SDKs against the real binary: npm
+// packages in node/ and Go modules in go/. It starts the server, puts scripted
+// upstreams behind it, makes a key in every state, and runs the suites with that
+// in their environment. What the suites check is in their own folders; what only
+// the upstream and the operator can see is checked here. OpenAI's SDKs are looked
+// at in depth (sdk_test.go); every SDK meets every upstream in matrix_test.go.
 package sdk_test
 
 import (
@@ -21,6 +22,8 @@ import (
 	"halley/test/fakeprovider"
 	"halley/test/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 func TestOfficialSDKs(t *testing.T) {
 	t.Parallel()
