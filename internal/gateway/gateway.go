@@ -19,6 +19,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/health"
+	"halley/internal/hedge"
 	"halley/internal/key"
 	"halley/internal/limit"
 	"halley/internal/money"
@@ -116,7 +117,7 @@ type Gateway struct {
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
 
-	delays delays
+	pacer *hedge.Pacer
 
 	ending context.Context // ended by End
 	end    context.CancelCauseFunc
@@ -124,7 +125,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, caps: newCaps(c.Now)}
+	g := &Gateway{Config: c, caps: newCaps(c.Now), pacer: hedge.New()}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }

@@ -10,6 +10,18 @@ type Hint struct {
 	Reason string
 }
 
+// Hint is what other nodes should hear of the change; false when it is none of
+// theirs. What was heard from one of them is not told again.
+func (t Transition) Hint() (Hint, bool) {
+	switch {
+	case t.Cause == ByHint || t.To == HalfOpen:
+		return Hint{}, false
+	case t.To.shut():
+		return Hint{Target: t.Target, Broken: true, Until: t.Until, Reason: t.Reason}, true
+	}
+	return Hint{Target: t.Target}, t.To == SlowStart
+}
+
 // Hint takes what another node knows for what it is worth. A target that is well
 // here and broken there gets less of the traffic until we know ourselves; one
 // that is broken here and answers there is probed at once. A hint never shuts a
@@ -33,8 +45,8 @@ func (t *Tracker) Hint(now time.Time, h Hint) {
 	case h.Broken:
 		ch.suspect(g, h)
 	case g.state == Suspected:
-		ch.become(g, h.Target, Closed, time.Time{}, "it answers another node")
-	case g.state.shut() && now.Before(g.until):
+		ch.become(g, h.Target, Closed, time.Time{}, ByHint, "it answers another node")
+	case g.state.shut() && g.state != CoolingDown && now.Before(g.until): // what was asked for is kept to
 		g.until = now
 	}
 }
@@ -53,5 +65,5 @@ func (ch *change) suspect(g *gate, h Hint) {
 		g.until, g.reason = until, "another node says: "+h.Reason
 		return
 	}
-	ch.become(g, h.Target, Suspected, until, "another node says: "+h.Reason)
+	ch.become(g, h.Target, Suspected, until, ByHint, "another node says: "+h.Reason)
 }
