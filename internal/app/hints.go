@@ -60,7 +60,7 @@ type hints struct {
 // note takes a change that this server has seen itself. What it believes because
 // another said so is not told on.
 func (h *hints) note(t health.Transition) {
-	if h == nil || t.From == health.Suspected || t.To == health.Suspected || t.To == health.HalfOpen {
+	if h == nil || !t.ForOthers() {
 		return
 	}
 	h.mu.Lock()

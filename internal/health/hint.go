@@ -10,16 +10,10 @@ type Hint struct {
 	Reason string
 }
 
-// Hint is what other nodes should hear of the change; false when it is none of
-// theirs. What was heard from one of them is not told again.
-func (t Transition) Hint() (Hint, bool) {
-	switch {
-	case t.Cause == ByHint || t.To == HalfOpen:
-		return Hint{}, false
-	case t.To.shut():
-		return Hint{Target: t.Target, Broken: true, Until: t.Until, Reason: t.Reason}, true
-	}
-	return Hint{Target: t.Target}, t.To == SlowStart
+// ForOthers reports whether other nodes should hear of the change: that a target
+// has shut, or is answered again. What was heard from one of them is not told on.
+func (t Transition) ForOthers() bool {
+	return t.Cause != ByHint && (t.To == SlowStart || (t.To.shut() && t.To != HalfOpen))
 }
 
 // Hint takes what another node knows for what it is worth. A target that is well
