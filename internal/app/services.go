@@ -35,6 +35,7 @@ import (
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
 	"halley/internal/translate/messages"
+	"halley/internal/translate/responses"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/usage/journal"
@@ -197,8 +198,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
-			provider.Chat:     chat.Codec{},
-			provider.Messages: messages.Codec{},
+			provider.Chat:      chat.Codec{},
+			provider.Messages:  messages.Codec{},
+			provider.Responses: responses.Codec{},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
