@@ -143,7 +143,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			}
 			return owner.TimeZone, nil
 		},
-		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
+		GroupUsable: func(name string, ownerID int64, ownerGroup string) bool {
+			return s.groups.Current().Usable(name, group.User{ID: ownerID, Group: ownerGroup})
+		},
 		Rules: func() key.Rules {
 			v := s.options.Current()
 			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: cfg.Keys.Reveal == "once"}
@@ -175,6 +177,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		keepWays(s.ways, s.channels.All(), o.Log)
 	})
 	s.groups.OnChange(s.live.rebuild)
+	s.groups.OnMove(s.followMove)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	if s.sharing != nil {
