@@ -41,6 +41,7 @@ func (Codec) EncodeAnswer(_ *translate.Conversation, a *translate.Answer) ([]byt
 	} else {
 		w.Name("usage")
 		writeUsage(&w, a.Usage)
+		w.Raw("metrics", jsontext.Value(noMetrics))
 	}
 	w.Close('}')
 	return w.Out, nil
@@ -112,6 +113,6 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage) {
 	w.Close('}')
 }
 
-// emptyMetrics stand for how long a model took, which clients of this dialect are
+// noMetrics stand for how long a model took, which clients of this dialect are
 // promised and which Halley does not learn from other dialects.
-var emptyMetrics = jsontext.Value(`{"latencyMs":0}`)
+const noMetrics = `{"latencyMs":0}`

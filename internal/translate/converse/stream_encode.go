@@ -1,6 +1,8 @@
 package converse
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
+
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 )
@@ -220,7 +222,7 @@ func (s *streamEncoder) metadata(dst []byte) []byte {
 	} else {
 		w.Name("usage")
 		writeUsage(&w, s.use.Usage)
-		w.Raw("metrics", emptyMetrics)
+		w.Raw("metrics", jsontext.Value(noMetrics))
 	}
 	return endEvent(&w)
 }
