@@ -61,6 +61,7 @@ type Change struct {
 	DrainMS      *int64
 	OnDisconnect *OnDisconnect
 
+	API               *API
 	CheckMode         *string
 	CheckModel        *string
 	CheckEverySeconds *int64  // 0 the default
@@ -260,7 +261,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork, applyChecks} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork, applyChecks, applyAPI} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}

@@ -26,9 +26,9 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 	switch op {
 	case provider.Chat, provider.Responses, provider.Messages, provider.Generate:
 		return provider.Generate
-	case provider.CountTokens, provider.Models, provider.Embeddings:
+	case provider.CountGenerate, provider.Models, provider.Embeddings:
 		return op
-	case provider.Converse, provider.CohereChat:
+	case provider.Converse, provider.CohereChat, provider.Completions, provider.CountMessages:
 	}
 	return ""
 }
@@ -50,7 +50,7 @@ func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 func Method(c provider.Call) string {
 	at := url.PathEscape(strings.TrimPrefix(c.Model, "models/"))
 	switch {
-	case c.Operation == provider.CountTokens:
+	case c.Operation == provider.CountGenerate:
 		return at + ":countTokens"
 	case c.Stream:
 		return at + ":streamGenerateContent?alt=sse"
