@@ -15,24 +15,9 @@ import (
 	"halley/test/fakeprovider"
 )
 
-// frame makes a message with headers that are strings.
-func frame(payload string, headers ...string) []byte {
-	var h []byte
-	for i := 0; i+1 < len(headers); i += 2 {
-		h = append(append(h, byte(len(headers[i]))), headers[i]...)
-		h = append(h, 7)
-		h = binary.BigEndian.AppendUint16(h, uint16(len(headers[i+1])))
-		h = append(h, headers[i+1]...)
-	}
-	b := binary.BigEndian.AppendUint32(nil, uint32(16+len(h)+len(payload)))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(h)))
-	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	b = append(append(b, h...), payload...)
-	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-}
-
-func event(name, payload string) []byte {
-	return frame(payload, ":message-type", "event", ":event-type", name, ":content-type", "application/json")
+// plain makes an event of each message.
+func plain(dst []byte, m awsstream.Message) ([]byte, error) {
+	return awsstream.Append(dst, m.Name, m.Payload), nil
 }
 
 // all reads a stream to its end.
@@ -50,8 +35,8 @@ func all(src io.Reader, limit int) (list []awsstream.Message, err error) {
 
 func TestMessagesComeWholeHoweverTheStreamIsCut(t *testing.T) {
 	t.Parallel()
-	stream := append(event("messageStart", `{"role":"assistant"}`), event("contentBlockDelta", strings.Repeat("x", 100<<10))...)
-	stream = append(stream, frame(`{"message":"m"}`, ":message-type", "exception", ":exception-type", "throttlingException")...)
+	stream := append(fakeprovider.EventFrame("messageStart", `{"role":"assistant"}`), fakeprovider.EventFrame("contentBlockDelta", strings.Repeat("x", 100<<10))...)
+	stream = append(stream, fakeprovider.ExceptionFrame("throttlingException", `{"message":"m"}`)...)
 	for name, src := range map[string]io.Reader{
 		"at once":        bytes.NewReader(stream),
 		"byte by byte":   iotest.OneByteReader(bytes.NewReader(stream)),
@@ -74,7 +59,7 @@ func TestMessagesComeWholeHoweverTheStreamIsCut(t *testing.T) {
 
 func TestABrokenStreamIsAnError(t *testing.T) {
 	t.Parallel()
-	good := event("messageStart", `{"role":"assistant"}`)
+	good := fakeprovider.EventFrame("messageStart", `{"role":"assistant"}`)
 	flipped := func(at int) []byte {
 		b := bytes.Clone(good)
 		b[at] ^= 1
@@ -100,7 +85,7 @@ func TestABrokenStreamIsAnError(t *testing.T) {
 		"cut in the payload":         {good[:len(good)-9], io.ErrUnexpectedEOF},
 		"too short for its headers":  {resummed(func(b []byte) { binary.BigEndian.PutUint32(b, 20) }), awsstream.ErrFormat},
 		"too long":                   {resummed(func(b []byte) { binary.BigEndian.PutUint32(b, 1<<30) }), awsstream.ErrTooLong},
-		"a header of no type":        {resummed(func(b []byte) { b[12+1+13] = 77 }), awsstream.ErrFormat},
+		"a header of no type":        {resummed(func(b []byte) { b[12+1+len(":event-type")] = 77 }), awsstream.ErrFormat},
 		"a header beyond the end":    {resummed(func(b []byte) { b[12] = 255 }), awsstream.ErrFormat},
 		"a header without a name":    {resummed(func(b []byte) { b[12] = 0 }), awsstream.ErrFormat},
 		"HTML in place of a stream":  {[]byte("<html><body>Service Unavailable</body></html>"), awsstream.ErrSum},
@@ -117,7 +102,7 @@ func TestABrokenStreamIsAnError(t *testing.T) {
 func TestAFailingConnectionIsToldAsItIs(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("reset by peer")
-	src := io.MultiReader(bytes.NewReader(event("messageStart", "{}")), iotest.ErrReader(broken))
+	src := io.MultiReader(bytes.NewReader(fakeprovider.EventFrame("messageStart", "{}")), iotest.ErrReader(broken))
 	if list, err := all(src, 1<<20); !errors.Is(err, broken) || len(list) != 1 {
 		t.Errorf("%d messages, %v", len(list), err)
 	}
@@ -125,15 +110,15 @@ func TestAFailingConnectionIsToldAsItIs(t *testing.T) {
 
 func TestMessagesBecomeEvents(t *testing.T) {
 	t.Parallel()
-	stream := append(event("messageStart", "{\n \"role\": \"assistant\"\r\n}"), event("chunk", `{}`)...)
-	got, err := io.ReadAll(iotest.OneByteReader(awsstream.NewEvents(bytes.NewReader(stream), 1<<20, awsstream.Plain)))
+	stream := append(fakeprovider.EventFrame("messageStart", "{\n \"role\": \"assistant\"\r\n}"), fakeprovider.EventFrame("chunk", `{}`)...)
+	got, err := io.ReadAll(iotest.OneByteReader(awsstream.NewEvents(bytes.NewReader(stream), 1<<20, plain)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := "event: messageStart\ndata: {  \"role\": \"assistant\"  }\n\nevent: chunk\ndata: {}\n\n"; string(got) != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	cut := awsstream.NewEvents(bytes.NewReader(stream[:len(stream)-1]), 1<<20, awsstream.Plain)
+	cut := awsstream.NewEvents(bytes.NewReader(stream[:len(stream)-1]), 1<<20, plain)
 	if got, err := io.ReadAll(cut); !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.Contains(got, []byte("messageStart")) {
 		t.Errorf("a cut stream gives %q, %v", got, err)
 	}
@@ -149,7 +134,7 @@ func TestRecordedStreamsAreReadToTheirEnd(t *testing.T) {
 		if !errors.Is(err, io.EOF) || len(list) == 0 {
 			t.Errorf("%s: %d messages, %v", in.File, len(list), err)
 		}
-		events := sse.NewReader(awsstream.NewEvents(bytes.NewReader(in.Response.Body), 1<<20, awsstream.Plain), nil, 1<<20)
+		events := sse.NewReader(awsstream.NewEvents(bytes.NewReader(in.Response.Body), 1<<20, plain), nil, 1<<20)
 		seen := 0
 		for err = nil; err == nil; {
 			err = events.Fill()
@@ -167,9 +152,9 @@ func TestRecordedStreamsAreReadToTheirEnd(t *testing.T) {
 }
 
 func TestReadingAStreamMakesNoGarbage(t *testing.T) {
-	one := event("contentBlockDelta", `{"contentBlockIndex":0,"delta":{"text":"words"}}`)
+	one := fakeprovider.EventFrame("contentBlockDelta", `{"contentBlockIndex":0,"delta":{"text":"words"}}`)
 	src := &endless{one: one}
-	events := awsstream.NewEvents(src, 1<<20, awsstream.Plain)
+	events := awsstream.NewEvents(src, 1<<20, plain)
 	buf := make([]byte, 4<<10)
 	if _, err := events.Read(buf); err != nil {
 		t.Fatal(err)
@@ -196,9 +181,9 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func FuzzReader(f *testing.F) {
-	f.Add(event("messageStart", `{"role":"assistant"}`))
-	f.Add(frame(`{"message":"m"}`, ":message-type", "exception", ":exception-type", "throttlingException"))
-	f.Add(frame("", ":message-type", "error", ":error-code", "InternalError", ":error-message", "m"))
+	f.Add(fakeprovider.EventFrame("messageStart", `{"role":"assistant"}`))
+	f.Add(fakeprovider.ExceptionFrame("throttlingException", `{"message":"m"}`))
+	f.Add(fakeprovider.Frame(nil, ":message-type", "error", ":error-code", "InternalError", ":error-message", "m"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		const limit = 64 << 10
 		at := 0
@@ -213,7 +198,7 @@ func FuzzReader(f *testing.F) {
 				t.Fatalf("%d bytes of messages in a stream of %d", at, len(stream))
 			}
 		}
-		out, _ := io.ReadAll(awsstream.NewEvents(bytes.NewReader(stream), limit, awsstream.Plain))
+		out, _ := io.ReadAll(awsstream.NewEvents(bytes.NewReader(stream), limit, plain))
 		if len(out) > 0 && !bytes.HasSuffix(out, []byte("\n\n")) {
 			t.Fatalf("half an event: %q", out)
 		}
@@ -221,8 +206,8 @@ func FuzzReader(f *testing.F) {
 }
 
 func BenchmarkEvents(b *testing.B) {
-	one := event("contentBlockDelta", `{"contentBlockIndex":0,"delta":{"text":" and some more words"},"p":"abcdefghijklmnopqrstuvwxyz"}`)
-	events := awsstream.NewEvents(&endless{one: one}, 1<<20, awsstream.Plain)
+	one := fakeprovider.EventFrame("contentBlockDelta", `{"contentBlockIndex":0,"delta":{"text":" and some more words"},"p":"abcdefghijklmnopqrstuvwxyz"}`)
+	events := awsstream.NewEvents(&endless{one: one}, 1<<20, plain)
 	buf := make([]byte, 4<<10)
 	b.ReportAllocs()
 	for b.Loop() {

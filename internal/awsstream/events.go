@@ -40,12 +40,6 @@ func (e *Events) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Plain makes an event of each message: its name and its payload, or for an error
-// of the framing's own an object with the message.
-func Plain(dst []byte, m Message) ([]byte, error) {
-	return Append(dst, m.Name, m.Payload), nil
-}
-
 // Append appends one event. Its data is JSON, in which line ends stand between
 // values only, so they may become blanks.
 func Append(dst []byte, name string, data []byte) []byte {

@@ -17,6 +17,7 @@ import (
 
 // ask is what the client wants, read off the body.
 type ask struct {
+	id        string // the request's
 	operation provider.Operation
 	body      []byte
 	format    wire.Format
@@ -39,7 +40,7 @@ func readAsk(in *Inbound) (*ask, error) {
 	if in.Operation == provider.Embeddings {
 		head.Stream = false
 	}
-	return &ask{operation: in.Operation, body: body, format: in.Format, request: request, head: head}, nil
+	return &ask{id: in.RequestID, operation: in.Operation, body: body, format: in.Format, request: request, head: head}, nil
 }
 
 // plan is where the request goes next and at what price.

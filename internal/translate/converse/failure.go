@@ -58,8 +58,8 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	return f
 }
 
-// failureOf is an exception that came in a stream.
-func failureOf(name string, data []byte) *translate.Failure {
+// Exception is an exception that came in a stream.
+func Exception(name string, data []byte) translate.Failure {
 	f := Codec{}.DecodeFailure(500, data)
 	f.Type = name
 	for _, e := range exceptions {
@@ -71,7 +71,7 @@ func failureOf(name string, data []byte) *translate.Failure {
 	if original := textOf(data, "originalMessage"); original != "" && !strings.Contains(f.Message, original) {
 		f.Message += " " + original
 	}
-	return &f
+	return f
 }
 
 // EncodeFailure implements translate.Client. The dialect has no place for the

@@ -145,7 +145,8 @@ func (d *streamDecoder) Decode(name string, data []byte, emit func(translate.Eve
 	}
 	if strings.HasSuffix(name, "Exception") || name == "error" {
 		d.over = true
-		emit(translate.Event{Kind: translate.Fault, Failure: failureOf(name, data)})
+		f := Exception(name, data)
+		emit(translate.Event{Kind: translate.Fault, Failure: &f})
 		return nil
 	}
 	r := jsonx.Read(data)
