@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,11 +114,12 @@ func TestPathsAreThoseOfAmazonsOwnSDK(t *testing.T) {
 	t.Parallel()
 	p, seen := newProvider(t, nil), 0
 	for _, in := range fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI("bedrock.converse", "bedrock.converseStream", "bedrock.invokeStream")) {
-		if in.Model == "" {
+		model, err := url.PathUnescape(in.Model)
+		if err != nil || model == "" {
 			continue
 		}
 		seen++
-		call := provider.Call{Operation: provider.Converse, Model: in.Model, Stream: in.Stream}
+		call := provider.Call{Operation: provider.Converse, Model: model, Stream: in.Stream}
 		if in.API == "bedrock.invokeStream" {
 			call.Operation = provider.BedrockMessages
 		}
