@@ -37,6 +37,7 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/converse"
 	"halley/internal/translate/messages"
+	"halley/internal/translate/responses"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/usage/journal"
@@ -145,7 +146,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			}
 			return owner.TimeZone, nil
 		},
-		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
+		GroupUsable: func(name string, ownerID int64, ownerGroup string) bool {
+			return s.groups.Current().Usable(name, group.User{ID: ownerID, Group: ownerGroup})
+		},
 		Rules: func() key.Rules {
 			v := s.options.Current()
 			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: cfg.Keys.Reveal == "once"}
@@ -179,6 +182,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		keepWays(s.ways, s.channels.All(), o.Log)
 	})
 	s.groups.OnChange(s.live.rebuild)
+	s.groups.OnMove(s.followMove)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	if s.sharing != nil {
@@ -203,9 +207,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
-			provider.Chat:     chat.Codec{},
-			provider.Messages: messages.Codec{},
-			provider.Converse: converse.Codec{},
+			provider.Chat:      chat.Codec{},
+			provider.Messages:  messages.Codec{},
+			provider.Responses: responses.Codec{},
+			provider.Converse:  converse.Codec{},
 
 			provider.BedrockMessages: messages.Codec{Platform: messages.Bedrock},
 		},

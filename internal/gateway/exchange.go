@@ -85,6 +85,9 @@ func (a *ask) neutral(client translate.Client) (*translate.Conversation, error) 
 		return nil, exchange.Fault(err)
 	}
 	c.Model, c.Stream = a.head.Model, a.head.Stream // which some dialects have in the path
+	if !a.start.IsZero() {
+		c.Received = a.start.Unix()
+	}
 	a.conversation = c
 	return c, nil
 }

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -119,6 +118,8 @@ func formatOf(v jsontext.Value) (*translate.Format, error) {
 }
 
 func tools(c *translate.Conversation, r *request) error {
+	c.Name(translate.FeatureServerTool, "tools")
+	c.Name(translate.FeatureCustomTool, "tools")
 	for _, f := range r.Functions {
 		c.Tools = append(c.Tools, functionTool(&f))
 		c.Name(translate.FeatureTools, legacyTools)
@@ -323,11 +324,29 @@ func (m *message) parts(at string, out *translate.Message) error {
 	if translate.Given(m.Audio) {
 		out.Parts = append(out.Parts, &translate.Other{Kind: "audio", Raw: m.Audio})
 	}
+	out.Parts = append(out.Parts, made(m.Images)...)
 	cite(out.Parts, m.Annotations)
 	for _, call := range m.ToolCalls {
 		out.Parts = append(out.Parts, call.part())
 	}
 	return nil
+}
+
+// made are the images of an answer, in OpenRouter's place for them. What is none
+// is left out.
+func made(images jsontext.Value) (parts []translate.Part) {
+	for raw := range wire.Elements(images) {
+		var p part
+		if jsonx.Unmarshal(raw, &p) != nil {
+			continue
+		}
+		image, err := p.neutral("images", nil)
+		if m, ok := image.(*translate.Media); ok && err == nil {
+			m.Raw = jsontext.Value(raw).Clone()
+			parts = append(parts, m)
+		}
+	}
+	return parts
 }
 
 func (t *toolCall) part() *translate.ToolCall {
@@ -405,28 +424,33 @@ func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
 		}
 		m := &translate.Media{Kind: translate.Document, FileID: p.File.FileID, URL: p.File.FileData, Name: p.File.Filename, Cache: mark, Extra: extra}
 		return inlined(at+".file.file_data", m)
+	case "document_url", "video_url": // Mistral; OpenRouter
+		m := &translate.Media{Kind: translate.Document, Name: text(find(raw, "document_name")), Cache: mark, Raw: raw}
+		if p.Type == "video_url" {
+			m.Kind = translate.Video
+		}
+		if m.URL = text(find(raw, p.Type)); m.URL == "" { // either way of both
+			m.URL = text(find(find(raw, p.Type), "url"))
+		}
+		if m.URL == "" {
+			return nil, translate.Malform(at+"."+p.Type, "%s.%s must be a URL.", at, p.Type)
+		}
+		return inlined(at+"."+p.Type, m)
 	case "thinking": // Mistral
 		return &translate.Thinking{Text: joined(p.Thinking), Origin: translate.Chat, Extra: translate.Extra{{Name: "content", Value: raw}}}, nil
 	}
 	return &translate.Other{Kind: p.Type, Raw: raw}, nil
 }
 
+func find(object jsontext.Value, name string) jsontext.Value {
+	return wire.Find(object, name).Of(object)
+}
+
 // inlined takes the data out of a data: URL.
 func inlined(at string, m *translate.Media) (translate.Part, error) {
-	rest, ok := strings.CutPrefix(m.URL, "data:")
-	if !ok {
-		return m, nil
-	}
-	kind, data, ok := strings.Cut(rest, ",")
-	if !ok {
+	if !m.Inline() {
 		return nil, translate.Malform(at, "%s is a data: URL without data.", at)
 	}
-	m.URL = ""
-	kind, coded := strings.CutSuffix(kind, ";base64")
-	if !coded {
-		data = base64.StdEncoding.EncodeToString([]byte(data))
-	}
-	m.MIME, m.Data = cmp.Or(kind, "text/plain"), data
 	return m, nil
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -61,12 +62,31 @@ func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]by
 	} else {
 		c.DropExtra()
 	}
-	for i := range c.Messages {
-		if err := e.message(&c.Messages[i]); err != nil {
+	for m := range e.turns() {
+		if err := e.message(&m); err != nil {
 			return nil, err
 		}
 	}
 	return jsonx.Marshal(r)
+}
+
+// turns are the messages, where another dialect has each thing that the
+// assistant does as one of its own joined to what the assistant does in a turn:
+// the answers to calls must stand behind all of them.
+func (e *encoder) turns() iter.Seq[translate.Message] {
+	return func(yield func(translate.Message) bool) {
+		all := e.c.Messages
+		for i := 0; i < len(all); i++ {
+			m := all[i]
+			for !e.same && m.Role == translate.Assistant && i+1 < len(all) && all[i+1].Role == translate.Assistant {
+				i++
+				m.Parts = slices.Concat(m.Parts, all[i].Parts)
+			}
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // bounds writes the output bound by the name that the model wants.
@@ -84,6 +104,9 @@ func (e *encoder) bounds(to translate.Target) {
 	}
 }
 
+// maxUser is the longest user that OpenAI takes, in characters.
+const maxUser = 64
+
 // tags are what names the request, its user and its price.
 func (e *encoder) tags() {
 	c := e.c
@@ -91,6 +114,9 @@ func (e *encoder) tags() {
 		e.r.SafetyIdentifier = c.EndUser
 	} else {
 		e.r.User = c.EndUser
+		if !e.same {
+			e.r.User = translate.Short(c.EndUser, maxUser)
+		}
 	}
 	e.r.Metadata = c.Metadata
 	switch {
@@ -168,7 +194,7 @@ func (e *encoder) tools() error {
 		t := &c.Tools[i]
 		switch {
 		case e.legacy:
-			r.Functions = append(r.Functions, *functionOf(t))
+			r.Functions = append(r.Functions, *e.function(t))
 		case e.same && t.Name == webSearchOptions && t.Kind == translate.WebSearch:
 			r.WebSearchOptions = t.Raw
 		case e.same && t.Raw != nil:
@@ -181,7 +207,7 @@ func (e *encoder) tools() error {
 			if t.Cache != nil && !e.same {
 				c.Drop(translate.FeatureCacheControl)
 			}
-			own := tool{Type: "function", Function: functionOf(t)}
+			own := tool{Type: "function", Function: e.function(t)}
 			if e.same && t.Cache != nil {
 				own.Rest = translate.Extra{{Name: "cache_control", Value: t.Cache.Raw}}.Object()
 			}
@@ -216,14 +242,36 @@ func customOf(t *translate.Tool) (own tool, err error) {
 		Description string         `json:"description,omitzero"`
 		Format      jsontext.Value `json:"format,omitzero"`
 	}
+	format := flat.Format
+	if kind, rest := splitType(format); kind == "grammar" {
+		format = marshal(struct {
+			Type    string         `json:"type"`
+			Grammar jsontext.Value `json:"grammar"`
+		}{kind, rest})
+	}
 	body := marshal(struct {
 		Custom inner `json:"custom"`
-	}{inner{flat.Name, flat.Description, flat.Format}})
+	}{inner{flat.Name, flat.Description, format}})
 	return tool{Type: "custom", Rest: body}, nil
 }
 
-func functionOf(t *translate.Tool) *function {
-	return &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict, Rest: t.Extra.Object()}
+// splitType takes the type out of an object.
+func splitType(object jsontext.Value) (kind string, rest jsontext.Value) {
+	members := slices.DeleteFunc(translate.ExtraOf(object), func(m translate.Member) bool {
+		if m.Name == "type" {
+			kind = text(m.Value)
+		}
+		return m.Name == "type"
+	})
+	return kind, members.Object()
+}
+
+func (e *encoder) function(t *translate.Tool) *function {
+	f := &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
+	if e.same {
+		f.Rest = t.Extra.Object()
+	}
+	return f
 }
 
 func (e *encoder) choice() error {
@@ -291,6 +339,10 @@ func (e *encoder) message(m *translate.Message) error {
 		switch p := p.(type) {
 		case *translate.ToolResult:
 			results = true
+			if p.Server != "" {
+				e.c.DropField("server tool calls")
+				continue
+			}
 			if err := e.result(p); err != nil {
 				return err
 			}
@@ -316,6 +368,10 @@ func (e *encoder) message(m *translate.Message) error {
 				out.Annotations = annotations(p.Citations, out.Annotations, true)
 			}
 		case *translate.Media:
+			if e.same && p.Raw != nil && p.Kind == translate.Image { // which the model made
+				out.Images = joinLists(out.Images, imageList(p))
+				continue
+			}
 			media, err := e.media(p)
 			if err != nil {
 				return err
@@ -448,7 +504,7 @@ func (e *encoder) thinking(out *message, said *[]part, t *translate.Thinking, ca
 
 func (e *encoder) other(out *message, said *[]part, p *translate.Other) error {
 	if !e.same {
-		return translate.Unsupport("messages", "A %q part has no counterpart at the model's upstream.", p.Kind)
+		return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 	}
 	if p.Kind == "audio" {
 		out.Audio = p.Raw
@@ -463,12 +519,15 @@ func (e *encoder) other(out *message, said *[]part, p *translate.Other) error {
 }
 
 func (e *encoder) media(m *translate.Media) (p part, err error) {
+	if e.same && m.Raw != nil {
+		return p, jsonx.Unmarshal(m.Raw, &p)
+	}
 	switch m.Kind {
 	case translate.Image:
 		if m.FileID != "" {
 			return p, e.c.Refuse(translate.FeatureImage, "The model's upstream knows no uploaded files of another provider.")
 		}
-		p = part{Type: "image_url", ImageURL: marshal(imageURL{URL: address(m, "image/png"), Detail: m.Detail})}
+		p = part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png"), Detail: m.Detail})}
 	case translate.AudioClip:
 		if m.Data == "" {
 			return p, e.c.Refuse(translate.FeatureAudio, "The model's upstream takes sounds only as data.")
@@ -485,7 +544,7 @@ func (e *encoder) media(m *translate.Media) (p part, err error) {
 		default:
 			f := &file{FileID: m.FileID, Filename: m.Name}
 			if m.Data != "" || m.URL != "" {
-				f.FileData = address(m, "application/pdf")
+				f.FileData = m.Address("application/pdf")
 			}
 			if f.Filename == "" && f.FileData != "" && !e.same {
 				f.Filename = "document.pdf" // which OpenAI wants beside file_data
@@ -497,17 +556,6 @@ func (e *encoder) media(m *translate.Media) (p part, err error) {
 	}
 	e.cache(&p, m.Cache, m.Extra)
 	return p, nil
-}
-
-// address is the media's URL, a data: URL for what is inline.
-func address(m *translate.Media, kind string) string {
-	if m.Data == "" {
-		return m.URL
-	}
-	if m.MIME != "" {
-		kind = m.MIME
-	}
-	return "data:" + kind + ";base64," + m.Data
 }
 
 func soundFormat(mime string) string {

@@ -20,7 +20,8 @@ type streamEncoder struct {
 	legacy bool
 	head   []byte // how every chunk begins, up to its choices
 	open   map[int]*writing
-	usage  []byte
+	tokens *translate.Usage
+	usage  jsontext.Value // in the upstream's words, when they are the dialect's
 	tier   string
 }
 
@@ -81,12 +82,15 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 		return s.endChoice(append(dst, wire.Quote(word)...))
 	case translate.Use:
 		if e.Usage != nil {
-			s.usage = usageObject(*e.Usage)
+			s.tokens, s.usage = e.Usage, nil
 		}
 		if e.From == translate.Chat && e.UsageRaw != nil {
 			s.usage = e.UsageRaw
 		}
 	case translate.Done:
+		if s.usage == nil && s.tokens != nil {
+			s.usage = usageObject(*s.tokens)
+		}
 		if s.usage != nil && s.c.IncludeUsage {
 			dst = append(append(dst, "data: "...), s.head...)
 			dst = append(append(dst, `"choices":[],"usage":`...), s.usage...)
@@ -226,7 +230,7 @@ func (s *streamEncoder) whole(dst []byte, e translate.Event) []byte {
 		e.Text = p.Text
 	case *translate.Media:
 		if p.Kind == translate.Image {
-			dst = s.delta(dst, e.Candidate, `{"images":[`, marshal(part{Type: "image_url", ImageURL: marshal(imageURL{URL: address(p, "image/png")})}), `]}`)
+			dst = s.delta(dst, e.Candidate, `{"images":`, imageList(p), `}`)
 		}
 	}
 	if e.Text != "" {
