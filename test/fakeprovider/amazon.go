@@ -32,7 +32,7 @@ func CheckSignature(r *http.Request, body []byte, key aws.Credentials, service, 
 	_, after, _ := strings.Cut(given, "SignedHeaders=")
 	names, _, ok := strings.Cut(after, ",")
 	if !ok {
-		return fmt.Errorf("Authorization is %q", given)
+		return fmt.Errorf("the header Authorization is %q", given)
 	}
 	// What came, not what was meant: a path that was escaped otherwise is another.
 	at, err := url.Parse("http://" + r.Host + r.RequestURI)

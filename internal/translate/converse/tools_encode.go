@@ -141,7 +141,8 @@ func (e *encoder) writeToolChoice(tools int) {
 		}
 		return
 	}
-	mode, name := translate.ChooseAuto, ""
+	var mode translate.ChoiceMode
+	var name string
 	switch {
 	case e.fit.Tool != "":
 		mode = translate.ChooseAny
