@@ -36,6 +36,7 @@ import (
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
 	"halley/internal/translate/converse"
+	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/internal/upstream"
@@ -210,6 +211,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Chat:      chat.Codec{},
 			provider.Messages:  messages.Codec{},
 			provider.Responses: responses.Codec{},
+			provider.Generate:  translategemini.Codec{},
 			provider.Converse:  converse.Codec{},
 
 			provider.BedrockMessages: messages.Codec{Platform: messages.Bedrock},
