@@ -242,26 +242,24 @@ func (t *ticket) answered(ctx context.Context, tether tether, a *ask, r reply) e
 	return end
 }
 
-func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, op provider.Operation) (r upstream.Request, err error) {
+func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, where provider.Call) (r upstream.Request, err error) {
 	ch := p.channel
-	model := ch.UpstreamModel(a.head.Model)
 	var maxOutput int64
 	if p.price != nil {
 		maxOutput = p.price.MaxOutputTokens
 	}
-	body, dropped, err := x.Body(wire.Changes{Model: model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
+	body, dropped, err := x.Body(wire.Changes{Model: where.Model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
 	if err != nil {
 		return r, err
 	}
 	t.tellDropped(dropped)
-	body = ch.Overrides.EditBody(body)
+	body = ch.Overrides.EditBody(reshape(prov, x, body, t.in.Header, where))
 	var header http.Header
 	if x.Translated() {
 		header = translatedHeader(t.in.Header)
 	} else {
 		header = forwardedHeader(t.in.Header)
 	}
-	where := provider.Call{Operation: op, Model: model, Stream: a.head.Stream}
 	prepare(prov, header, where)
 	overrideHeader(header, ch.Overrides)
 	times := ch.Timeouts.Or(g.Timeouts)

@@ -164,6 +164,8 @@ type Inbound struct {
 	Header      http.Header // the client's, not changed
 	// Format is how the endpoint's bodies look.
 	Format wire.Format
+	// Client is the client's side of a translation; nil is the operation's codec.
+	Client translate.Client
 	// ReadBody reads the body, capped; its errors are faults.
 	ReadBody func() ([]byte, error)
 }

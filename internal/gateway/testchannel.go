@@ -57,9 +57,9 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	if err != nil {
 		return ChannelTest{}, health.Outcome{}, err
 	}
-	body = ch.Overrides.EditBody(body)
-	header := http.Header{"Content-Type": {"application/json"}}
 	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
+	header := http.Header{"Content-Type": {"application/json"}}
+	body = ch.Overrides.EditBody(reshape(up.Provider, x, body, header, where))
 	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
 	start := g.Now()
@@ -70,15 +70,16 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	if err != nil {
 		return failed(err, "")
 	}
-	secret, err := authorize(ctx, header, up.Provider, ch, own, way)
+	times := ch.Timeouts.Or(g.Timeouts)
+	r := upstream.Request{
+		Method: http.MethodPost, URL: up.Provider.URL(ch, where), Header: header, Body: body,
+		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
+	}
+	secret, err := authorize(ctx, &r, up.Provider, ch, own, way)
 	if err != nil {
 		return failed(err, "")
 	}
-	times := ch.Timeouts.Or(g.Timeouts)
-	call, err := upstream.Do(ctx, way, upstream.Request{
-		Method: http.MethodPost, URL: up.Provider.URL(ch, where), Header: header, Body: body,
-		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
-	})
+	call, err := send(ctx, way, up.Provider, r, where)
 	if err != nil {
 		return failed(err, secret)
 	}

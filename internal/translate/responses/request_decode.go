@@ -313,7 +313,9 @@ func input(c *translate.Conversation, r *request) error {
 			Extra: translate.Extra{{Name: instructionsMark, Value: jsontext.Value("true")}},
 		})
 	}
-	for _, kept := range []translate.Member{{Name: previousPrompt, Value: r.Prompt}, {Name: conversationMark, Value: r.Conversation}} {
+	for _, kept := range []translate.Member{
+		{Name: keptPrompt, Value: r.Prompt}, {Name: keptConversation, Value: r.Conversation}, {Name: keptResponse, Value: quoted(r.Previous)},
+	} {
 		if translate.Given(kept.Value) {
 			c.Messages = append(c.Messages, translate.Message{Role: translate.System, Parts: []translate.Part{&translate.Other{Kind: kept.Name, Raw: kept.Value}}})
 		}
@@ -347,15 +349,20 @@ func Items(items jsontext.Value) ([]translate.Message, error) {
 	return pickUp(messages), nil
 }
 
-// Continue puts the messages of a stored conversation, which Items has read,
-// before those of the request: behind its instructions, which are new with each
-// request, as the dialect has it.
+// Continue puts the messages of the response that the request goes on from, which
+// Items has read, before its own: behind its instructions, which are new with
+// each request, as the dialect has it. Without it upstreams of other dialects
+// refuse such a request.
 func Continue(c *translate.Conversation, before []translate.Message) {
 	at := 0
-	if len(c.Messages) > 0 && isInstructions(&c.Messages[0]) {
-		at = 1
-	}
-	c.Messages = pickUp(slices.Insert(slices.Clip(c.Messages), at, before...))
+	c.Messages = slices.DeleteFunc(slices.Clone(c.Messages), func(m translate.Message) bool {
+		name, _ := aside(&m)
+		if name == instructions {
+			at = 1
+		}
+		return name == keptResponse
+	})
+	c.Messages = pickUp(slices.Insert(c.Messages, at, before...))
 }
 
 // Resolve puts stored items in the place of references to them. An unknown one
@@ -426,9 +433,9 @@ func pickUp(messages []translate.Message) []translate.Message {
 
 // messageOf reads an item; at is its path.
 func messageOf(at string, raw jsontext.Value) (m translate.Message, err error) {
-	var it item
-	if err := jsonx.Decode(raw, &it); err != nil {
-		return m, translate.Malform(at, "%s: %s.", at, err.Error())
+	it, err := readItem(at, raw)
+	if err != nil {
+		return m, err
 	}
 	if it.Type == messageItem || it.Type == "" {
 		return it.message(at)
@@ -448,7 +455,7 @@ func messageOf(at string, raw jsontext.Value) (m translate.Message, err error) {
 
 // message reads an item that is a message.
 func (it *item) message(at string) (m translate.Message, err error) {
-	m = translate.Message{ID: it.ID, Extra: translate.ExtraOf(it.Rest)}
+	m = translate.Message{ID: it.ID, Extra: it.Rest}
 	switch it.Role {
 	case "system":
 		m.Role = translate.System
@@ -469,7 +476,7 @@ func (it *item) message(at string) (m translate.Message, err error) {
 
 // part reads an item that is no message.
 func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
-	rest := translate.ExtraOf(it.Rest)
+	rest := it.Rest
 	switch it.Type {
 	case reasoningItem:
 		return it.thinking(rest), nil
@@ -583,11 +590,11 @@ func contents(at string, v jsontext.Value) ([]translate.Part, error) {
 
 // partOf reads a content part.
 func partOf(at string, raw jsontext.Value) (translate.Part, error) {
-	var p part
-	if err := jsonx.Decode(raw, &p); err != nil {
-		return nil, translate.Malform(at, "%s: %s.", at, err.Error())
+	p, err := readPart(at, raw)
+	if err != nil {
+		return nil, err
 	}
-	extra := translate.ExtraOf(p.Rest)
+	extra := p.Rest
 	switch p.Type {
 	case "input_text", "output_text", "text", "summary_text":
 		extra = with(extra, "logprobs", p.Logprobs)
