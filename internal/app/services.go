@@ -25,6 +25,7 @@ import (
 	"halley/internal/provider"
 	"halley/internal/provider/anthropic"
 	"halley/internal/provider/azure"
+	"halley/internal/provider/bedrock"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
@@ -34,6 +35,7 @@ import (
 	"halley/internal/telemetry"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/converse"
 	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
@@ -65,6 +67,7 @@ type services struct {
 	hints    *hints
 	checks   *checks
 	azure    *azure.Provider
+	bedrock  *bedrock.Provider
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -169,8 +172,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if s.health, err = newHealth(o.Log, s.metrics, func(t health.Transition) { s.hints.note(t) }); err != nil {
 		return err
 	}
+	s.metrics.WatchChannels(healthStates(), s.channelsIn)
 	s.ways = upstream.NewTransports(addresses)
 	s.azure = azure.New(azure.Options{Now: now, Log: o.Log})
+	if s.bedrock, err = bedrock.New(bedrock.Options{Now: now, Ambient: &bedrock.Ambient{}}); err != nil {
+		return err
+	}
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
 		s.metrics.KnowModels(modelNames(snap))
 		forgetOthers(s.health, s.channels.All())
@@ -198,6 +205,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Azure:     {Provider: s.azure, Transport: s.ways.Direct()},
 			channel.Anthropic: {Provider: anthropic.Provider{}, Transport: s.ways.Direct()},
 			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
+			channel.Bedrock:   {Provider: s.bedrock, Transport: s.ways.Direct()},
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
@@ -205,6 +213,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Messages:  messages.Codec{},
 			provider.Responses: responses.Codec{},
 			provider.Generate:  translategemini.Codec{},
+			provider.Converse:  converse.Codec{},
+
+			provider.BedrockMessages: messages.Codec{Platform: messages.Bedrock},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
@@ -219,6 +230,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			for _, class := range r.Classes {
 				s.metrics.Checked(class.String())
 			}
+			s.metrics.CheckCost(r.Cost)
 		},
 	})
 	return nil

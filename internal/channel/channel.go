@@ -17,6 +17,7 @@ const (
 	Azure     Kind = "azure"     // Azure OpenAI: deployments, or its v1 API
 	Anthropic Kind = "anthropic" // Anthropic's API
 	Gemini    Kind = "gemini"    // Google's Gemini API (AI Studio)
+	Bedrock   Kind = "bedrock"   // Amazon Bedrock
 	Demo      Kind = "demo"      // the built-in provider, in-process
 )
 
@@ -105,6 +106,7 @@ type Channel struct {
 	Overrides    *Overrides // of headers and bodies that it is sent
 	Caps         Caps
 	Azure        AzureSettings
+	AWS          AWSSettings
 	Checks       Checks
 	Network      Network
 	Created      time.Time

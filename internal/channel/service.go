@@ -68,6 +68,7 @@ type Change struct {
 	AzureAPIVersion   *string // "" the default; so for the next two
 	AzureAuthority    *string
 	AzureScope        *string
+	AWSRegion         *string                   // "" the default
 	ProxyURL          *string                   // "" none
 	CAPEM             *string                   // "" none
 	Overrides         jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
@@ -261,7 +262,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork, applyChecks, applyAPI} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyAWS, s.applyNetwork, applyChecks, applyAPI} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}
@@ -270,6 +271,9 @@ func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 		return nil, err
 	}
 	if err := s.applyKeys(&c, change); err != nil {
+		return nil, err
+	}
+	if err := checkAWSKeys(&c); err != nil {
 		return nil, err
 	}
 	return &c, checkEntraKeys(&c)

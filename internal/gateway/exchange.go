@@ -17,8 +17,12 @@ import (
 func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Exchange, provider.Operation, error) {
 	model := p.channel.UpstreamModel(a.head.Model)
 	op := provider.Speaks(prov, p.channel, model, a.operation)
-	if op == a.operation && !g.mustTranslate(a) {
-		return &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}, op, nil
+	if op.Dialect() == a.operation && !g.mustTranslate(a) {
+		same := &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}
+		if op != a.operation {
+			same.Platform = g.Codecs[op]
+		}
+		return same, op, nil
 	}
 	client, known := g.client(a)
 	up, speaks := g.Codecs[op]
@@ -29,7 +33,7 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 	if err != nil {
 		return nil, op, err
 	}
-	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model}, op, nil
+	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model, ID: a.id}, op, nil
 }
 
 // mustTranslate reports whether the body cannot go to an upstream of the
@@ -86,6 +90,9 @@ func (a *ask) neutral(client translate.Client) (*translate.Conversation, error) 
 		return nil, exchange.Fault(err)
 	}
 	c.Model, c.Stream = a.head.Model, a.head.Stream // which some dialects have in the path
+	if !a.start.IsZero() {
+		c.Received = a.start.Unix()
+	}
 	a.conversation = c
 	return c, nil
 }

@@ -42,6 +42,7 @@ type channelTimeouts struct {
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
 	Azure     channelAzure          `json:"azure,omitzero"`
+	AWS       channelAWS            `json:"aws,omitzero"`
 	Proxy     []byte                `json:"proxy_sealed,omitempty"`
 	CAPEM     string                `json:"ca_pem,omitzero"`
 	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
@@ -55,6 +56,11 @@ type channelAzure struct {
 	APIVersion string `json:"api_version,omitzero"`
 	Authority  string `json:"authority,omitzero"`
 	Scope      string `json:"scope,omitzero"`
+}
+
+// channelAWS is a member of the settings column.
+type channelAWS struct {
+	Region string `json:"region,omitzero"`
 }
 
 // channelCaps is a member of the settings column.
@@ -74,7 +80,7 @@ type channelChecks struct {
 
 func settingsOf(c *channel.Channel) channelSettings {
 	s := channelSettings{
-		Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Azure: channelAzure(c.Azure), AWS: channelAWS(c.AWS), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
 		Caps:   channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
 		API:    string(c.API),
 		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
@@ -87,6 +93,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 
 func (s channelSettings) into(c *channel.Channel) error {
 	c.Azure = channel.AzureSettings(s.Azure)
+	c.AWS = channel.AWSSettings(s.AWS)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
 	c.API = channel.API(s.API)
 	c.Checks = channel.Checks{Mode: channel.CheckMode(s.Checks.Mode), Model: s.Checks.Model, Every: time.Duration(s.Checks.EveryMS) * time.Millisecond}
