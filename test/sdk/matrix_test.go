@@ -16,7 +16,7 @@ import (
 	"halley/test/harness"
 )
 
-var update = flag.Bool("update", false, "write docs/sdks.md") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write docs/sdks.md")
 
 // translated are the dialects that Halley translates between. A client of one
 // that is missing has only upstreams of its own dialect; the table shows the

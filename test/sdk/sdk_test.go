@@ -199,7 +199,7 @@ func install(t *testing.T) {
 }
 
 // installing lets one test at a time look whether Node's packages are there.
-var installing sync.Mutex //nolint:gochecknoglobals // the folder is one for all tests
+var installing sync.Mutex
 
 func download(t *testing.T) {
 	t.Helper()
