@@ -172,6 +172,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if s.health, err = newHealth(o.Log, s.metrics, func(t health.Transition) { s.hints.note(t) }); err != nil {
 		return err
 	}
+	s.metrics.WatchChannels(healthStates(), s.channelsIn)
 	s.ways = upstream.NewTransports(addresses)
 	s.azure = azure.New(azure.Options{Now: now, Log: o.Log})
 	if s.bedrock, err = bedrock.New(bedrock.Options{Now: now, Ambient: &bedrock.Ambient{}}); err != nil {
@@ -229,6 +230,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			for _, class := range r.Classes {
 				s.metrics.Checked(class.String())
 			}
+			s.metrics.CheckCost(r.Cost)
 		},
 	})
 	return nil

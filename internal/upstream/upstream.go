@@ -5,6 +5,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -188,6 +189,15 @@ func (c *Call) Close() {
 	if c.after != nil {
 		c.after()
 	}
+}
+
+// Replay has Read give the body once more. It was read to its end.
+func (c *Call) Replay(body []byte) { c.body = replayed{bytes.NewReader(body), c.body} }
+
+// replayed is a body that was read and is still to be closed.
+type replayed struct {
+	io.Reader
+	io.Closer
 }
 
 // OnClose has f called whenever the call is closed.
