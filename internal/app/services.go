@@ -28,6 +28,7 @@ import (
 	"halley/internal/provider/demo"
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
+	"halley/internal/provider/token"
 	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
@@ -166,7 +167,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.ways = upstream.NewTransports(addresses)
-	s.azure = azure.New(azure.Options{Now: now, Log: o.Log})
+	s.azure = azure.New(token.Options{Now: now, Log: o.Log})
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
 		s.metrics.KnowModels(modelNames(snap))
 		forgetOthers(s.health, s.channels.All())
