@@ -37,7 +37,7 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
 	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
 	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
@@ -51,6 +51,7 @@ type channelBody struct {
 	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
 	Probe        jsonx.Opt[probeBody]         `json:"probe" doc:"How the upstream is looked after while nobody uses it."`
 	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
+	Vertex       jsonx.Opt[vertexBody]        `json:"vertex" doc:"Only for the kind vertex."`
 	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
 	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
 
@@ -71,7 +72,7 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,demo"`
+	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,demo"`
 	BaseURL      string            `json:"base_url"`
 	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`
@@ -85,6 +86,7 @@ type channelView struct {
 	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
 	Probe        probeView         `json:"probe"`
 	Azure        azureView         `json:"azure"`
+	Vertex       vertexView        `json:"vertex"`
 	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
 	CAPEM        string            `json:"ca_pem"`
 
@@ -134,7 +136,7 @@ func viewChannel(c *channel.Channel) channelView {
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
+		OnDisconnect: string(c.OnDisconnect), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), Vertex: vertexView(c.Vertex), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
 		Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
@@ -151,7 +153,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
 		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
 		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
-		notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
+		notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("vertex", b.Vertex), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
 	)
 	return channel.Change{
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
@@ -160,6 +162,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
 		CheckMode: orZero(b.Probe.Value.Mode), CheckModel: orZero(b.Probe.Value.Model), CheckEverySeconds: orZero(b.Probe.Value.EveryS),
 		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
+		VertexProject: orZero(b.Vertex.Value.Project), VertexLocation: orZero(b.Vertex.Value.Location),
 		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(), Overrides: b.Overrides, Caps: b.Caps,
 	}, err
 }
@@ -406,7 +409,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
-		{"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
+		{"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"vertex", b.Vertex.Set, now.Vertex}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
 		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {

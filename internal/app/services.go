@@ -29,6 +29,7 @@ import (
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
 	"halley/internal/provider/token"
+	"halley/internal/provider/vertex"
 	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
@@ -64,6 +65,7 @@ type services struct {
 	hints    *hints
 	checks   *checks
 	azure    *azure.Provider
+	vertex   *vertex.Provider
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -168,6 +170,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	}
 	s.ways = upstream.NewTransports(addresses)
 	s.azure = azure.New(token.Options{Now: now, Log: o.Log})
+	if s.vertex, err = vertex.New(token.Options{Now: now, Log: o.Log}); err != nil {
+		return err
+	}
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
 		s.metrics.KnowModels(modelNames(snap))
 		forgetOthers(s.health, s.channels.All())
@@ -194,11 +199,14 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Azure:     {Provider: s.azure, Transport: s.ways.Direct()},
 			channel.Anthropic: {Provider: anthropic.Provider{}, Transport: s.ways.Direct()},
 			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
+			channel.Vertex:    {Provider: s.vertex, Transport: s.ways.Direct()},
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
 			provider.Chat:     chat.Codec{},
 			provider.Messages: messages.Codec{},
+
+			provider.VertexMessages: messages.Codec{Platform: messages.Vertex},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
@@ -392,6 +400,7 @@ func (s *services) tidyKeys(ctx context.Context) error {
 func (s *services) close(ctx context.Context) error {
 	s.limits.close()
 	s.azure.Close()
+	s.vertex.Close()
 	s.ways.Close()
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)

@@ -30,12 +30,15 @@ func Mask(text []byte, credential string) []byte {
 }
 
 // Masked is a text without any secret of the channel: upstream keys, those of
-// applications at Entra ID, and what its proxy's URL holds.
+// applications at Entra ID and of service accounts, and what its proxy's URL holds.
 func (c *Channel) Masked(text []byte) []byte {
 	for _, credential := range c.Credentials {
 		text = Mask(text, credential.Value)
 		if e, ok, err := ParseEntra(credential.Value); ok && err == nil && c.Kind == Azure {
 			text = Mask(text, e.Secret)
+		}
+		if a, ok, err := ParseServiceAccount(credential.Value); ok && err == nil && c.Kind == Vertex {
+			text = Mask(text, a.PrivateKey)
 		}
 	}
 	for _, word := range c.Network.Proxy.secrets() {

@@ -49,7 +49,7 @@ func checkName(name string) error {
 }
 
 // Kinds are the kinds there are.
-func Kinds() []Kind { return []Kind{OpenAI, Azure, Anthropic, Gemini, Demo} }
+func Kinds() []Kind { return []Kind{OpenAI, Azure, Anthropic, Gemini, Vertex, Cohere, Demo} }
 
 func checkKind(kind Kind) error {
 	if slices.Contains(Kinds(), kind) {
@@ -81,6 +81,10 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 			example = "https://api.anthropic.com"
 		case Gemini:
 			example = "https://generativelanguage.googleapis.com"
+		case Vertex:
+			example = "https://us-central1-aiplatform.googleapis.com or https://aiplatform.googleapis.com"
+		case Cohere:
+			example = "https://api.cohere.com"
 		case OpenAI, Demo:
 		}
 		return "", invalid("base_url", "base_url_required", "base_url must not be empty: it is what an SDK would be given, such as %s.", example)

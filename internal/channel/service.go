@@ -67,6 +67,8 @@ type Change struct {
 	AzureAPIVersion   *string // "" the default; so for the next two
 	AzureAuthority    *string
 	AzureScope        *string
+	VertexProject     *string                   // "" the default; so for the next
+	VertexLocation    *string
 	ProxyURL          *string                   // "" none
 	CAPEM             *string                   // "" none
 	Overrides         jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
@@ -260,7 +262,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, s.applyNetwork, applyChecks} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, s.applyNetwork, applyChecks} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}
@@ -271,7 +273,13 @@ func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	if err := s.applyKeys(&c, change); err != nil {
 		return nil, err
 	}
-	return &c, checkEntraKeys(&c)
+	if err := checkEntraKeys(&c); err != nil {
+		return nil, err
+	}
+	if err := s.completeVertex(&c); err != nil {
+		return nil, err
+	}
+	return &c, nil
 }
 
 func (s *Service) applyIdentity(c *Channel, change Change) error {
@@ -379,7 +387,7 @@ func (s *Service) applyKeys(c *Channel, change Change) error {
 	if change.Keys == nil {
 		return nil
 	}
-	pool, err := replaceCredentials(c.Credentials, *change.Keys, s.deps.Sealer)
+	pool, err := replaceCredentials(c.Kind, c.Credentials, *change.Keys, s.deps.Sealer)
 	if err != nil {
 		return err
 	}

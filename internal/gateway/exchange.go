@@ -16,7 +16,7 @@ import (
 func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Exchange, provider.Operation, error) {
 	model := p.channel.UpstreamModel(a.head.Model)
 	op := provider.Speaks(prov, p.channel, model, a.operation)
-	if op == a.operation {
+	if op.Dialect() == a.operation {
 		return &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}, op, nil
 	}
 	client, known := g.Codecs[a.operation]

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"halley/internal/channel"
+	"halley/internal/exchange"
 	"halley/internal/health"
 	"halley/internal/provider"
 	"halley/internal/upstream"
@@ -49,6 +50,15 @@ func prepare(prov provider.Provider, header http.Header, c provider.Call) {
 	if p, ok := prov.(provider.Preparer); ok {
 		p.Prepare(header, c)
 	}
+}
+
+// reshape gives a body in the client's dialect the form that the provider wants;
+// a translated one has it.
+func reshape(prov provider.Provider, x exchange.Exchange, body []byte, c provider.Call) []byte {
+	if r, ok := prov.(provider.Reshaper); ok && !x.Translated() {
+		return r.Reshape(body, c)
+	}
+	return body
 }
 
 // firstCredential is the channel's first, nil when it has none.

@@ -54,9 +54,9 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	if err != nil {
 		return ChannelTest{}, health.Outcome{}, err
 	}
-	body = ch.Overrides.EditBody(body)
-	header := http.Header{"Content-Type": {"application/json"}}
 	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
+	body = ch.Overrides.EditBody(reshape(up.Provider, x, body, where))
+	header := http.Header{"Content-Type": {"application/json"}}
 	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
 	start := g.Now()
@@ -96,7 +96,7 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	outcome := health.Outcome{Class: health.Success, FirstByte: result.FirstByte}
 	switch {
 	case call.Status != http.StatusOK:
-		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: retryAfter(call.Header, g.Now())}
+		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: waitFor(call.Header, answer, up.Provider, g.Now())}
 	case !result.OK:
 		outcome = health.Outcome{Class: health.Failed, Detail: "an answer that is none"}
 	}

@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"halley/internal/channel"
 )
@@ -22,9 +23,33 @@ const (
 	Converse    Operation = "converse"     // Amazon Bedrock Converse
 	CohereChat  Operation = "cohere"       // Cohere v2 chat
 	CountTokens Operation = "count_tokens" // of the provider's own dialect
-	Embeddings  Operation = "embeddings"
+	Embeddings  Operation = "embeddings"   // OpenAI embeddings
+	Rerank      Operation = "rerank"       // Cohere v2 rerank, which others have copied
 	Models      Operation = "models"
+
+	// On Vertex AI bodies differ in a few members from those of the dialect's own
+	// API; see Operation.Dialect.
+	VertexMessages Operation = "vertex_messages"
+	VertexGenerate Operation = "vertex_gemini"
+
+	// Embeddings that are not OpenAI's.
+	CohereEmbed   Operation = "cohere_embed"   // Cohere v2 embed
+	GeminiEmbed   Operation = "gemini_embed"   // Google batchEmbedContents
+	VertexEmbed   Operation = "vertex_embed"   // Vertex AI embedContent
+	VertexPredict Operation = "vertex_predict" // Vertex AI predict
 )
+
+// Dialect is the operation whose bodies these are, but for a few members that
+// the provider sees to: see Reshaper.
+func (o Operation) Dialect() Operation {
+	switch o {
+	case VertexMessages:
+		return Messages
+	case VertexGenerate:
+		return Generate
+	}
+	return o
+}
 
 // Call is what a request asks for.
 type Call struct {
@@ -38,6 +63,21 @@ type Call struct {
 type Preparer interface {
 	// Prepare changes the header of a request before the credential is added.
 	Prepare(h http.Header, c Call)
+}
+
+// Reshaper is a Provider whose upstreams want a body in a dialect otherwise than
+// the dialect's own API does.
+type Reshaper interface {
+	// Reshape changes the body of a request that was made in the call's dialect. It
+	// may keep body, and does not change it.
+	Reshape(body []byte, c Call) []byte
+}
+
+// Hinter is a Provider whose error answers say in their body how long to wait.
+type Hinter interface {
+	// RetryAfter is how long the upstream wants to be left alone, 0 when it does
+	// not say.
+	RetryAfter(body []byte) time.Duration
 }
 
 // Speaker is a provider whose upstreams speak other dialects than OpenAI's chat
@@ -55,11 +95,10 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 		return s.Speaks(ch, model, op)
 	}
 	switch op {
-	case Chat, Embeddings, Models:
+	case Chat, Embeddings, Rerank, Models:
 		return op
 	case Responses, Messages, Generate:
 		return Chat
-	case Converse, CohereChat, CountTokens:
 	}
 	return ""
 }

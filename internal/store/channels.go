@@ -42,6 +42,7 @@ type channelTimeouts struct {
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
 	Azure     channelAzure          `json:"azure,omitzero"`
+	Vertex    channelVertex         `json:"vertex,omitzero"`
 	Proxy     []byte                `json:"proxy_sealed,omitempty"`
 	CAPEM     string                `json:"ca_pem,omitzero"`
 	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
@@ -54,6 +55,12 @@ type channelAzure struct {
 	APIVersion string `json:"api_version,omitzero"`
 	Authority  string `json:"authority,omitzero"`
 	Scope      string `json:"scope,omitzero"`
+}
+
+// channelVertex is a member of the settings column.
+type channelVertex struct {
+	Project  string `json:"project,omitzero"`
+	Location string `json:"location,omitzero"`
 }
 
 // channelCaps is a member of the settings column.
@@ -73,7 +80,7 @@ type channelChecks struct {
 
 func settingsOf(c *channel.Channel) channelSettings {
 	s := channelSettings{
-		Azure: channelAzure(c.Azure), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Azure: channelAzure(c.Azure), Vertex: channelVertex(c.Vertex), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
 		Caps:   channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
 		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
 	}
@@ -84,7 +91,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 }
 
 func (s channelSettings) into(c *channel.Channel) error {
-	c.Azure = channel.AzureSettings(s.Azure)
+	c.Azure, c.Vertex = channel.AzureSettings(s.Azure), channel.VertexSettings(s.Vertex)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
 	c.Checks = channel.Checks{Mode: channel.CheckMode(s.Checks.Mode), Model: s.Checks.Model, Every: time.Duration(s.Checks.EveryMS) * time.Millisecond}
 	c.Caps = channel.Caps{Concurrency: s.Caps.Concurrency, RPM: s.Caps.RPM, TPM: s.Caps.TPM, Queue: time.Duration(s.Caps.QueueMS) * time.Millisecond}

@@ -18,6 +18,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/provider"
 	"halley/internal/upstream"
+	"halley/internal/wire"
 )
 
 const (
@@ -174,13 +175,25 @@ func (c *Cache[H]) begin(holder H, one *token, get Fetch) *fetch {
 	return f
 }
 
-// Client calls an authority by the channel's way. It follows no redirects: the
-// secret is in the body, which a redirect could send elsewhere.
+// Client is ctx with a client for oauth2 that calls an authority by the channel's
+// way, for as long as ctx lasts. It follows no redirects: the secret is in the
+// body, which a redirect could send elsewhere.
 func Client(ctx context.Context, way http.RoundTripper) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
-		Transport:     way,
+		Transport:     bound{ctx, way},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
+}
+
+// bound ends calls with a context that oauth2/jwt does not pass on.
+type bound struct {
+	ctx context.Context
+	way http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	return b.way.RoundTrip(r.WithContext(b.ctx))
 }
 
 // Refusal says why an authority, by its name, gave no token: without the secrets
@@ -197,11 +210,14 @@ func Refusal(err error, authority string, secrets ...string) *provider.Refusal {
 	if !ok {
 		return &provider.Refusal{Reason: authority + " could not be asked for a token", Cause: errors.New(mask(err.Error(), 1000))}
 	}
+	// oauth2/jwt leaves the two unread.
+	code := cmp.Or(refused.ErrorCode, wire.Text(wire.Find(refused.Body, "error").Of(refused.Body)))
+	why := cmp.Or(refused.ErrorDescription, wire.Text(wire.Find(refused.Body, "error_description").Of(refused.Body)))
 	reason := fmt.Sprintf("%s gives no token: status %d", authority, refused.Response.StatusCode)
-	if refused.ErrorCode != "" {
-		reason += " " + mask(refused.ErrorCode, 60)
+	if code != "" {
+		reason += " " + mask(code, 60)
 	}
-	return &provider.Refusal{Reason: reason, Cause: errors.New(cmp.Or(mask(refused.ErrorDescription, 500), "it does not say why"))}
+	return &provider.Refusal{Reason: reason, Cause: errors.New(cmp.Or(mask(why, 500), "it does not say why"))}
 }
 
 func clip(s string, most int) string {

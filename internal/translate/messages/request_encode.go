@@ -56,7 +56,7 @@ func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target)
 	if err := e.writeSettings(); err != nil {
 		return nil, err
 	}
-	if c.Stream && codec.Platform == Direct {
+	if c.Stream && codec.Platform != Bedrock {
 		e.w.Flag("stream", true)
 	}
 	e.w.Close('}')
