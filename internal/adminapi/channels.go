@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ type channelBody struct {
 	Tag          jsonx.Opt[string]            `json:"tag"`
 	Timeouts     jsonx.Opt[timeoutsBody]      `json:"timeouts"`
 	OnDisconnect jsonx.Opt[string]            `json:"on_disconnect" enum:"cancel,drain"`
+	API          jsonx.Opt[string]            `json:"api" enum:"chat,chat+responses,responses" doc:"Which text endpoints of OpenAI the upstream has, for the kinds openai and azure."`
 	Probe        jsonx.Opt[probeBody]         `json:"probe" doc:"How the upstream is looked after while nobody uses it."`
 	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
 	Vertex       jsonx.Opt[vertexBody]        `json:"vertex" doc:"Only for the kind vertex."`
@@ -84,6 +86,7 @@ type channelView struct {
 	Tag          string            `json:"tag"`
 	Timeouts     timeoutsView      `json:"timeouts"`
 	OnDisconnect string            `json:"on_disconnect" enum:"cancel,drain"`
+	API          string            `json:"api" enum:"chat,chat+responses,responses"`
 	Probe        probeView         `json:"probe"`
 	Azure        azureView         `json:"azure"`
 	Vertex       vertexView        `json:"vertex"`
@@ -136,7 +139,7 @@ func viewChannel(c *channel.Channel) channelView {
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), Vertex: vertexView(c.Vertex), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
+		OnDisconnect: string(c.OnDisconnect), API: string(cmp.Or(c.API, channel.ChatOnly)), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), Vertex: vertexView(c.Vertex), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
 		Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
@@ -153,14 +156,14 @@ func (b *channelBody) change() (channel.Change, error) {
 		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
 		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
 		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
-		notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("vertex", b.Vertex), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
+		notNull("api", b.API), notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("vertex", b.Vertex), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
 	)
 	return channel.Change{
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
 		ModelMapping: b.ModelMapping.Ptr(), Groups: b.Groups.Ptr(), Priority: b.Priority.Ptr(), Weight: b.Weight.Ptr(),
 		Status: channelStatus(b.Status), Tag: b.Tag.Ptr(), OnDisconnect: as[channel.OnDisconnect](b.OnDisconnect),
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
-		CheckMode: orZero(b.Probe.Value.Mode), CheckModel: orZero(b.Probe.Value.Model), CheckEverySeconds: orZero(b.Probe.Value.EveryS),
+		API: as[channel.API](b.API), CheckMode: orZero(b.Probe.Value.Mode), CheckModel: orZero(b.Probe.Value.Model), CheckEverySeconds: orZero(b.Probe.Value.EveryS),
 		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
 		VertexProject: orZero(b.Vertex.Value.Project), VertexLocation: orZero(b.Vertex.Value.Location),
 		ProxyURL: b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(), Overrides: b.Overrides, Caps: b.Caps,
@@ -409,7 +412,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
-		{"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"vertex", b.Vertex.Set, now.Vertex}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
+		{"api", b.API.Set, now.API}, {"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"vertex", b.Vertex.Set, now.Vertex}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
 		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {

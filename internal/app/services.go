@@ -25,6 +25,7 @@ import (
 	"halley/internal/provider"
 	"halley/internal/provider/anthropic"
 	"halley/internal/provider/azure"
+	cohereapi "halley/internal/provider/cohere"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
@@ -36,7 +37,9 @@ import (
 	"halley/internal/telemetry"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/cohere"
 	"halley/internal/translate/messages"
+	"halley/internal/translate/responses"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/usage/journal"
@@ -200,12 +203,15 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Anthropic: {Provider: anthropic.Provider{}, Transport: s.ways.Direct()},
 			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
 			channel.Vertex:    {Provider: s.vertex, Transport: s.ways.Direct()},
+			channel.Cohere:    {Provider: cohereapi.Provider{}, Transport: s.ways.Direct()},
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
-			provider.Chat:     chat.Codec{},
-			provider.Messages: messages.Codec{},
+			provider.Chat:      chat.Codec{},
+			provider.Messages:  messages.Codec{},
+			provider.Responses: responses.Codec{},
 
+			provider.CohereChat:     cohere.Codec{},
 			provider.VertexMessages: messages.Codec{Platform: messages.Vertex},
 		},
 		Networks: s.ways,

@@ -41,5 +41,6 @@ func (s *services) snapshot() *gateway.Snapshot {
 		AutoGroups:      options.AutoGroups,
 		MaxAttempts:     int(options.MaxAttempts),
 		HedgeEmbeddings: options.HedgeEmbeddings,
+		ExactCounts:     options.ExactTokenCounts,
 	}
 }

@@ -40,6 +40,16 @@ const (
 	Drain  OnDisconnect = "drain"  // read on to learn the true usage
 )
 
+// API is which of OpenAI's text endpoints an upstream of that dialect has.
+type API string
+
+// The choices; the empty API is ChatOnly.
+const (
+	ChatOnly         API = "chat"
+	ChatAndResponses API = "chat+responses"
+	ResponsesOnly    API = "responses"
+)
+
 // Timeouts bound the parts of an upstream call; 0 means the default. Drain only
 // matters on channels that drain.
 type Timeouts struct {
@@ -93,6 +103,7 @@ type Channel struct {
 	Tag          string
 	Timeouts     Timeouts
 	OnDisconnect OnDisconnect
+	API          API        // of the kinds openai and azure
 	Overrides    *Overrides // of headers and bodies that it is sent
 	Caps         Caps
 	Azure        AzureSettings

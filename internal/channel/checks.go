@@ -39,6 +39,22 @@ func (c Checks) Interval() time.Duration {
 	return c.Every
 }
 
+// applyAPI sets which endpoints the upstream has.
+func applyAPI(c *Channel, change Change) error {
+	if v := change.API; v != nil {
+		switch *v {
+		case "", ChatOnly, ChatAndResponses, ResponsesOnly:
+			c.API = *v
+		default:
+			return invalid("api", "invalid_api", "api must be %q, %q or %q, not %q.", ChatOnly, ChatAndResponses, ResponsesOnly, clip(string(*v)))
+		}
+	}
+	if c.API == ChatOnly {
+		c.API = ""
+	}
+	return nil
+}
+
 // applyChecks sets what a change says of checks.
 func applyChecks(c *Channel, change Change) error {
 	if v := change.CheckMode; v != nil {

@@ -11,6 +11,7 @@ type Preset struct {
 	Example string // what BaseURL looks like where it is empty
 	Local   bool   // a server of one's own, which private addresses must be allowed for
 	NoKey   bool   // it usually wants no upstream key
+	API     API    // of OpenAI's text endpoints; empty is ChatOnly
 }
 
 // Presets are the providers there are, in the order of their ids. The base URLs
@@ -40,7 +41,7 @@ var presets = [...]Preset{
 	{ID: "moonshot", Name: "Moonshot AI (Kimi)", Kind: OpenAI, BaseURL: "https://api.moonshot.ai/v1"},
 	{ID: "nvidia", Name: "NVIDIA NIM", Kind: OpenAI, BaseURL: "https://integrate.api.nvidia.com/v1"},
 	{ID: "ollama", Name: "Ollama", Kind: OpenAI, BaseURL: "http://localhost:11434/v1", Local: true, NoKey: true},
-	{ID: "openai", Name: "OpenAI", Kind: OpenAI, BaseURL: "https://api.openai.com/v1"},
+	{ID: "openai", Name: "OpenAI", Kind: OpenAI, BaseURL: "https://api.openai.com/v1", API: ChatAndResponses},
 	{ID: "openrouter", Name: "OpenRouter", Kind: OpenAI, BaseURL: "https://openrouter.ai/api/v1"},
 	{ID: "perplexity", Name: "Perplexity", Kind: OpenAI, BaseURL: "https://api.perplexity.ai"},
 	{ID: "sambanova", Name: "SambaNova", Kind: OpenAI, BaseURL: "https://api.sambanova.ai/v1"},

@@ -61,13 +61,14 @@ type Change struct {
 	DrainMS      *int64
 	OnDisconnect *OnDisconnect
 
+	API               *API
 	CheckMode         *string
 	CheckModel        *string
 	CheckEverySeconds *int64  // 0 the default
 	AzureAPIVersion   *string // "" the default; so for the next two
 	AzureAuthority    *string
 	AzureScope        *string
-	VertexProject     *string                   // "" the default; so for the next
+	VertexProject     *string // "" the default; so for the next
 	VertexLocation    *string
 	ProxyURL          *string                   // "" none
 	CAPEM             *string                   // "" none
@@ -262,7 +263,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, s.applyNetwork, applyChecks} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, s.applyNetwork, applyChecks, applyAPI} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ func (g *Gateway) admitCaller(ctx context.Context, who caller, in *Inbound) erro
 	if err := g.admitState(ctx, who); err != nil {
 		return err
 	}
-	return admitPlace(who, in.IP, string(in.Operation))
+	return admitPlace(who, in.IP, in.Operation.Endpoint())
 }
 
 // admitState judges the key, its parent and its owner as they are now.

@@ -50,7 +50,8 @@ type ending struct {
 // to go. Then the client gets what an upstream last said to it or, where none
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
-	t.ends = g.Now().Add(p.channel.Timeouts.Or(g.Timeouts).Total)
+	// A channel that is given little time must leave some for the others.
+	t.ends = g.Now().Add(max(p.channel.Timeouts.Total, g.Timeouts.Total))
 	defer func() { // whatever ends the request: no seat outlives it
 		p.unseat()
 		t.next.unseat()
@@ -424,7 +425,9 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x
 		t.tier = answer.ServiceTier
 	}
 	tokens, source := answer.Usage, usage.FromProvider
-	if !answer.HasUsage {
+	if a.operation.Counts() {
+		tokens, source = usage.Tokens{}, usage.NoUsage
+	} else if !answer.HasUsage {
 		tokens, source = estimateAnswer(a, x, body), usage.Estimated
 	}
 	if left(ctx) { // nobody gets the answer, but what it cost is known

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 
@@ -16,10 +17,10 @@ import (
 func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Exchange, provider.Operation, error) {
 	model := p.channel.UpstreamModel(a.head.Model)
 	op := provider.Speaks(prov, p.channel, model, a.operation)
-	if op.Dialect() == a.operation {
+	if op.Dialect() == a.operation && !g.mustTranslate(a) {
 		return &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}, op, nil
 	}
-	client, known := g.Codecs[a.operation]
+	client, known := g.client(a)
 	up, speaks := g.Codecs[op]
 	if !known || !speaks {
 		return nil, op, fault.New(fault.Malformed, "unsupported_operation", "The model %q is not offered at this endpoint.", a.head.Model).Field("model")
@@ -29,6 +30,45 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 		return nil, op, err
 	}
 	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model}, op, nil
+}
+
+// mustTranslate reports whether the body cannot go to an upstream of the
+// endpoint's dialect as it is: it is in another one, or it brings back reasoning
+// that an upstream of another one has signed.
+func (g *Gateway) mustTranslate(a *ask) bool {
+	switch a.operation {
+	case provider.Chat:
+		return a.head.Foreign
+	case provider.Responses, provider.Messages, provider.Generate:
+		return bytes.Contains(a.body, []byte(`"`+translate.CarryMark))
+	}
+	return false
+}
+
+// client is the codec of who asks.
+func (g *Gateway) client(a *ask) (translate.Client, bool) {
+	client, known := g.Codecs[a.operation]
+	if a.operation != provider.Chat || !a.head.Foreign {
+		return client, known
+	}
+	asks, ok := g.Codecs[provider.Responses]
+	return mixed{client, asks}, known && ok
+}
+
+// mixed is a client that asks in one dialect and wants its answer in another, as
+// Cursor does: it posts responses bodies to the address of chat completions.
+type mixed struct {
+	translate.Client
+	asks translate.Client
+}
+
+// DecodeRequest implements translate.Client.
+func (m mixed) DecodeRequest(body []byte) (*translate.Conversation, error) {
+	c, err := m.asks.DecodeRequest(body)
+	if err == nil {
+		c.IncludeUsage = true
+	}
+	return c, err
 }
 
 // neutral is the request in no dialect.

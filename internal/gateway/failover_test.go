@@ -317,14 +317,47 @@ func TestTheAttemptsOfARequestAreBounded(t *testing.T) {
 func TestTheTimeOfARequestBoundsAllItsAttempts(t *testing.T) {
 	t.Parallel()
 	var asked calls
-	h := newHouse(t, stalls, first, func(h *house) { h.channel.Timeouts.Total = 100 * time.Millisecond },
-		asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t))
+	h := newHouse(t, stalls, first, asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t))
+	h.Gateway.Timeouts.Total = 100 * time.Millisecond
 	var c client
 	h.do(t.Context(), `{"model":"m"}`, &c)
 	if r := h.settled(); c.status != 504 || r.Attempts != 1 || r.Status != 504 {
 		t.Errorf("client got %d, record %+v", c.status, r)
 	}
 	asked.want(t)
+}
+
+func TestAChannelWithLittleTimeLeavesTheRestToOthers(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	h := newHouse(t, stalls, first, func(h *house) { h.channel.Timeouts.Total = 100 * time.Millisecond },
+		asked.channel(t, 9, answers(200, "application/json", plainAnswer), group.Default), tracked(t))
+	var c client
+	h.do(t.Context(), `{"model":"m"}`, &c)
+	if r := h.settled(); c.status != 200 || r.Attempts != 2 {
+		t.Errorf("client got %d, record %+v", c.status, r)
+	}
+	asked.want(t, 9)
+}
+
+// OpenRouter and others send comments while they look for somebody to serve.
+func TestCommentsAreNoBeginningOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	waits := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 3 {
+			_, _ = w.Write([]byte(": PROCESSING\n\n"))
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+	h := newHouse(t, waits, first, asked.channel(t, 9, answers(200, "text/event-stream", "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"), group.Default), tracked(t))
+	var c client
+	h.do(t.Context(), streamedAsk, &c)
+	if r := h.settled(); c.status != 200 || r.Attempts != 2 || strings.Contains(c.body.String(), "PROCESSING") {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+	asked.want(t, 9)
 }
 
 // Group "default" has the channels 5 and 6, "vip" at twice the price 7.

@@ -72,6 +72,8 @@ type Snapshot struct {
 	// HedgeEmbeddings has requests for embeddings that take unusually long sent to
 	// a second upstream.
 	HedgeEmbeddings bool
+	// ExactCounts has no estimate given where no upstream counts tokens.
+	ExactCounts bool
 }
 
 // Upstream is how one channel kind is reached.
@@ -223,6 +225,9 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 	t.planned(plan)
 	if err := g.takeLimits(t, who, ask, plan); err != nil {
 		return err
+	}
+	if ask.operation.Counts() {
+		return g.count(ctx, t, ask, plan)
 	}
 	if err := g.hold(ctx, t, who, ask, plan); err != nil {
 		return err

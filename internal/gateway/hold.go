@@ -85,6 +85,9 @@ func worstCase(a *ask, p *plan) outputHold {
 // whether it does. It never takes back from the hold, and what was promised of
 // the output stands.
 func (t *ticket) raise(a *ask, p *plan) bool {
+	if a.operation.Counts() {
+		return true
+	}
 	before, added := t.output, p.addedTokens()
 	if p.price == nil || (p.price == before.price && p.ratio <= before.ratio && added <= before.added) {
 		return true

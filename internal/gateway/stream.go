@@ -39,6 +39,8 @@ type relay struct {
 	t       *ticket
 	a       *ask
 	tether  tether
+	spoken  bool        // an event with data has come
+	silence []byte      // what came before that
 	gone    bool        // the client has left and the upstream is read on
 	unended bool        // the last event forwarded lacks its empty line
 	header  http.Header // what of the upstream's goes to the client
@@ -107,7 +109,25 @@ func (r *relay) paid() bool {
 }
 
 // take meters one event and appends to out what the client gets of it.
-func (r *relay) take(out, event []byte) []byte { return r.Take(out, r.t.masked(event)) }
+// Comments before the first event are no answer yet: as long as nothing else has
+// come, another upstream may still serve. They wait, as many as are kept.
+func (r *relay) take(out, event []byte) []byte {
+	event = r.t.masked(event)
+	if r.spoken {
+		return r.Take(out, event)
+	}
+	if _, r.spoken = sse.Data(event); r.spoken {
+		out, r.silence = append(out, r.silence...), nil
+		return r.Take(out, event)
+	}
+	if len(r.silence)+len(event) <= maxSilence {
+		r.silence = r.Take(r.silence, event)
+	}
+	return out
+}
+
+// maxSilence bounds what is kept of what comes before a stream's first event.
+const maxSilence = 4 << 10
 
 // send passes events on to the client, the answer's head with the first.
 func (r *relay) send(out []byte) error {

@@ -68,7 +68,7 @@ func (t *ticket) known(who caller) {
 	t.record = usage.Record{
 		EventID: t.gateway.NewEventID(), Time: t.in.Start, RequestID: t.in.RequestID,
 		KeyID: who.key.ID, KeyName: who.key.Name, ParentID: who.payers().Parent, UserID: who.owner.ID,
-		Dialect: string(t.in.Format.Dialect()), Endpoint: string(t.in.Operation), Source: usage.NoUsage,
+		Dialect: string(t.in.Format.Dialect()), Endpoint: t.in.Operation.Endpoint(), Source: usage.NoUsage,
 	}
 	if t.in.IP.IsValid() {
 		t.record.IP = t.in.IP.String()

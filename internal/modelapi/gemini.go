@@ -33,6 +33,10 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 			fail(w, r, methodNotAllowed(r, http.MethodPost))
 		})(w, r)
 	default:
+		if method == "countTokens" {
+			s.serve(w, r, provider.CountGenerate, gemini.Generate{Model: model})
+			return
+		}
 		stream := method == "streamGenerateContent"
 		s.serve(w, r, provider.Generate, gemini.Generate{Model: model, Streamed: stream, Array: stream && r.URL.Query().Get("alt") != "sse"})
 	}
@@ -40,7 +44,7 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 
 func geminiMethod(name string) bool {
 	switch name {
-	case "generateContent", "streamGenerateContent":
+	case "generateContent", "streamGenerateContent", "countTokens":
 		return true
 	}
 	return false

@@ -46,9 +46,11 @@ func New(c Config) *Server {
 	s := &Server{Config: c, mux: http.NewServeMux()}
 
 	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat, openai.Format{}))
+	s.route("/v1/completions", http.MethodPost, s.generate(provider.Completions, openai.Format{}))
 	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings, openai.Format{}))
 	s.route("/v1/responses", http.MethodPost, s.generate(provider.Responses, openai.Responses{}))
 	s.route("/v1/messages", http.MethodPost, s.generate(provider.Messages, anthropic.Messages{}))
+	s.route("/v1/messages/count_tokens", http.MethodPost, s.generate(provider.CountMessages, anthropic.Messages{}))
 	s.mux.HandleFunc("/v1beta/models", s.told(s.listGeminiModels))
 	s.mux.HandleFunc("/v1beta/models/{call...}", s.geminiModel)
 	s.route("/v1/models", http.MethodGet, s.told(s.listModels))

@@ -33,6 +33,8 @@ type Values struct {
 	MaxAttempts int64 `json:"max_attempts" help:"How many upstream calls a model request may take before its client gets the error."`
 	// HedgeEmbeddings has slow ones asked for twice.
 	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
+	// ExactTokenCounts has no estimates given.
+	ExactTokenCounts bool `json:"exact_token_counts" help:"Whether the count of a prompt's tokens is refused (404) where no upstream of the model counts them, instead of being estimated and marked with x-halley-estimated."`
 }
 
 // Defaults are the values before anybody changed any.

@@ -54,7 +54,7 @@ func TestEveryOptionExplainsItself(t *testing.T) {
 		}
 		seen[o.Name] = o.Type
 	}
-	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "hedge_embeddings": "boolean"}
+	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "hedge_embeddings": "boolean", "exact_token_counts": "boolean"}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("options and types (-want +got):\n%s", diff)
 	}

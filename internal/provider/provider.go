@@ -16,16 +16,18 @@ type Operation string
 
 // The operations. Those that make text are also the dialects that it is made in.
 const (
-	Chat        Operation = "chat"         // OpenAI chat completions
-	Responses   Operation = "responses"    // OpenAI responses
-	Messages    Operation = "messages"     // Anthropic messages
-	Generate    Operation = "gemini"       // Google generateContent
-	Converse    Operation = "converse"     // Amazon Bedrock Converse
-	CohereChat  Operation = "cohere"       // Cohere v2 chat
-	CountTokens Operation = "count_tokens" // of the provider's own dialect
-	Embeddings  Operation = "embeddings"   // OpenAI embeddings
-	Rerank      Operation = "rerank"       // Cohere v2 rerank, which others have copied
-	Models      Operation = "models"
+	Chat          Operation = "chat"           // OpenAI chat completions
+	Responses     Operation = "responses"      // OpenAI responses
+	Messages      Operation = "messages"       // Anthropic messages
+	Generate      Operation = "gemini"         // Google generateContent
+	Converse      Operation = "converse"       // Amazon Bedrock Converse
+	CohereChat    Operation = "cohere"         // Cohere v2 chat
+	Completions   Operation = "completions"    // OpenAI completions, of before chat
+	CountMessages Operation = "count_messages" // Anthropic count_tokens: what a prompt is long
+	CountGenerate Operation = "count_gemini"   // Google countTokens
+	Embeddings    Operation = "embeddings"     // OpenAI embeddings
+	Rerank        Operation = "rerank"         // Cohere v2 rerank, which others have copied
+	Models        Operation = "models"
 
 	// On Vertex AI bodies differ in a few members from those of the dialect's own
 	// API; see Operation.Dialect.
@@ -95,13 +97,40 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 		return s.Speaks(ch, model, op)
 	}
 	switch op {
-	case Chat, Embeddings, Rerank, Models:
+	case Chat, Responses, Messages, Generate:
+		return OpenAIDialect(ch, op)
+	case Completions, Embeddings, Rerank, Models:
 		return op
-	case Responses, Messages, Generate:
-		return Chat
 	}
 	return ""
 }
+
+// OpenAIDialect is which of OpenAI's two dialects serves an operation that makes
+// text, at a channel that says which it has.
+func OpenAIDialect(ch *channel.Channel, op Operation) Operation {
+	switch {
+	case ch.API == channel.ResponsesOnly, ch.API == channel.ChatAndResponses && op == Responses:
+		return Responses
+	}
+	return Chat
+}
+
+// Endpoint is the operation's name in keys' limits and in usage records: what
+// belongs together is allowed together.
+func (op Operation) Endpoint() string {
+	switch op {
+	case Completions:
+		return string(Chat)
+	case CountMessages:
+		return string(Messages)
+	case CountGenerate:
+		return string(Generate)
+	}
+	return string(op)
+}
+
+// Counts reports whether the operation only says how long a prompt is.
+func (op Operation) Counts() bool { return op == CountMessages || op == CountGenerate }
 
 // Provider is one upstream kind.
 type Provider interface {

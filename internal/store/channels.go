@@ -47,6 +47,7 @@ type channelSettings struct {
 	CAPEM     string                `json:"ca_pem,omitzero"`
 	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
 	Caps      channelCaps           `json:"caps,omitzero"`
+	API       string                `json:"api,omitzero"`
 	Checks    channelChecks         `json:"checks,omitzero"`
 }
 
@@ -82,6 +83,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 	s := channelSettings{
 		Azure: channelAzure(c.Azure), Vertex: channelVertex(c.Vertex), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
 		Caps:   channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
+		API:    string(c.API),
 		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
 	}
 	if c.Overrides != nil {
@@ -93,6 +95,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 func (s channelSettings) into(c *channel.Channel) error {
 	c.Azure, c.Vertex = channel.AzureSettings(s.Azure), channel.VertexSettings(s.Vertex)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
+	c.API = channel.API(s.API)
 	c.Checks = channel.Checks{Mode: channel.CheckMode(s.Checks.Mode), Model: s.Checks.Model, Every: time.Duration(s.Checks.EveryMS) * time.Millisecond}
 	c.Caps = channel.Caps{Concurrency: s.Caps.Concurrency, RPM: s.Caps.RPM, TPM: s.Caps.TPM, Queue: time.Duration(s.Caps.QueueMS) * time.Millisecond}
 	if s.Overrides == nil {

@@ -106,14 +106,14 @@ func clone(p Part) Part {
 	return p
 }
 
-// joinLogprobs puts the tokens of two logprobs lists into one. Both are arrays.
-func joinLogprobs(a, b []byte) []byte {
+// joinLogprobs adds the tokens of a list to what has come: {"content": [...]}.
+func joinLogprobs(object, tokens []byte) []byte {
+	const begin, end = `{"content":`, "]}"
 	switch {
-	case len(a) <= 2:
-		return slices.Clone(b)
-	case len(b) <= 2:
-		return a
+	case len(tokens) <= 2:
+		return object
+	case len(object) == 0:
+		return slices.Concat([]byte(begin), tokens, []byte("}"))
 	}
-	joined := append(slices.Clone(a[:len(a)-1]), ',')
-	return append(joined, b[1:]...)
+	return slices.Concat(object[:len(object)-len(end)], []byte(","), tokens[1:], []byte("}"))
 }

@@ -119,7 +119,10 @@ type Thinking struct {
 }
 
 // Refusal is the model's saying no, in dialects that mark it.
-type Refusal struct{ Text string }
+type Refusal struct {
+	Text  string
+	Extra Extra
+}
 
 // Other is a part that only its own dialect has words for.
 type Other struct {

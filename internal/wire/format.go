@@ -25,6 +25,12 @@ type Format interface {
 	Error(f *fault.Error, requestID string) []byte
 }
 
+// Counter is a Format that can say how many tokens a prompt has.
+type Counter interface {
+	// Count writes the answer to who asked for a count.
+	Count(tokens int64) []byte
+}
+
 // Request is a request body that has been scanned.
 type Request interface {
 	Facts() *Head
@@ -44,6 +50,8 @@ type Head struct {
 	// where that must be asked for.
 	IncludeUsage bool
 	Media        int // parts that are not text, at most
+	// Foreign says that the body is not of the endpoint's own dialect.
+	Foreign bool
 }
 
 // MaxChoices is more than any server gives. Times the largest cap it fits into

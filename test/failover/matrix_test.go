@@ -28,11 +28,16 @@ const (
 	together = 24
 	// lanes is how many of them are under way at once.
 	lanes = 4
-	// patience is what the channels' first_byte_ms, idle_ms and connect_ms are.
+	// patience is what first_byte_ms and idle_ms are where a time limit ends the
+	// fault. It bounds the median of what is added, too.
 	patience = 400 * time.Millisecond
+	// trip is how many failures in a row open a breaker, pausing how long a channel
+	// that is left alone is asked for nothing but a probe, at least.
+	trip    = 5
+	pausing = time.Second
 	// healedWithin bounds how long after the end of a fault its only channel may
 	// still fail: the client asks again every 50 ms.
-	healedWithin = 3 * time.Second
+	healedWithin = 10 * time.Second
 )
 
 // house is the server, with what the scenarios share.
@@ -48,13 +53,21 @@ type house struct {
 type row struct {
 	fault         *fault
 	stream        bool
-	served, told  int // of those that met both
-	median, worst time.Duration
-	asked         int64 // how many of them the bad channel saw
+	both, lone    string        // the models
+	served, told  int           // of those that met both
+	attempts      int           // of theirs that went to the bad channel
+	alsoGood      int           // requests to the good channel alone meanwhile
+	median, worst time.Duration // added
 	alone         string
+	aloneAsked    int
 	recovered     time.Duration // -1: the fault does not end
-	baseline      time.Duration
 }
+
+// name is what the row is about.
+func (r *row) name() string { return r.fault.name + map[bool]string{true: ", streamed"}[r.stream] }
+
+// cut reports whether what was told cost something: it had begun.
+func (r *row) cut() bool { return r.stream && r.fault.midStream }
 
 // TestNobodyNoticesABadChannelBesideAGoodOne drives every fault through the real
 // program.
@@ -63,19 +76,19 @@ func TestNobodyNoticesABadChannelBesideAGoodOne(t *testing.T) {
 	h.server = harness.Start(t, harness.Options{Env: []string{"HALLEY_ALLOW_PRIVATE_UPSTREAMS=true"}})
 	h.key = h.server.Root.CreateKey(t, harness.Fields{"name": "matrix", "remain_quota": 10_000_000})
 	h.model("good")
-	h.channel("good", h.good.url(), 0)
-	baseline := h.baseline()
+	h.channel("good", h.good.url(), 0, nil)
 	var rows []*row
 	var running sync.WaitGroup
 	busy := make(chan struct{}, 8)
 	for i, f := range faults() {
 		for _, stream := range []bool{false, true} {
-			r := &row{fault: f, stream: stream, baseline: baseline[stream]}
+			name := strconv.Itoa(i) + map[bool]string{true: "s", false: "p"}[stream]
+			r := &row{fault: f, stream: stream, both: "both-" + name, lone: "alone-" + name}
 			rows = append(rows, r)
 			running.Go(func() {
 				busy <- struct{}{}
 				defer func() { <-busy }()
-				h.scenario(r, strconv.Itoa(i)+map[bool]string{true: "s", false: "p"}[stream])
+				h.scenario(r)
 			})
 		}
 	}
@@ -88,14 +101,21 @@ func TestNobodyNoticesABadChannelBesideAGoodOne(t *testing.T) {
 	}
 }
 
-// channel adds a channel for the model of that name.
-func (h *house) channel(model, base string, priority int) { h.channelFor(model, model, base, priority) }
-
-func (h *house) channelFor(model, name, base string, priority int) {
-	h.server.Root.Must(h.t, "POST", "/api/channel/", harness.Fields{
-		"name": name, "kind": "openai", "base_url": base, "keys": []string{"secret-of-" + name}, "models": []string{model}, "model_mapping": map[string]string{model: fakeprovider.ScriptChat},
-		"priority": priority, "timeouts": harness.Fields{"connect_ms": patience.Milliseconds(), "first_byte_ms": patience.Milliseconds(), "idle_ms": patience.Milliseconds()},
-	})
+// channel adds a channel for the model, with the time limits for this fault, and
+// gives its id; f is nil for one that is well.
+func (h *house) channel(model, base string, priority int, f *fault) int64 {
+	fields := harness.Fields{
+		"name": model, "base_url": base, "keys": []string{"secret-of-" + model}, "models": []string{model}, "model_mapping": map[string]string{model: fakeprovider.ScriptChat},
+		"priority": priority,
+	}
+	if f != nil && f.waits {
+		limits := harness.Fields{"first_byte_ms": patience.Milliseconds(), "idle_ms": patience.Milliseconds()}
+		if f.total > 0 {
+			limits["total_ms"] = f.total.Milliseconds()
+		}
+		fields["timeouts"] = limits
+	}
+	return h.server.Root.CreateChannel(h.t, fields).ID
 }
 
 // model gives a model its price.
@@ -105,7 +125,7 @@ func (h *house) model(name string) {
 
 // cost is what a whole answer costs, in units: 19 tokens in at $10 and 23 out at
 // $20 a million.
-const cost = (fakeprovider.ScriptPromptTokens*10 + fakeprovider.ScriptCompletionTokens*20) * 500_000 / 1_000_000.0
+const cost = (fakeprovider.ScriptPromptTokens*10 + fakeprovider.ScriptCompletionTokens*20) * 500_000 / 1_000_000
 
 // reply is what a client got.
 type reply struct {
@@ -113,8 +133,9 @@ type reply struct {
 	code   string // of an error
 	body   string
 	took   time.Duration
-	whole  bool // a whole answer
-	told   bool // an honest error, before or in the answer
+	trail  string // x-halley-attempts
+	whole  bool   // a whole answer
+	told   bool   // an honest error, before or in the answer
 }
 
 // ask sends a request for the model and reads all that comes.
@@ -135,7 +156,7 @@ func (h *house) ask(ctx context.Context, model string, stream bool) (r reply, er
 	if err != nil {
 		return r, err
 	}
-	r.status, r.body, r.took = resp.StatusCode, string(all), time.Since(began)
+	r.status, r.body, r.took, r.trail = resp.StatusCode, string(all), time.Since(began), resp.Header.Get("X-Halley-Attempts")
 	var answer struct {
 		Choices []any
 		Error   *struct {
@@ -159,29 +180,8 @@ func (h *house) ask(ctx context.Context, model string, stream bool) (r reply, er
 	return r, nil
 }
 
-// baseline is the median time of the good channel alone.
-func (h *house) baseline() map[bool]time.Duration {
-	medians := map[bool]time.Duration{}
-	for _, stream := range []bool{false, true} {
-		var took []time.Duration
-		for range together {
-			r, err := h.ask(h.t.Context(), "good", stream)
-			if err != nil || !r.whole {
-				h.t.Fatalf("the good channel alone: %+v, %v", r, err)
-			}
-			took = append(took, r.took)
-		}
-		slices.Sort(took)
-		medians[stream] = took[len(took)/2]
-	}
-	return medians
-}
-
-func (h *house) scenario(r *row, name string) {
-	f, what := r.fault, r.fault.name
-	if r.stream {
-		what += ", streamed"
-	}
+func (h *house) scenario(r *row) {
+	f := r.fault
 	bad, lone := newUpstream(h.t), newUpstream(h.t)
 	address := func(u *upstream) string {
 		if f.base != nil {
@@ -189,67 +189,96 @@ func (h *house) scenario(r *row, name string) {
 		}
 		return u.url()
 	}
-	both, alone := "both-"+name, "alone-"+name
-	h.model(both)
-	h.channel(both, address(bad), 10)
-	h.channel(both, h.good.url(), 0)
-	h.model(alone)
-	h.channel(alone, address(lone), 0)
+	h.model(r.both)
+	id := h.channel(r.both, address(bad), 10, f)
+	h.channel(r.both, h.good.url(), 0, nil)
+	h.model(r.lone)
+	h.channel(r.lone, address(lone), 0, f)
 	bad.breaks(f)
 	lone.breaks(f)
-	h.together(r, what, both)
-	r.asked = bad.asked.Load()
-	h.alone(r, what, alone, lone)
+	h.together(r, id)
+	if asked := int(bad.asked.Load()); asked > r.attempts {
+		h.t.Errorf("%s: the bad channel was asked %d times in %d attempts", r.name(), asked, r.attempts)
+	}
+	h.alone(r, lone)
 }
 
-// together sends requests that a bad channel is asked for first.
-func (h *house) together(r *row, what, model string) {
+// together sends requests that the bad channel is asked for first, each after
+// one to the good channel alone, which shows what is added.
+func (h *house) together(r *row, bad int64) {
 	var mu sync.Mutex
-	var took []time.Duration
+	var took, usual []time.Duration
 	var running sync.WaitGroup
+	began, lanes := time.Now(), lanes
+	if r.fault.huge {
+		lanes = 1
+	}
 	for range lanes {
 		running.Go(func() {
 			for range together / lanes {
-				got, err := h.ask(h.t.Context(), model, r.stream)
+				good, err := h.ask(h.t.Context(), "good", r.stream)
+				if err != nil || !good.whole {
+					h.t.Errorf("the good channel alone: %+v, %v", good, err)
+					return
+				}
+				got, err := h.ask(h.t.Context(), r.both, r.stream)
 				mu.Lock()
+				usual = append(usual, good.took)
+				r.attempts += strings.Count(", "+got.trail, fmt.Sprintf(", %d=", bad))
 				switch {
 				case err != nil:
-					h.t.Errorf("%s: %v", what, err)
+					h.t.Errorf("%s: %v", r.name(), err)
 				case got.whole:
 					r.served++
 					took = append(took, got.took)
-				case got.told && r.stream && r.fault.midStream && got.status == http.StatusOK:
+				case got.told && r.cut() && got.status == http.StatusOK, got.told && r.fault.total > 0 && got.status == r.fault.status:
 					r.told++
 				default:
-					h.t.Errorf("%s, beside a good channel: %d %.300s", what, got.status, got.body)
+					h.t.Errorf("%s, beside a good channel: %d %.300s", r.name(), got.status, got.body)
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	running.Wait()
+	r.alsoGood = len(usual)
 	if len(took) == 0 {
-		h.t.Errorf("%s: nothing was served by the good channel", what)
+		h.t.Errorf("%s: nothing was served by the good channel", r.name())
 		return
 	}
 	slices.Sort(took)
-	r.median, r.worst = took[len(took)/2], took[len(took)-1]
+	slices.Sort(usual)
+	middle := usual[len(usual)/2]
+	r.median, r.worst = took[len(took)/2]-middle, took[len(took)-1]-middle
+	if r.median >= patience {
+		h.t.Errorf("%s: half of the requests take %v longer", r.name(), r.median)
+	}
+	// All that are under way may fail before it is left alone, and then a probe at
+	// a time.
+	if most := trip + lanes + int(time.Since(began)/pausing); r.attempts < 1 || r.attempts > most || r.told > r.attempts {
+		h.t.Errorf("%s: %d attempts at the bad channel, want 1 to %d; %d were told", r.name(), r.attempts, most, r.told)
+	}
 }
 
 // alone asks a bad channel that is all there is, until it is healed and answers.
-func (h *house) alone(r *row, what, model string, lone *upstream) {
-	got, err := h.ask(h.t.Context(), model, r.stream)
-	f := r.fault
-	switch {
-	case err != nil:
-		h.t.Errorf("%s, alone: %v", what, err)
-	case r.stream && f.midStream && got.status == http.StatusOK:
+func (h *house) alone(r *row, lone *upstream) {
+	f, what := r.fault, r.name()+", alone"
+	ask := func() reply {
+		got, err := h.ask(h.t.Context(), r.lone, r.stream)
+		if err != nil {
+			h.t.Errorf("%s: %v", what, err)
+		}
+		r.aloneAsked++
+		return got
+	}
+	switch got := ask(); {
+	case r.cut() && got.status == http.StatusOK:
 		if !got.told {
-			h.t.Errorf("%s, alone: cut in silence: %s", what, got.body)
+			h.t.Errorf("%s: cut in silence: %s", what, got.body)
 		}
 		r.alone = "200, then an error event"
 	case got.status != f.status || (f.code != "" && got.code != f.code) || !strings.Contains(got.body, f.body):
-		h.t.Errorf("%s, alone: %d %s, want %d %s with %q", what, got.status, got.body, f.status, f.code, f.body)
+		h.t.Errorf("%s: %d %s, want %d %s with %q", what, got.status, got.body, f.status, f.code, f.body)
 	default:
 		r.alone = strconv.Itoa(got.status) + ", " + map[bool]string{true: "`upstream_error`", false: "the upstream's own body"}[f.code != ""]
 	}
@@ -257,83 +286,111 @@ func (h *house) alone(r *row, what, model string, lone *upstream) {
 		r.recovered = -1
 		return
 	}
-	for range 5 { // so that the breaker has something to open for
-		if _, err := h.ask(h.t.Context(), model, r.stream); err != nil {
-			h.t.Errorf("%s, alone: %v", what, err)
-		}
+	for i := 0; i < trip && !f.huge; i++ { // so that there is a breaker that is open
+		ask()
 	}
 	if err := lone.heals(); err != nil {
 		h.t.Errorf("%s: %v", what, err)
 		return
 	}
-	healed := time.Now()
-	for {
-		got, err := h.ask(h.t.Context(), model, r.stream)
-		if err == nil && got.whole {
-			r.recovered = time.Since(healed)
-			break
+	for healed := time.Now(); ; {
+		got := ask()
+		if r.recovered = time.Since(healed); got.whole {
+			return
 		}
-		if time.Since(healed) > healedWithin {
-			h.t.Errorf("%s: its end is not noticed within %v: %d %.300s, %v", what, healedWithin, got.status, got.body, err)
-			break
+		if r.recovered > healedWithin {
+			h.t.Errorf("%s: the fault's end is not noticed within %v: %d %.300s", what, healedWithin, got.status, got.body)
+			return
 		}
 		time.Sleep(50 * time.Millisecond) // what the client of this measurement does
 	}
 }
 
-// balanced checks that exactly what was served is paid for, and nothing is held.
+// balanced checks that exactly what was served is paid for, model by model, and
+// nothing is held.
 func (h *house) balanced(rows []*row) {
-	entries := harness.Into[harness.Page[struct {
-		Model  string
-		Status int
-		Quota  string
-	}]](h.t, h.server.Root.Must(h.t, "GET", "/api/log/?page_size=1", nil))
-	if entries.Total == 0 {
-		h.t.Error("no usage was recorded")
-	}
-	whole := 2.0 * together // the baseline
+	good := 0
 	for _, r := range rows {
-		whole += float64(r.served)
-		if r.recovered > 0 {
-			whole++
+		good += r.alsoGood
+		h.paid(r.both, r.served+r.told, r.served, r.cut())
+		recovered := 0
+		if r.recovered >= 0 {
+			recovered = 1
 		}
+		h.paid(r.lone, r.aloneAsked, recovered, r.cut())
 	}
-	key := h.server.Root.GetKey(h.t, h.key.ID)
-	if key.HeldQuota != 0 {
-		h.t.Errorf("%d units are held when all is over", key.HeldQuota)
-	}
-	// What was cut in mid-stream costs what had passed: a few tokens each.
-	cut := 0.0
-	for _, r := range rows {
-		if r.fault.midStream && r.stream {
-			cut += float64(r.told) + 6 + healedWithin.Seconds()*20
-		}
-	}
-	if used := float64(key.UsedQuota); used < whole*cost-1 || used > (whole+cut)*cost+1 {
-		h.t.Errorf("%.0f units are charged for %.0f answers of %v and at most %.0f cut ones", used, whole, cost, cut)
+	h.paid("good", good, good, false)
+	if held := h.server.Root.GetKey(h.t, h.key.ID).HeldQuota; held != 0 {
+		h.t.Errorf("%d units are held when all is over", held)
 	}
 	h.server.Root.CheckBooks(h.t)
+}
+
+// paid checks that each request of the model has one usage record, and that those
+// that were served, and no other, cost what an answer costs. Where streams were
+// cut, one costs no more than that.
+func (h *house) paid(model string, requests, served int, cut bool) {
+	entries := h.entries(model, requests)
+	whole := 0
+	for _, e := range entries {
+		charge, err := strconv.ParseFloat(string(e.Quota), 64)
+		switch {
+		case e.Status == http.StatusOK && e.ErrorCode == "":
+			whole++
+			if e.Quota != harness.Decimal(strconv.Itoa(cost)) {
+				h.t.Errorf("%s: an answer cost %s units, want %d", model, e.Quota, cost)
+			}
+		case cut && err == nil && charge >= 0 && charge <= cost:
+		case e.Quota != "0":
+			h.t.Errorf("%s: %s units for a request that was not served: %+v", model, e.Quota, e)
+		}
+	}
+	if len(entries) != requests || whole != served {
+		h.t.Errorf("%s: %d records and %d of them charged whole, want %d of %d", model, len(entries), whole, served, requests)
+	}
+}
+
+// entries are the usage records of a model, once there are as many as there were
+// requests; they are written a little late.
+func (h *house) entries(model string, requests int) (all []harness.Usage) {
+	query := "model=" + model
+	for late := time.Now().Add(5 * time.Second); time.Now().Before(late); time.Sleep(25 * time.Millisecond) {
+		stat := harness.Into[struct{ Requests int }](h.t, h.server.Root.Must(h.t, "GET", "/api/log/stat?"+query, nil))
+		if stat.Requests >= requests {
+			break
+		}
+	}
+	for p := 1; ; p++ {
+		page := harness.Into[harness.Page[harness.Usage]](h.t, h.server.Root.Must(h.t, "GET", fmt.Sprintf("/api/log/?%s&page_size=100&p=%d", query, p), nil))
+		all = append(all, page.Items...)
+		if len(page.Items) < 100 {
+			return all
+		}
+	}
 }
 
 // table is what the scenarios came to.
 func table(rows []*row) string {
 	var b strings.Builder
-	b.WriteString("| fault | asked for | served | added latency: median / worst | the bad channel was asked | alone, the client is told | answers again after |\n")
+	b.WriteString("| fault | asked for | served | added latency: median / worst | attempts at the bad channel | alone, the client is told | answers again after |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range rows {
 		kind, served := "plain", fmt.Sprintf("%d of %d", r.served, together)
 		if r.stream {
 			kind = "stream"
 		}
-		if r.told > 0 {
+		switch {
+		case r.told > 0 && r.cut():
 			served += fmt.Sprintf(", %d told in mid-stream", r.told)
+		case r.told > 0:
+			served += fmt.Sprintf(", %d told: %d", r.told, r.fault.status)
 		}
 		again := "the fault does not end"
 		if r.recovered >= 0 {
 			again = fmt.Sprintf("%d ms", r.recovered.Milliseconds())
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d / %d ms | %d times | %s | %s |\n", r.fault.name, kind, served,
-			max(0, (r.median-r.baseline).Milliseconds()), max(0, (r.worst-r.baseline).Milliseconds()), r.asked, r.alone, again)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d / %d ms | %d | %s | %s |\n", r.fault.name, kind, served,
+			max(0, r.median.Milliseconds()), max(0, r.worst.Milliseconds()), r.attempts, r.alone, again)
 	}
 	return b.String()
 }

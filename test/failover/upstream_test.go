@@ -3,9 +3,11 @@ package failover_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -50,7 +52,26 @@ func (u *upstream) url() string { return "http://" + u.address + "/v1" }
 func (u *upstream) serve(l net.Listener) {
 	u.server = &http.Server{Handler: u, ReadHeaderTimeout: time.Minute}
 	served := u.server
-	go func() { _ = served.Serve(l) }() // until it is closed
+	go func() { _ = served.Serve(door{l, u}) }() // until it is closed
+}
+
+// door hands connections to the server, but for those that a deaf upstream
+// keeps and never reads from.
+type door struct {
+	net.Listener
+	upstream *upstream
+}
+
+func (d door) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		f := d.upstream.fault.Load()
+		if err != nil || f == nil || !f.deaf {
+			return conn, err
+		}
+		d.upstream.asked.Add(1)
+		context.AfterFunc(d.upstream.over(), func() { _ = conn.Close() })
+	}
 }
 
 func (u *upstream) close() { _ = u.server.Close() }
@@ -88,10 +109,11 @@ func (u *upstream) release() {
 	u.end()
 }
 
-func (u *upstream) over() <-chan struct{} {
+// over ends with the present fault.
+func (u *upstream) over() context.Context {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.ending.Done()
+	return u.ending
 }
 
 // ServeHTTP answers as the fault says.
@@ -127,7 +149,7 @@ type exchange struct {
 // hang waits until the fault ends or the caller has left.
 func (x *exchange) hang() {
 	select {
-	case <-x.over():
+	case <-x.over().Done():
 	case <-x.r.Context().Done():
 	}
 	panic(http.ErrAbortHandler)
@@ -143,15 +165,61 @@ func (x *exchange) reset() {
 	_ = conn.Close()
 }
 
-// raw writes bytes to the connection and closes it.
-func (x *exchange) raw(text string) {
-	conn, buffered, err := x.w.(http.Hijacker).Hijack()
+// raw writes pieces to the connection, as far apart as it says, and closes it.
+func (x *exchange) raw(apart time.Duration, pieces ...string) {
+	conn, _, err := x.w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
-	_, _ = buffered.WriteString(text)
-	_ = buffered.Flush()
-	_ = conn.Close()
+	defer conn.Close()
+	for i, piece := range pieces {
+		if i > 0 && !pause(x.over(), apart) {
+			return
+		}
+		if _, err := io.WriteString(conn, piece); err != nil {
+			return
+		}
+	}
+}
+
+// mostTaken is what the gateway may take of an endless body: the 256 MiB that it
+// holds of a plain answer at the most, and what is on its way meanwhile.
+const mostTaken = 256<<20 + 32<<20
+
+// pour writes an answer of the kind that was asked for as fast as it is read; it
+// has no end, and as a stream it is one event.
+func (x *exchange) pour() {
+	x.head()
+	begin := `{"choices":[`
+	if x.stream {
+		begin = "data: " + begin
+	}
+	x.write(begin)
+	spaces := bytes.Repeat([]byte(" "), 64<<10)
+	taken := 0
+	for x.over().Err() == nil {
+		n, err := x.w.Write(spaces)
+		if taken += n; taken > mostTaken {
+			x.t.Errorf("the gateway takes more than %d bytes of an endless body", mostTaken)
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// trickle writes on and on what says nothing, often enough not to be idle: spaces
+// in a plain answer, comments in a stream.
+func (x *exchange) trickle() {
+	x.head()
+	nothing := " "
+	if x.stream {
+		nothing = ": still working\n\n"
+	}
+	for pause(x.over(), patience/8) && x.r.Context().Err() == nil {
+		x.write(nothing)
+	}
 }
 
 // head begins an answer of the kind that was asked for.
@@ -193,14 +261,22 @@ func (x *exchange) says(status int, kind, body string) {
 type fault struct {
 	name  string
 	serve func(x *exchange)
-	// refuses says that nobody listens meanwhile.
-	refuses bool
+	// refuses says that nobody listens meanwhile, deaf that nobody reads.
+	refuses, deaf bool
 	// base is the channel's address when it is another than the upstream's; such a
 	// fault does not end.
 	base func(u *upstream) string
 	// midStream says that a stream has begun when it strikes: nothing is tried
 	// again then, and the client is told.
 	midStream bool
+	// waits says that a time limit ends it: the channels have short ones. All others
+	// have long ones, so that a slow machine is not taken for another fault.
+	waits bool
+	// total is the channels' total_ms where no other limit ends it. It is the
+	// request's time as well: when it is used up nothing is tried again.
+	total time.Duration
+	// huge says that an attempt takes much memory, so that there is one at a time.
+	huge bool
 	// status and code are what a client is told that has no other channel; body is
 	// part of what the upstream said, where that comes back.
 	status int
@@ -208,18 +284,37 @@ type fault struct {
 	body   string
 }
 
-// The bodies are as providers sent them to somebody: Azure's, OpenAI's and
-// OpenRouter's from recorded traffic, the others from their documentation.
+// The bodies are as providers send them. Those that recordedBodies names are
+// recorded traffic, but for the spaces; for the others there is no recording.
 const (
 	openAIKey   = `{"error":{"message":"Incorrect API key provided: sk-REDACTED. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`
 	openAIQuota = `{"error":{"message":"You exceeded your current quota, please check your plan and billing details. For more information on this error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`
+	rateLimit   = `{"error":{"code":429,"message":"Provider returned error","metadata":{"provider_name":"Google","raw":"google/gemini-2.0-flash-exp:free is temporarily rate-limited upstream. Please retry shortly, or add your own key to accumulate your rate limits: https://openrouter.ai/settings/integrations"}},"user_id":"user_REDACTED"}`
+	// Anthropic's for a 400, as users report it; its documentation has the shape.
+	lowCredit = `{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits."}}`
+	// DeepSeek's documentation has the status 402 and the message; the rest is as
+	// users report it.
 	deepSeek402 = `{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}`
-	lowCredit   = `{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits."}}`
-	rateLimit   = `{"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"temporarily rate-limited upstream. Please retry shortly","provider_name":"Google"}}}`
-	overload    = `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`
+	// xAI's, as users report it.
+	xAICredits = `{"code":"permission-denied","error":"Your team has either used all available credits or reached its monthly spending limit. To continue making API requests, please purchase more credits or raise your spending limit."}`
+	// One API's, the gateway that many resellers run, from its source and its users.
+	oneAPIQuota = `{"error":{"message":"user quota is not enough","type":"one_api_error","param":"","code":"insufficient_user_quota"}}`
+	// Anthropic's documentation.
+	overload = `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`
+	// OpenAI's documentation has the message, its users the rest.
 	serverError = `{"error":{"message":"The server had an error while processing your request. Sorry about that!","type":"server_error","param":null,"code":null}}`
-	page        = "<!doctype html><title>Sign in</title><p>Please sign in to continue.\n"
+	// Of no provider: what a proxy in between may say.
+	page = "<!doctype html><title>Sign in</title><p>Please sign in to continue.\n"
 )
+
+// recordedBodies says where in the recorded traffic a body is.
+func recordedBodies() map[string]string {
+	return map[string]string{
+		openAIKey:   "openai/openai.chat/error_401/testlm-test-exception-event-recorded-on-lm-error--0.json",
+		openAIQuota: "openai/openai.responses/error_400/openai-error-1--0.json", // the 429 that it comes with, too, is in OpenAI's documentation
+		rateLimit:   "openrouter/openai.chat/error_429/openrouter-errors-raised--0.json",
+	}
+}
 
 func status(code int, body string) func(x *exchange) {
 	return func(x *exchange) { x.says(code, "application/json", body) }
@@ -235,13 +330,16 @@ func faults() []*fault {
 		return f
 	}
 	return []*fault{
-		own(&fault{name: "connection refused", refuses: true}),
+		own(&fault{name: "connection refused", serve: (*exchange).reset, refuses: true}),
 		own(&fault{name: "reset before headers", serve: (*exchange).reset}),
 		own(&fault{name: "reset after headers", serve: func(x *exchange) { x.head(); x.reset() }}),
-		own(&fault{name: "black hole", serve: (*exchange).hang, status: 504}),
-		own(&fault{name: "slow headers", serve: (*exchange).hang, status: 504}),
-		own(&fault{name: "stall before the first token", serve: func(x *exchange) { x.head(); x.hang() }, status: 504}),
-		own(&fault{name: "stall in mid-stream", serve: func(x *exchange) { x.half(); x.hang() }, midStream: true, status: 504}),
+		own(&fault{name: "black hole", serve: (*exchange).hang, waits: true, status: 504}),
+		own(&fault{name: "a socket that nobody reads", serve: (*exchange).hang, deaf: true, waits: true, status: 504}),
+		own(&fault{name: "slow headers", serve: func(x *exchange) {
+			x.raw(patience/8, strings.Split("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", "")...)
+		}, waits: true, status: 504}),
+		own(&fault{name: "stall before the first token", serve: func(x *exchange) { x.head(); x.hang() }, waits: true, status: 504}),
+		own(&fault{name: "stall in mid-stream", serve: func(x *exchange) { x.half(); x.hang() }, midStream: true, waits: true, status: 504}),
 		{name: "429 with Retry-After", serve: func(x *exchange) { x.w.Header().Set("Retry-After", "1"); x.says(429, "application/json", rateLimit) }, status: 429, body: "temporarily rate-limited"},
 		{name: "429 without Retry-After", serve: status(429, rateLimit), status: 429, body: "temporarily rate-limited"},
 		{name: "500", serve: status(500, serverError), status: 500, body: "Sorry about that"},
@@ -249,8 +347,10 @@ func faults() []*fault {
 		{name: "529", serve: status(529, overload), status: 529, body: "Overloaded"},
 		own(&fault{name: "401", serve: status(401, openAIKey)}),
 		own(&fault{name: "402", serve: status(402, deepSeek402)}),
-		own(&fault{name: "insufficient quota in a 400", serve: status(400, lowCredit)}),
-		own(&fault{name: "insufficient quota in a 403", serve: status(403, deepSeek402)}),
+		own(&fault{name: "insufficient quota in a 400", serve: status(400, openAIQuota)}),
+		own(&fault{name: "too low a credit in a 400", serve: status(400, lowCredit)}),
+		own(&fault{name: "insufficient quota in a 403", serve: status(403, oneAPIQuota)}),
+		own(&fault{name: "no credits left in a 403", serve: status(403, xAICredits)}),
 		own(&fault{name: "insufficient quota in a 429", serve: status(429, openAIQuota)}),
 		own(&fault{name: "200 with an error body", serve: status(200, serverError)}),
 		own(&fault{name: "200 empty", serve: status(200, "")}),
@@ -259,9 +359,11 @@ func faults() []*fault {
 		own(&fault{name: "reset in mid-stream", serve: func(x *exchange) { x.half(); x.reset() }, midStream: true}),
 		own(&fault{name: "invalid JSON chunk", serve: func(x *exchange) { x.half(); x.write("data: {\"choices\":[{\"delta\":{\"content\":\"cut\n\n") }, midStream: true}),
 		own(&fault{name: "a length that is not kept", serve: func(x *exchange) {
-			x.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{\"choices\":[")
+			x.raw(0, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{\"choices\":[")
 		}}),
-		own(&fault{name: "not HTTP", serve: func(x *exchange) { x.raw("220 mail.example ESMTP\r\n") }}),
+		own(&fault{name: "endless body", serve: (*exchange).pour, huge: true}),
+		own(&fault{name: "endless trickle", serve: (*exchange).trickle, total: time.Second, waits: true, status: 504}),
+		own(&fault{name: "not HTTP", serve: func(x *exchange) { x.raw(0, "220 mail.example ESMTP\r\n") }}),
 		own(&fault{name: "redirect", serve: func(x *exchange) {
 			x.w.Header().Set("Location", "https://example.com/")
 			x.says(302, "text/html", page)
@@ -269,5 +371,22 @@ func faults() []*fault {
 		{name: "404 with a web page", serve: func(x *exchange) { x.says(404, "text/html", page) }, status: 404, body: "Sign in"},
 		own(&fault{name: "TLS that fails", serve: status(200, ""), base: func(u *upstream) string { return "https://" + u.address + "/v1" }}),
 		own(&fault{name: "a name that does not resolve", serve: status(200, ""), base: func(*upstream) string { return "http://no-such-host.invalid/v1" }}),
+	}
+}
+
+// TestRecordedBodiesAreAsRecorded holds the bodies against the recordings that
+// they are said to be from.
+func TestRecordedBodiesAreAsRecorded(t *testing.T) {
+	t.Parallel()
+	lib := fakeprovider.Fixtures(t)
+	for body, file := range recordedBodies() {
+		found, err := lib.Load(func(m fakeprovider.Meta) bool { return m.File == file })
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %d recordings, %v", file, len(found), err)
+		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, found[0].Response.Body); err != nil || compact.String() != body || found[0].Authenticity != "recorded" {
+			t.Errorf("%s: %s (%s, %v), want %s", file, compact.Bytes(), found[0].Authenticity, err, body)
+		}
 	}
 }

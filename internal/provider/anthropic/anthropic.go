@@ -26,7 +26,7 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 	switch op {
 	case provider.Chat, provider.Responses, provider.Messages, provider.Generate:
 		return provider.Messages
-	case provider.CountTokens, provider.Models:
+	case provider.CountMessages, provider.Models:
 		return op
 	}
 	return ""
@@ -39,7 +39,7 @@ func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 	switch c.Operation {
 	case provider.Models:
 		return base + "/models?limit=1000"
-	case provider.CountTokens:
+	case provider.CountMessages:
 		return base + "/messages/count_tokens"
 	}
 	return base + "/messages"

@@ -49,7 +49,10 @@ func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 		return resource + "/models" + version
 	case provider.Embeddings:
 		return resource + "/deployments/" + url.PathEscape(c.Model) + "/embeddings" + version
-	case provider.Chat:
+	case provider.Responses: // which knows no deployments in its path
+		return resource + "/v1/responses"
+	case provider.Completions:
+		return resource + "/deployments/" + url.PathEscape(c.Model) + "/completions" + version
 	}
 	return resource + "/deployments/" + url.PathEscape(c.Model) + "/chat/completions" + version
 }

@@ -31,7 +31,7 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 		return provider.Generate
 	case provider.Embeddings:
 		return provider.GeminiEmbed
-	case provider.CountTokens, provider.Models:
+	case provider.CountGenerate, provider.Models:
 		return op
 	}
 	return ""
@@ -51,7 +51,7 @@ func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 func Method(c provider.Call) string {
 	at := url.PathEscape(strings.TrimPrefix(c.Model, "models/"))
 	switch {
-	case c.Operation == provider.CountTokens:
+	case c.Operation == provider.CountGenerate:
 		return at + ":countTokens"
 	case c.Operation == provider.GeminiEmbed:
 		return at + ":batchEmbedContents"

@@ -23,7 +23,10 @@ func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 		return ch.BaseURL + "/embeddings"
 	case provider.Models:
 		return ch.BaseURL + "/models"
-	case provider.Chat:
+	case provider.Responses:
+		return ch.BaseURL + "/responses"
+	case provider.Completions:
+		return ch.BaseURL + "/completions"
 	}
 	return ch.BaseURL + "/chat/completions"
 }
@@ -36,7 +39,9 @@ func (Provider) Authorize(credential string) (header, value string) {
 // Classify tells our own refused credential or empty balance from errors of the
 // request. 401 and 402 are always ours; a 403 or 429 only with the words that
 // the servers use for a key or a balance (OpenAI insufficient_quota, DeepSeek
-// and others "Insufficient Balance"); the rest is the request's.
+// and others "Insufficient Balance", One API and its kin insufficient_user_quota,
+// xAI "used all available credits", OpenRouter "Key limit exceeded" of a key's
+// credit limit); the rest is the request's.
 func (Provider) Classify(status int, body []byte) provider.Class {
 	switch status {
 	case http.StatusPaymentRequired:
@@ -44,7 +49,8 @@ func (Provider) Classify(status int, body []byte) provider.Class {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusBadRequest:
 		head := bytes.ToLower(body[:min(len(body), 4096)])
 		switch {
-		case says(head, "insufficient_quota", "insufficient balance", "insufficient_balance", "credit balance is too low", "billing_hard_limit_reached"):
+		case says(head, "insufficient_quota", "insufficient balance", "insufficient_balance", "credit balance is too low", "billing_hard_limit_reached",
+			"insufficient_user_quota", "used all available credits", "key limit exceeded"):
 			return provider.OfBalance
 		case status == http.StatusUnauthorized, says(head, "invalid_api_key", "account_deactivated"):
 			return provider.OfCredential

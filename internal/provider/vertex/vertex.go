@@ -69,8 +69,12 @@ func (*Provider) Speaks(_ *channel.Channel, model string, op provider.Operation)
 			return provider.VertexEmbed
 		}
 		return provider.VertexPredict
-	case provider.CountTokens:
-		if whose == "google" || whose == "anthropic" {
+	case provider.CountMessages:
+		if whose == "anthropic" {
+			return op
+		}
+	case provider.CountGenerate:
+		if whose == "google" {
 			return op
 		}
 	case provider.Models:
@@ -96,10 +100,8 @@ func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 	switch c.Operation {
 	case provider.Chat:
 		return base + "/endpoints/openapi/chat/completions"
-	case provider.CountTokens:
-		if whose == "anthropic" { // one address for all, which has the model in the body
-			return base + "/publishers/anthropic/models/count-tokens:rawPredict"
-		}
+	case provider.CountMessages: // one address for all, which has the model in the body
+		return base + "/publishers/anthropic/models/count-tokens:rawPredict"
 	}
 	base += "/publishers/" + url.PathEscape(whose) + "/models/"
 	switch c.Operation {

@@ -102,7 +102,7 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 			out.ToolCalls = append(out.ToolCalls, t)
 		case *translate.Media:
 			if p.Kind == translate.Image {
-				said = append(said, part{Type: "image_url", ImageURL: marshal(imageURL{URL: address(p, "image/png")})})
+				out.Images = joinLists(out.Images, imageList(p))
 			}
 		case *translate.Other:
 			if p.Kind == "audio" && same {
@@ -114,6 +114,12 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 		out.Content = content(said, true)
 	}
 	return out
+}
+
+// imageList is a list of one image that a model made.
+func imageList(m *translate.Media) jsontext.Value {
+	one := part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png")})}
+	return marshal([]part{one})
 }
 
 // arguments are never empty for clients, which parse them.
@@ -187,7 +193,7 @@ func joinLists(a, b jsontext.Value) jsontext.Value {
 func annotations(list []translate.Citation, to jsontext.Value, same bool) jsontext.Value {
 	for _, c := range list {
 		v := c.Raw
-		if kind := text(jsontext.Value(findType(v))); kind == "" || (kind != "url_citation" && !same) {
+		if !same && !wire.Find(v, "url_citation").Present() { // of another dialect
 			if c.URL == "" {
 				continue // of a document: this dialect has no words for it
 			}
@@ -234,7 +240,7 @@ func (Codec) EncodeFailure(f translate.Failure, requestID string) []byte {
 		message += " (request id: " + requestID + ")"
 	}
 	e := inner{Message: message, Type: f.Type}
-	if f.Type == "" || f.Origin != translate.Chat {
+	if f.Type == "" || (f.Origin != translate.Chat && f.Origin != translate.Responses) {
 		e.Type = errorType(f.Kind)
 	}
 	if f.Param != "" {
@@ -265,5 +271,3 @@ func errorType(k translate.FailureKind) string {
 	}
 	return "invalid_request_error"
 }
-
-func findType(v jsontext.Value) []byte { return wire.Find(v, "type").Of(v) }

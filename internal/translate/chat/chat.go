@@ -66,6 +66,7 @@ type message struct {
 	Refusal          string         `json:"refusal,omitzero"`
 	Annotations      jsontext.Value `json:"annotations,omitzero"`
 	Audio            jsontext.Value `json:"audio,omitzero"`
+	Images           jsontext.Value `json:"images,omitzero"`            // OpenRouter: what the model made
 	ReasoningContent jsontext.Value `json:"reasoning_content,omitzero"` // DeepSeek and many others
 	Reasoning        jsontext.Value `json:"reasoning,omitzero"`         // Groq, OpenRouter, vLLM
 	ReasoningDetails jsontext.Value `json:"reasoning_details,omitzero"` // OpenRouter

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"cmp"
-	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -119,6 +118,8 @@ func formatOf(v jsontext.Value) (*translate.Format, error) {
 }
 
 func tools(c *translate.Conversation, r *request) error {
+	c.Name(translate.FeatureServerTool, "tools")
+	c.Name(translate.FeatureCustomTool, "tools")
 	for _, f := range r.Functions {
 		c.Tools = append(c.Tools, functionTool(&f))
 		c.Name(translate.FeatureTools, legacyTools)
@@ -323,11 +324,29 @@ func (m *message) parts(at string, out *translate.Message) error {
 	if translate.Given(m.Audio) {
 		out.Parts = append(out.Parts, &translate.Other{Kind: "audio", Raw: m.Audio})
 	}
+	out.Parts = append(out.Parts, made(m.Images)...)
 	cite(out.Parts, m.Annotations)
 	for _, call := range m.ToolCalls {
 		out.Parts = append(out.Parts, call.part())
 	}
 	return nil
+}
+
+// made are the images of an answer, in OpenRouter's place for them. What is none
+// is left out.
+func made(images jsontext.Value) (parts []translate.Part) {
+	for raw := range wire.Elements(images) {
+		var p part
+		if jsonx.Unmarshal(raw, &p) != nil {
+			continue
+		}
+		image, err := p.neutral("images", nil)
+		if m, ok := image.(*translate.Media); ok && err == nil {
+			m.Raw = jsontext.Value(raw).Clone()
+			parts = append(parts, m)
+		}
+	}
+	return parts
 }
 
 func (t *toolCall) part() *translate.ToolCall {
@@ -413,20 +432,9 @@ func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
 
 // inlined takes the data out of a data: URL.
 func inlined(at string, m *translate.Media) (translate.Part, error) {
-	rest, ok := strings.CutPrefix(m.URL, "data:")
-	if !ok {
-		return m, nil
-	}
-	kind, data, ok := strings.Cut(rest, ",")
-	if !ok {
+	if !m.Inline() {
 		return nil, translate.Malform(at, "%s is a data: URL without data.", at)
 	}
-	m.URL = ""
-	kind, coded := strings.CutSuffix(kind, ";base64")
-	if !coded {
-		data = base64.StdEncoding.EncodeToString([]byte(data))
-	}
-	m.MIME, m.Data = cmp.Or(kind, "text/plain"), data
 	return m, nil
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -61,12 +62,31 @@ func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]by
 	} else {
 		c.DropExtra()
 	}
-	for i := range c.Messages {
-		if err := e.message(&c.Messages[i]); err != nil {
+	for m := range e.turns() {
+		if err := e.message(&m); err != nil {
 			return nil, err
 		}
 	}
 	return jsonx.Marshal(r)
+}
+
+// turns are the messages, where another dialect has each thing that the
+// assistant does as one of its own joined to what the assistant does in a turn:
+// the answers to calls must stand behind all of them.
+func (e *encoder) turns() iter.Seq[translate.Message] {
+	return func(yield func(translate.Message) bool) {
+		all := e.c.Messages
+		for i := 0; i < len(all); i++ {
+			m := all[i]
+			for !e.same && m.Role == translate.Assistant && i+1 < len(all) && all[i+1].Role == translate.Assistant {
+				i++
+				m.Parts = slices.Concat(m.Parts, all[i].Parts)
+			}
+			if !yield(m) {
+				return
+			}
+		}
+	}
 }
 
 // bounds writes the output bound by the name that the model wants.
@@ -84,6 +104,9 @@ func (e *encoder) bounds(to translate.Target) {
 	}
 }
 
+// maxUser is the longest user that OpenAI takes, in characters.
+const maxUser = 64
+
 // tags are what names the request, its user and its price.
 func (e *encoder) tags() {
 	c := e.c
@@ -91,6 +114,9 @@ func (e *encoder) tags() {
 		e.r.SafetyIdentifier = c.EndUser
 	} else {
 		e.r.User = c.EndUser
+		if !e.same {
+			e.r.User = translate.Short(c.EndUser, maxUser)
+		}
 	}
 	e.r.Metadata = c.Metadata
 	switch {
@@ -216,10 +242,28 @@ func customOf(t *translate.Tool) (own tool, err error) {
 		Description string         `json:"description,omitzero"`
 		Format      jsontext.Value `json:"format,omitzero"`
 	}
+	format := flat.Format
+	if kind, rest := splitType(format); kind == "grammar" {
+		format = marshal(struct {
+			Type    string         `json:"type"`
+			Grammar jsontext.Value `json:"grammar"`
+		}{kind, rest})
+	}
 	body := marshal(struct {
 		Custom inner `json:"custom"`
-	}{inner{flat.Name, flat.Description, flat.Format}})
+	}{inner{flat.Name, flat.Description, format}})
 	return tool{Type: "custom", Rest: body}, nil
+}
+
+// splitType takes the type out of an object.
+func splitType(object jsontext.Value) (kind string, rest jsontext.Value) {
+	members := slices.DeleteFunc(translate.ExtraOf(object), func(m translate.Member) bool {
+		if m.Name == "type" {
+			kind = text(m.Value)
+		}
+		return m.Name == "type"
+	})
+	return kind, members.Object()
 }
 
 func functionOf(t *translate.Tool) *function {
@@ -316,6 +360,10 @@ func (e *encoder) message(m *translate.Message) error {
 				out.Annotations = annotations(p.Citations, out.Annotations, true)
 			}
 		case *translate.Media:
+			if e.same && p.Raw != nil {
+				out.Images = joinLists(out.Images, imageList(p))
+				continue
+			}
 			media, err := e.media(p)
 			if err != nil {
 				return err
@@ -468,7 +516,7 @@ func (e *encoder) media(m *translate.Media) (p part, err error) {
 		if m.FileID != "" {
 			return p, e.c.Refuse(translate.FeatureImage, "The model's upstream knows no uploaded files of another provider.")
 		}
-		p = part{Type: "image_url", ImageURL: marshal(imageURL{URL: address(m, "image/png"), Detail: m.Detail})}
+		p = part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png"), Detail: m.Detail})}
 	case translate.AudioClip:
 		if m.Data == "" {
 			return p, e.c.Refuse(translate.FeatureAudio, "The model's upstream takes sounds only as data.")
@@ -485,7 +533,7 @@ func (e *encoder) media(m *translate.Media) (p part, err error) {
 		default:
 			f := &file{FileID: m.FileID, Filename: m.Name}
 			if m.Data != "" || m.URL != "" {
-				f.FileData = address(m, "application/pdf")
+				f.FileData = m.Address("application/pdf")
 			}
 			if f.Filename == "" && f.FileData != "" && !e.same {
 				f.Filename = "document.pdf" // which OpenAI wants beside file_data
@@ -497,17 +545,6 @@ func (e *encoder) media(m *translate.Media) (p part, err error) {
 	}
 	e.cache(&p, m.Cache, m.Extra)
 	return p, nil
-}
-
-// address is the media's URL, a data: URL for what is inline.
-func address(m *translate.Media, kind string) string {
-	if m.Data == "" {
-		return m.URL
-	}
-	if m.MIME != "" {
-		kind = m.MIME
-	}
-	return "data:" + kind + ";base64," + m.Data
 }
 
 func soundFormat(mime string) string {

@@ -146,6 +146,10 @@ func (d *decoder) delta(at int, o *opened, m *message, emit func(translate.Event
 		o.open(at, refusalKind, &translate.Refusal{}, emit)
 		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: m.Refusal})
 	}
+	for _, image := range made(m.Images) {
+		o.close(at, emit)
+		emit(translate.Event{Kind: translate.Whole, Candidate: at, Part: image})
+	}
 	for _, c := range citations(m.Annotations) {
 		o.open(at, textKind, &translate.Text{}, emit)
 		emit(translate.Event{Kind: translate.CiteDelta, Candidate: at, Citation: &c})

@@ -226,7 +226,7 @@ func (s *streamEncoder) whole(dst []byte, e translate.Event) []byte {
 		e.Text = p.Text
 	case *translate.Media:
 		if p.Kind == translate.Image {
-			dst = s.delta(dst, e.Candidate, `{"images":[`, marshal(part{Type: "image_url", ImageURL: marshal(imageURL{URL: address(p, "image/png")})}), `]}`)
+			dst = s.delta(dst, e.Candidate, `{"images":`, imageList(p), `}`)
 		}
 	}
 	if e.Text != "" {

@@ -233,3 +233,8 @@ func (u *Usage) Tokens() usage.Tokens {
 
 // Error implements wire.Format.
 func (Messages) Error(f *fault.Error, requestID string) []byte { return Error(f, requestID) }
+
+// Count implements wire.Counter, for POST /v1/messages/count_tokens.
+func (Messages) Count(tokens int64) []byte {
+	return append(strconv.AppendInt([]byte(`{"input_tokens":`), tokens, 10), '}')
+}

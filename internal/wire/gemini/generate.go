@@ -427,3 +427,8 @@ func (s *stream) end(out []byte) []byte {
 	}
 	return append(out, "\r\n\r\n"...)
 }
+
+// Count implements wire.Counter, for {model}:countTokens.
+func (Generate) Count(tokens int64) []byte {
+	return append(strconv.AppendInt([]byte(`{"totalTokens":`), tokens, 10), '}')
+}

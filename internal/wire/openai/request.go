@@ -39,7 +39,7 @@ const (
 // names are the members that decide what a request may do and costs. A body in
 // which one of them stands in other letter case is refused: some upstreams
 // match names without regard to case and would take the other one.
-var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "service_tier"}
+var names = [...]string{"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "best_of", "service_tier"}
 
 // mediaNames are the members that carry a picture, a sound or a file.
 var mediaNames = [...]string{`"image_url"`, `"input_audio"`, `"file"`}
@@ -55,15 +55,21 @@ func ScanRequest(body []byte) (Head, error) {
 	}
 	members.Watch(mediaNames[:])
 	var seen uint
+	var input, messages bool
 	for {
 		at, valueAt, more := members.Next()
 		if !more {
 			break
 		}
 		name := body[at.From:at.To]
-		if string(name) == `"user"` {
+		switch string(name) {
+		case `"user"`:
 			h.EndUser = wire.Text(body[valueAt.From:valueAt.To])
 			continue
+		case `"input"`:
+			input = true
+		case `"messages"`:
+			messages = true
 		}
 		which, err := member(name)
 		if err != nil {
@@ -86,7 +92,7 @@ func ScanRequest(body []byte) (Head, error) {
 	if !h.ModelAt.Present() {
 		return h, wire.Invalid("model", "model is required.")
 	}
-	h.Media = members.Seen()
+	h.Media, h.Foreign = members.Seen(), input && !messages
 	return h, nil
 }
 
@@ -140,7 +146,7 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 		return h.takeStreamOptions(value, at.From)
 	case "service_tier":
 		h.ServiceTier = wire.Text(value)
-	case "max_tokens", "max_completion_tokens", "n":
+	case "max_tokens", "max_completion_tokens", "n", "best_of":
 		if null {
 			if name == "max_tokens" {
 				h.MaxTokensAt = at
@@ -154,8 +160,8 @@ func (h *Head) take(name string, value []byte, at wire.Span) error {
 			return err
 		}
 		switch name {
-		case "n":
-			h.Choices = min(max(1, v), wire.MaxChoices)
+		case "n", "best_of": // of which all are paid for
+			h.Choices = max(h.Choices, min(v, wire.MaxChoices))
 		case "max_tokens":
 			h.Cap, h.MaxTokensAt = max(h.Cap, v), at
 		default:

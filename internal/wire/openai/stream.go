@@ -182,7 +182,7 @@ func (s *Stream) chunk(data []byte) (scan bool) {
 		}
 		i = value
 		switch first := data[value]; string(data[from+1 : to]) {
-		case "content", "arguments", "reasoning_content", "reasoning", "refusal", "transcript":
+		case "content", "text", "arguments", "reasoning_content", "reasoning", "refusal", "transcript":
 			if first == '"' {
 				end := wire.StringEnd(data, value)
 				s.p.Text.Count(data[value+1 : end])

@@ -1,0 +1,417 @@
+package responses_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"halley/internal/translate"
+	"halley/internal/translate/chat"
+	"halley/internal/translate/messages"
+	"halley/internal/translate/responses"
+	"halley/test/fakeprovider"
+)
+
+// dialect is one that answers and requests are brought through and back.
+type dialect struct {
+	name  translate.Dialect
+	codec translate.Codec
+	api   string
+	// less is what of an essence the dialect has no words for.
+	less func(*essence)
+}
+
+func others() []dialect {
+	return []dialect{
+		{translate.Chat, chat.Codec{}, fakeprovider.Chat, func(*essence) {}},
+		{translate.Messages, messages.Codec{}, "anthropic.messages", func(e *essence) {
+			e.Images = 0 // Claude's answers have none
+			e.Usage.Reasoning, e.Usage.AudioIn, e.Usage.AudioOut = 0, 0, 0
+			if e.Stop == translate.Filtered || e.Stop == translate.Refused {
+				e.Stop = translate.EndOfTurn
+			}
+			if len(e.Refusals) > 0 { // which are text there
+				e.Text, e.Refusals = e.Text+strings.Join(e.Refusals, ""), nil
+			}
+		}},
+	}
+}
+
+// essence is what of an answer must survive.
+type essence struct {
+	Text     string
+	Calls    []string
+	Refusals []string
+	Images   int
+	Stop     translate.Stop
+	Usage    translate.Usage
+}
+
+func essenceOf(a *translate.Answer) (e essence) {
+	if a.Usage != nil {
+		e.Usage = *a.Usage
+		e.Usage.CacheWrite5m, e.Usage.CacheWrite1h = e.Usage.CacheWrite5m+e.Usage.CacheWrite1h, 0
+		e.Usage.ImageIn, e.Usage.ImageOut = 0, 0
+		e.Usage.AudioIn, e.Usage.AudioOut = 0, 0 // which Responses does not tell apart
+	}
+	if len(a.Candidates) == 0 {
+		return e
+	}
+	c := a.Candidates[0]
+	e.Stop = c.Stop
+	switch c.Stop {
+	case translate.AtContext:
+		e.Stop = translate.AtMaxOutput
+	case translate.AtStopText, translate.Paused, translate.NotStopped:
+		e.Stop = translate.EndOfTurn
+	case translate.Refused:
+		e.Stop = translate.Filtered
+	}
+	defer func() {
+		if len(e.Calls) > 0 && e.Stop == translate.EndOfTurn { // Responses does not tell the two apart
+			e.Stop = translate.ToCallTools
+		}
+	}()
+	for _, p := range c.Parts {
+		switch p := p.(type) {
+		case *translate.Text:
+			e.Text += p.Text
+		case *translate.Refusal:
+			e.Refusals = append(e.Refusals, p.Text)
+		case *translate.ToolCall:
+			if p.Server == "" {
+				e.Calls = append(e.Calls, fmt.Sprintf("%s %s %s", p.ID, p.Name, compact(p.Args, p.Custom)))
+			}
+		case *translate.Media:
+			if p.Kind == translate.Image {
+				e.Images++
+			}
+		}
+	}
+	return e
+}
+
+// compact is arguments without insignificant space; none are an empty object.
+func compact(args string, custom bool) string {
+	if custom {
+		return args
+	}
+	if args == "" {
+		return "{}"
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(args)) != nil {
+		return args
+	}
+	return b.String()
+}
+
+// answersOf are the recorded answers of an API that its codec reads.
+func answersOf(t *testing.T, api string, codec translate.Codec, stream bool, take func(file string, a *translate.Answer, events []translate.Event)) {
+	t.Helper()
+	all := fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
+		return m.API == api && m.Status == 200 && m.Stream == stream && m.Authenticity == "recorded"
+	})
+	count := 0
+	for _, in := range all {
+		if stream {
+			if !in.Response.IsSSE() {
+				continue
+			}
+			events, err := decode(codec.DecodeStream(), in.Response.Body)
+			a, whole, fault := assemble(events)
+			if err != nil || !whole || fault != nil {
+				continue // cut, or an error: the dialect's own tests see to them
+			}
+			count++
+			take(in.File, a, events)
+			continue
+		}
+		a, err := codec.DecodeAnswer(in.Response.Body)
+		if err != nil {
+			continue
+		}
+		count++
+		take(in.File, a, nil)
+	}
+	if count == 0 {
+		t.Fatal("no answers")
+	}
+	t.Logf("%s: %d", api, count)
+}
+
+// through brings an answer to a client of a dialect and reads what it gets.
+func through(t *testing.T, file string, d translate.Dialect, codec translate.Codec, a *translate.Answer) *translate.Answer {
+	t.Helper()
+	body, err := codec.EncodeAnswer(&translate.Conversation{From: d}, a)
+	if err != nil {
+		t.Errorf("%s: %v", file, err)
+		return nil
+	}
+	out, err := codec.DecodeAnswer(body)
+	if err != nil {
+		t.Errorf("%s: %v in %s", file, err, body)
+		return nil
+	}
+	return out
+}
+
+func TestAnswersSurviveOtherDialectsAndBack(t *testing.T) {
+	t.Parallel()
+	for _, d := range others() {
+		t.Run(string(d.name), func(t *testing.T) {
+			t.Parallel()
+			check := func(file string, a, b *translate.Answer) {
+				if b == nil {
+					return
+				}
+				want, got := essenceOf(a), essenceOf(b)
+				d.less(&want)
+				d.less(&got)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: %s", file, diff)
+				}
+			}
+			own := responses.Codec{}
+			answersOf(t, apiName, own, false, func(file string, a *translate.Answer, _ []translate.Event) {
+				if b := through(t, file, d.name, d.codec, a); b != nil {
+					check(file, a, b)
+					check(file, a, through(t, file, translate.Responses, own, b))
+				}
+			})
+			answersOf(t, d.api, d.codec, false, func(file string, a *translate.Answer, _ []translate.Event) {
+				if a.Candidates = a.Candidates[:min(1, len(a.Candidates))]; len(a.Candidates) == 0 {
+					return
+				}
+				if b := through(t, file, translate.Responses, own, a); b != nil {
+					check(file, a, b)
+					check(file, a, through(t, file, d.name, d.codec, b))
+				}
+			})
+		})
+	}
+}
+
+func TestStreamsSurviveOtherDialectsAndBack(t *testing.T) {
+	t.Parallel()
+	for _, d := range others() {
+		t.Run(string(d.name), func(t *testing.T) {
+			t.Parallel()
+			// through writes events for a client and reads them again.
+			through := func(file string, name translate.Dialect, codec translate.Codec, events []translate.Event) []translate.Event {
+				out := encode(codec.EncodeStream(&translate.Conversation{From: name, IncludeUsage: true}), events)
+				if name == translate.Responses {
+					grammar(t, file, out)
+				}
+				again, err := decode(codec.DecodeStream(), out)
+				if err != nil {
+					t.Errorf("%s: %v in %s", file, err, out)
+				}
+				return again
+			}
+			check := func(file string, a *translate.Answer, events []translate.Event) {
+				b, whole, fault := assemble(events)
+				if !whole || fault != nil {
+					t.Errorf("%s: whole %v, %v", file, whole, fault)
+					return
+				}
+				want, got := essenceOf(a), essenceOf(b)
+				d.less(&want)
+				d.less(&got)
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: %s", file, diff)
+				}
+			}
+			own := responses.Codec{}
+			answersOf(t, apiName, own, true, func(file string, a *translate.Answer, events []translate.Event) {
+				there := through(file, d.name, d.codec, events)
+				check(file, a, there)
+				check(file, a, through(file, translate.Responses, own, there))
+			})
+			answersOf(t, d.api, d.codec, true, func(file string, a *translate.Answer, events []translate.Event) {
+				if len(a.Candidates) != 1 {
+					return
+				}
+				there := through(file, translate.Responses, own, events)
+				check(file, a, there)
+				check(file, a, through(file, d.name, d.codec, there))
+			})
+		})
+	}
+}
+
+// wish is what of a request must survive.
+type wish struct {
+	Said   []string
+	Tools  []string
+	Choice string
+	Format string
+	Sizes  string
+}
+
+func media(m *translate.Media) string { return fmt.Sprintf("media %d %s %.40s", m.Kind, m.URL, m.Data) }
+
+// joined is the run of one speaker.
+type joined struct {
+	role  string
+	words []string
+}
+
+func wishOf(c *translate.Conversation) (w wish) {
+	var runs []joined
+	say := func(role, words string) {
+		if words == "" {
+			return
+		}
+		if n := len(runs); n == 0 || runs[n-1].role != role {
+			runs = append(runs, joined{role: role})
+		}
+		last := &runs[len(runs)-1]
+		last.words = append(last.words, words)
+	}
+	for _, m := range c.Messages {
+		role := "user"
+		switch m.Role {
+		case translate.Assistant:
+			role = "assistant"
+		case translate.System, translate.Developer:
+			role = "system"
+		}
+		for _, p := range m.Parts {
+			switch p := p.(type) {
+			case *translate.Text:
+				if !strings.HasPrefix(p.Text, "What the tool call ") { // what Chat says before a result's images
+					say(role, p.Text)
+				}
+			case *translate.Refusal:
+				say(role, p.Text)
+			case *translate.ToolCall:
+				if p.Server == "" {
+					say(role, fmt.Sprintf("call %s %s %s", p.ID, p.Name, compact(p.Args, p.Custom)))
+				}
+			case *translate.ToolResult:
+				if p.Server != "" {
+					continue
+				}
+				text := ""
+				for _, p := range p.Parts {
+					if t, ok := p.(*translate.Text); ok {
+						text += t.Text
+					}
+				}
+				say("user", "result "+p.CallID+" "+text)
+				for _, p := range p.Parts { // which Chat shows behind the result
+					if m, ok := p.(*translate.Media); ok {
+						say("user", media(m))
+					}
+				}
+			case *translate.Media:
+				say(role, media(p))
+			}
+		}
+	}
+	for _, r := range runs {
+		w.Said = append(w.Said, r.role+": "+strings.Join(r.words, ""))
+	}
+	for _, tool := range c.Tools {
+		if tool.Kind == translate.WebSearch {
+			tool.Name = "" // which differs
+		}
+		w.Tools = append(w.Tools, fmt.Sprintf("%s %s %s", tool.Kind, tool.Name, compact(string(tool.Schema), false)))
+	}
+	if c.ToolChoice != nil {
+		w.Choice = fmt.Sprint(c.ToolChoice.Mode, c.ToolChoice.Name, c.ToolChoice.Allowed)
+	}
+	if f := c.Format; f != nil && f.Kind != translate.PlainText {
+		w.Format = fmt.Sprint(f.Kind, compact(string(f.Schema), false))
+	}
+	number := func(p *int64) int64 {
+		if p == nil {
+			return -1
+		}
+		return *p
+	}
+	w.Sizes = fmt.Sprint(number(c.MaxOutput), c.Stream, c.EndUser)
+	return w
+}
+
+// unrepresentable says what a recorded request may be refused for, because the other
+// side has no words for it.
+func unrepresentable(field string) bool {
+	return slices.Contains([]string{
+		"tools",                     // those that the provider runs
+		"messages",                  // items of such tools, references, contexts that were compacted
+		"input.content.input_file",  // by URL
+		"input.content.input_image", // by the id of an upload
+		"n", "stop", "audio",
+	}, field)
+}
+
+func TestRequestsSurviveChatAndBack(t *testing.T) {
+	t.Parallel()
+	passed, refused := 0, map[string]int{}
+	bring := func(file string, c *translate.Conversation, name translate.Dialect, codec translate.Codec) *translate.Conversation {
+		body, err := codec.EncodeRequest(c, translate.Target{Model: c.Model})
+		if e, ok := errors.AsType[*translate.Unsupported](err); ok && unrepresentable(e.Field) {
+			refused[fmt.Sprintf("%s → %s: %s", c.From, name, e.Field)]++
+			return nil
+		}
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			return nil
+		}
+		again, err := codec.DecodeRequest(body)
+		if err != nil {
+			t.Errorf("%s: %v in %s", file, err, body)
+			return nil
+		}
+		return again
+	}
+	for _, way := range []struct {
+		api      string
+		from, to translate.Dialect
+		codec    translate.Codec
+		other    translate.Codec
+	}{
+		{apiName, translate.Responses, translate.Chat, responses.Codec{}, chat.Codec{}},
+		{fakeprovider.Chat, translate.Chat, translate.Responses, chat.Codec{}, responses.Codec{}},
+	} {
+		all := fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
+			return m.API == way.api && m.Status == 200 && m.Authenticity == "recorded"
+		})
+		for _, in := range all {
+			if len(in.Request.Body) == 0 || in.Request.Body[0] != '{' || bytes.Contains(in.Request.Body, []byte(`"functions":`)) {
+				continue
+			}
+			c, err := way.codec.DecodeRequest(in.Request.Body)
+			if err != nil {
+				t.Errorf("%s: %v", in.File, err)
+				continue
+			}
+			there := bring(in.File, c, way.to, way.other)
+			if there == nil {
+				continue
+			}
+			want := wishOf(c)
+			if diff := cmp.Diff(want, wishOf(there)); diff != "" {
+				t.Errorf("%s: there: %s", in.File, diff)
+				continue
+			}
+			back := bring(in.File, there, way.from, way.codec)
+			if back == nil {
+				continue
+			}
+			if diff := cmp.Diff(want, wishOf(back)); diff != "" {
+				t.Errorf("%s: and back: %s", in.File, diff)
+			}
+			passed++
+		}
+	}
+	t.Logf("%d passed, refused: %v", passed, refused)
+}

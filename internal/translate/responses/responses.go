@@ -1,0 +1,195 @@
+// Package responses is OpenAI's Responses dialect, as OpenAI, Azure and the
+// servers that took it over speak it. Facts are from OpenAI's published API
+// reference and from recorded traffic.
+package responses
+
+import (
+	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"halley/internal/jsonx"
+	"halley/internal/translate"
+	"halley/internal/translate/chat"
+	"halley/internal/wire"
+)
+
+// Codec is the dialect; it has no state.
+type Codec struct{}
+
+var _ translate.Codec = Codec{}
+
+// The types of items that the neutral form has words for.
+const (
+	messageItem      = "message"
+	reasoningItem    = "reasoning"
+	functionCall     = "function_call"
+	functionOutput   = "function_call_output"
+	customCall       = "custom_tool_call"
+	customOutput     = "custom_tool_call_output"
+	webSearchCall    = "web_search_call"
+	interpreterCall  = "code_interpreter_call"
+	fileSearchCall   = "file_search_call"
+	mcpCall          = "mcp_call"
+	xSearchCall      = "x_search_call" // xAI's
+	imageCall        = "image_generation_call"
+	reference        = "item_reference"
+	previousPrompt   = "prompt"
+	conversationMark = "conversation"
+)
+
+// Marks in an Extra, which are no members of the wire: the item of a call that
+// the provider ran, or that a message was read from an item that is none; what a
+// message of an answer says besides its content, which each of its parts has;
+// and that a message is the request's instructions.
+const (
+	mark             = "hly."
+	rawItem          = mark + "item"
+	itemHead         = mark + "head"
+	instructionsMark = mark + "instructions"
+	bareThoughts     = mark + "bare"
+)
+
+// item is an item of an input or an output: the members of all kinds that the
+// neutral form has words for.
+type item struct {
+	Type      string         `json:"type"`
+	ID        string         `json:"id"`
+	Role      string         `json:"role"`
+	Content   jsontext.Value `json:"content"` // a string or a list of parts
+	CallID    string         `json:"call_id"`
+	Name      jsontext.Value `json:"name"`
+	Arguments jsontext.Value `json:"arguments"` // a string; some kinds have an object
+	Input     jsontext.Value `json:"input"`
+	Output    jsontext.Value `json:"output"` // a string or a list of parts
+	Summary   jsontext.Value `json:"summary"`
+	Encrypted string         `json:"encrypted_content"`
+	Rest      jsontext.Value `json:",embed"`
+}
+
+// part is a content part.
+type part struct {
+	Type        string         `json:"type"`
+	Text        string         `json:"text"`
+	Refusal     string         `json:"refusal"`
+	ImageURL    jsontext.Value `json:"image_url"` // a string; Chat's object is understood
+	Detail      string         `json:"detail"`
+	FileID      string         `json:"file_id"`
+	FileData    string         `json:"file_data"`
+	FileURL     string         `json:"file_url"`
+	Filename    string         `json:"filename"`
+	Annotations jsontext.Value `json:"annotations"`
+	Logprobs    jsontext.Value `json:"logprobs"`
+	Rest        jsontext.Value `json:",embed"`
+}
+
+// annotation says where words come from.
+type annotation struct {
+	Type  string `json:"type"`
+	Start int    `json:"start_index"`
+	End   int    `json:"end_index"`
+	URL   string `json:"url"`
+	Title string `json:"title"`
+}
+
+// response is a whole answer, and what some events carry.
+type response struct {
+	ID                string           `json:"id"`
+	CreatedAt         jsontext.Value   `json:"created_at"` // some servers write a fraction
+	Model             string           `json:"model"`
+	Status            string           `json:"status"`
+	Output            []jsontext.Value `json:"output"`
+	Usage             jsontext.Value   `json:"usage"`
+	ServiceTier       string           `json:"service_tier"`
+	Error             jsontext.Value   `json:"error"`
+	IncompleteDetails jsontext.Value   `json:"incomplete_details"`
+	Rest              jsontext.Value   `json:",embed"`
+}
+
+// stop is why the response has ended.
+func (r *response) stop(calls bool) translate.Stop {
+	switch r.Status {
+	case "incomplete":
+		if member(r.IncompleteDetails, "reason") == "content_filter" {
+			return translate.Filtered
+		}
+		return translate.AtMaxOutput
+	case "queued", "in_progress":
+		return translate.NotStopped
+	case "failed", "cancelled":
+		return translate.Broken
+	}
+	if calls {
+		return translate.ToCallTools
+	}
+	return translate.EndOfTurn
+}
+
+// extra is what of the response the neutral form has no place for.
+func (r *response) extra() translate.Extra {
+	e := translate.ExtraOf(r.Rest)
+	for _, m := range []translate.Member{{Name: "error", Value: r.Error}, {Name: "incomplete_details", Value: r.IncompleteDetails}} {
+		if translate.Given(m.Value) {
+			e = append(e, m)
+		}
+	}
+	return e
+}
+
+// statusOf is the dialect's status for a stop, and why it is incomplete.
+func statusOf(s translate.Stop) (status, incomplete string) {
+	switch s {
+	case translate.AtMaxOutput, translate.AtContext:
+		return "incomplete", "max_output_tokens"
+	case translate.Filtered:
+		return "incomplete", "content_filter"
+	case translate.NotStopped, translate.EndOfTurn, translate.AtStopText, translate.ToCallTools, translate.Refused, translate.Paused, translate.Broken:
+	}
+	return "completed", ""
+}
+
+// errBroken is output that its model spoiled: no response says so and is one.
+var errBroken = errors.New("the model's output was not usable")
+
+// DecodeFailure implements translate.Upstream: the shape is that of Chat.
+func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
+	f := chat.Codec{}.DecodeFailure(status, body)
+	f.Origin = translate.Responses
+	return f
+}
+
+// EncodeFailure implements translate.Client.
+func (Codec) EncodeFailure(f translate.Failure, requestID string) []byte {
+	return chat.Codec{}.EncodeFailure(f, requestID)
+}
+
+// text is what a JSON string holds; "" for anything else.
+func text(v jsontext.Value) string { return wire.Text(v) }
+
+// find is a member's value; nil when there is none.
+func find(object jsontext.Value, name string) jsontext.Value {
+	at := wire.Find(object, name)
+	if !at.Present() {
+		return nil
+	}
+	return object[at.From:at.To]
+}
+
+// member is a member that is a string.
+func member(object jsontext.Value, name string) string { return text(find(object, name)) }
+
+// list reads a JSON list; nil for anything else.
+func list(v jsontext.Value) (elements []jsontext.Value) {
+	if v.Kind() != '[' || jsonx.Unmarshal(v, &elements) != nil {
+		return nil
+	}
+	return elements
+}
+
+// with is e with one more member, when there is something to say.
+func with(e translate.Extra, name string, v jsontext.Value) translate.Extra {
+	if !translate.Given(v) {
+		return e
+	}
+	return append(e, translate.Member{Name: name, Value: v})
+}
