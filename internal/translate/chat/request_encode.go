@@ -194,7 +194,7 @@ func (e *encoder) tools() error {
 		t := &c.Tools[i]
 		switch {
 		case e.legacy:
-			r.Functions = append(r.Functions, *functionOf(t))
+			r.Functions = append(r.Functions, *e.function(t))
 		case e.same && t.Name == webSearchOptions && t.Kind == translate.WebSearch:
 			r.WebSearchOptions = t.Raw
 		case e.same && t.Raw != nil:
@@ -207,7 +207,7 @@ func (e *encoder) tools() error {
 			if t.Cache != nil && !e.same {
 				c.Drop(translate.FeatureCacheControl)
 			}
-			own := tool{Type: "function", Function: functionOf(t)}
+			own := tool{Type: "function", Function: e.function(t)}
 			if e.same && t.Cache != nil {
 				own.Rest = translate.Extra{{Name: "cache_control", Value: t.Cache.Raw}}.Object()
 			}
@@ -266,8 +266,12 @@ func splitType(object jsontext.Value) (kind string, rest jsontext.Value) {
 	return kind, members.Object()
 }
 
-func functionOf(t *translate.Tool) *function {
-	return &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict, Rest: t.Extra.Object()}
+func (e *encoder) function(t *translate.Tool) *function {
+	f := &function{Name: t.Name, Description: t.Description, Parameters: t.Schema, Strict: t.Strict}
+	if e.same {
+		f.Rest = t.Extra.Object()
+	}
+	return f
 }
 
 func (e *encoder) choice() error {
@@ -335,6 +339,10 @@ func (e *encoder) message(m *translate.Message) error {
 		switch p := p.(type) {
 		case *translate.ToolResult:
 			results = true
+			if p.Server != "" {
+				e.c.DropField("server tool calls")
+				continue
+			}
 			if err := e.result(p); err != nil {
 				return err
 			}

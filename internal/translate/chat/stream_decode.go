@@ -60,6 +60,9 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 	if len(data) == 0 {
 		return nil
 	}
+	if d.quick(data, emit) {
+		return nil
+	}
 	var chunk answer
 	if err := jsonx.Unmarshal(data, &chunk); err != nil {
 		return fmt.Errorf("read a chat chunk: %w", err)
@@ -91,6 +94,89 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 		emit(translate.Event{Kind: translate.Use, Usage: &u, UsageRaw: use.Clone(), Tier: chunk.ServiceTier, From: translate.Chat})
 	}
 	return nil
+}
+
+// quick reads a chunk that brings nothing but more words or thoughts of one
+// choice, which most do, without decoding it. What is anything else it leaves.
+func (d *decoder) quick(data []byte, emit func(translate.Event)) bool {
+	if !d.begun {
+		return false
+	}
+	var choices []byte
+	for name, v := range wire.Members(data) {
+		switch string(name) {
+		case `"choices"`:
+			choices = v
+		case `"usage"`, `"x_groq"`, `"error"`:
+			if v[0] != 'n' {
+				return false
+			}
+		}
+	}
+	if len(choices) < 2 || choices[0] != '[' {
+		return false
+	}
+	one := bytes.TrimSpace(choices[1 : len(choices)-1])
+	members, ok := jsonx.Walk(one)
+	if !ok {
+		return false
+	}
+	index, delta := 0, []byte(nil)
+	for {
+		name, at, more := members.Next()
+		if !more {
+			break
+		}
+		v := one[at.From:at.To]
+		switch string(one[name.From:name.To]) {
+		case `"index"`:
+			if len(v) != 1 {
+				return false
+			}
+			index = int(v[0] - '0')
+		case `"delta"`:
+			delta = v
+		case `"finish_reason"`, `"logprobs"`:
+			if v[0] != 'n' {
+				return false
+			}
+		}
+	}
+	if end, whole := members.Close(); !whole || end != len(one)-1 { // there are others
+		return false
+	}
+	return d.quickDelta(index, delta, emit)
+}
+
+// quickDelta is quick for the delta of a choice that has begun.
+func (d *decoder) quickDelta(index int, delta []byte, emit func(translate.Event)) bool {
+	var words, thoughts []byte
+	for name, v := range wire.Members(delta) {
+		switch string(name) {
+		case `"content"`:
+			words = v
+		case `"reasoning_content"`:
+			thoughts = v
+		case `"role"`:
+		default:
+			if v[0] != 'n' {
+				return false
+			}
+		}
+	}
+	o := d.choices[index]
+	said := func(v []byte) bool { return len(v) > 2 && v[0] == '"' }
+	switch {
+	case o == nil || o.stopped:
+		return false
+	case said(words) && !said(thoughts) && o.kind == textKind:
+		emit(translate.Event{Kind: translate.TextDelta, Candidate: index, Text: wire.Text(words)})
+	case said(thoughts) && !said(words) && o.kind == thinkingKind && len(o.details) == 0:
+		emit(translate.Event{Kind: translate.TextDelta, Candidate: index, Text: wire.Text(thoughts)})
+	default:
+		return false
+	}
+	return true
 }
 
 func (d *decoder) choice(c *choice, emit func(translate.Event)) error {

@@ -20,7 +20,8 @@ type streamEncoder struct {
 	legacy bool
 	head   []byte // how every chunk begins, up to its choices
 	open   map[int]*writing
-	usage  []byte
+	tokens *translate.Usage
+	usage  jsontext.Value // in the upstream's words, when they are the dialect's
 	tier   string
 }
 
@@ -81,12 +82,15 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 		return s.endChoice(append(dst, wire.Quote(word)...))
 	case translate.Use:
 		if e.Usage != nil {
-			s.usage = usageObject(*e.Usage)
+			s.tokens, s.usage = e.Usage, nil
 		}
 		if e.From == translate.Chat && e.UsageRaw != nil {
 			s.usage = e.UsageRaw
 		}
 	case translate.Done:
+		if s.usage == nil && s.tokens != nil {
+			s.usage = usageObject(*s.tokens)
+		}
 		if s.usage != nil && s.c.IncludeUsage {
 			dst = append(append(dst, "data: "...), s.head...)
 			dst = append(append(dst, `"choices":[],"usage":`...), s.usage...)

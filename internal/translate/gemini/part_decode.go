@@ -223,8 +223,9 @@ func readResult(r *jsonx.Reader) *translate.ToolResult {
 			out.Extra = append(out.Extra, translate.Member{Name: ofResult + r.Name(), Value: r.Value()})
 		}
 	}
-	if text, failed := said(out.Raw); text != "" {
-		out.Failed = failed
+	text, failed := said(out.Raw)
+	out.Failed = failed
+	if text != "" || len(out.Parts) == 0 {
 		out.Parts = append([]translate.Part{&translate.Text{Text: text}}, out.Parts...)
 	}
 	return out

@@ -33,7 +33,7 @@ var fields = [...]struct {
 	{translate.FeatureTopLogprobs, "generationConfig.logprobs"},
 	{translate.FeatureReasoning, "generationConfig.thinkingConfig"},
 	{translate.FeatureModalities, "generationConfig.responseModalities"},
-	{translate.FeatureAudio, "generationConfig.speechConfig"},
+	{translate.FeatureAudio, "contents.parts"},
 	{translate.FeatureServiceTier, "serviceTier"},
 	{translate.FeatureImage, "contents.parts"},
 	{translate.FeatureDocument, "contents.parts"},
@@ -329,7 +329,9 @@ func readConfig(r *jsonx.Reader, c *translate.Conversation) {
 		case "responseModalities":
 			readModalities(r, c)
 		case "speechConfig":
-			c.Audio = r.Raw()
+			if c.Audio = r.Raw(); c.Audio != nil {
+				c.Name(translate.FeatureAudio, "generationConfig.speechConfig")
+			}
 		default:
 			c.Extra = append(c.Extra, translate.Member{Name: ofConfig + r.Name(), Value: r.Value()})
 		}

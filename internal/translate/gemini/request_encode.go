@@ -46,8 +46,39 @@ func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target)
 
 func (codec Codec) encoder(c *translate.Conversation, to translate.Target) *encoder {
 	e := &encoder{codec: codec, c: c, to: to, model: modelOf(to.Model), same: c.From == translate.Gemini, names: map[string]string{}}
-	e.w.Out = make([]byte, 0, 4096)
+	e.w.Out = make([]byte, 0, sizeOf(c))
 	return e
+}
+
+// sizeOf is about how many bytes a request will have, so that it is not copied as
+// it grows.
+func sizeOf(c *translate.Conversation) int {
+	size := 1024
+	for i := range c.Messages {
+		size += 64 + sizeOfParts(c.Messages[i].Parts)
+	}
+	for i := range c.Tools {
+		size += 128 + len(c.Tools[i].Description) + len(c.Tools[i].Schema)
+	}
+	return size
+}
+
+func sizeOfParts(parts []translate.Part) (size int) {
+	for _, p := range parts {
+		size += 64
+		switch p := p.(type) {
+		case *translate.Text:
+			size += len(p.Text) + len(p.Text)/16
+		case *translate.ToolCall:
+			size += 64 + len(p.Args) + len(p.Signature)
+		case *translate.ToolResult:
+			size += 64 + sizeOfParts(p.Parts)
+		case *translate.Media:
+			size += len(p.Data)
+		case *translate.Thinking, *translate.Refusal, *translate.Other:
+		}
+	}
+	return size
 }
 
 // writePrompt writes all that the model reads.

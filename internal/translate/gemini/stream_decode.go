@@ -158,7 +158,7 @@ func (d *streamDecoder) part(s *streamed, p *wirePart, emit func(translate.Event
 	switch {
 	case p.call != nil:
 		return d.call(s, p, emit)
-	case p.media != nil || p.result != nil || !p.hasText && len(p.rest) > 0:
+	case p.media != nil || p.result != nil || len(p.rest) > 0:
 		s.close(emit)
 		emit(translate.Event{Kind: translate.Whole, Candidate: s.index, Part: p.neutral(), From: translate.Gemini})
 		return nil

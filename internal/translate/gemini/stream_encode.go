@@ -32,7 +32,7 @@ type streamEncoder struct {
 	begin    translate.Extra
 	usage    *translate.Usage
 	usageRaw jsontext.Value
-	tail     []byte // how every chunk ends, behind its candidates
+	tail     []byte // how every chunk ends, behind its candidates; empty when that is to be written anew
 	writing  []*writing
 	w        jsonx.Writer
 	start    int // of the element that is being written
@@ -64,10 +64,10 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 		if e.Model != "" {
 			s.model = e.Model
 		}
-		s.tail = nil
+		s.tail = s.tail[:0]
 		return dst
 	case translate.Use:
-		s.usage, s.usageRaw, s.tail = e.Usage, e.UsageRaw, nil
+		s.usage, s.usageRaw, s.tail = e.Usage, e.UsageRaw, s.tail[:0]
 		return dst
 	case translate.Done:
 		return s.end(dst)
@@ -175,8 +175,8 @@ func (s *streamEncoder) closeElement(dst []byte) []byte {
 
 // rest writes what stands in every chunk behind its candidates, and closes it.
 func (s *streamEncoder) rest(dst []byte) []byte {
-	if s.tail == nil {
-		w := jsonx.Writer{Out: []byte{'{'}}
+	if len(s.tail) == 0 {
+		w := jsonx.Writer{Out: append(s.tail, ' ')} // behind which no comma is put
 		switch {
 		case s.same():
 			w.Raw("usageMetadata", s.usageRaw)
@@ -189,12 +189,12 @@ func (s *streamEncoder) rest(dst []byte) []byte {
 			writeExtra(&w, s.begin)
 		}
 		w.Close('}')
-		s.tail = w.Out[1:]
+		s.tail = w.Out
 	}
-	if len(s.tail) > 1 && dst[len(dst)-1] != '{' {
+	if len(s.tail) > len(" }") && dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	return append(dst, s.tail...)
+	return append(dst, s.tail[1:]...)
 }
 
 func (s *streamEncoder) text(dst []byte, c *writing, text string) []byte {
@@ -324,6 +324,8 @@ func (s *streamEncoder) writeFinish(w *jsonx.Writer, c *writing) {
 		if s.same() {
 			writeExtra(w, f.Extra)
 		}
+	} else if !s.same() { // some upstreams end without a reason
+		w.Text("finishReason", stopWord(translate.EndOfTurn, "", false))
 	}
 	c.write(w)
 	writeLogprobs(w, c.tokens)

@@ -1,11 +1,6 @@
 package messages_test
 
 import (
-	"encoding/json"
-	"errors"
-	"maps"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,163 +10,52 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/messages"
 	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
-// gist is what must get through another dialect.
-type gist struct {
-	System, User, Assistant string   // all words, without white space
-	Calls                   []string // id, name and arguments
-	Results                 []string // id and words
-	Media                   []string
-	Stop                    translate.Stop
-	Usage                   *translate.Usage
-}
-
-func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
-
-// canonical is JSON without the order and spacing of its writer.
-func canonical(text string) string {
-	var v any
-	if text == "" {
-		return "{}"
-	}
-	if json.Unmarshal([]byte(text), &v) != nil {
-		return text
-	}
-	out, _ := json.Marshal(v)
-	return string(out)
-}
-
-func (g *gist) take(role translate.Role, parts []translate.Part) {
-	for _, p := range parts {
-		switch p := p.(type) {
-		case *translate.Text:
-			g.say(role, p.Text)
-		case *translate.Refusal:
-			g.say(role, p.Text)
-		case *translate.ToolCall:
-			if p.Server == "" {
-				g.Calls = append(g.Calls, p.ID+" "+p.Name+" "+canonical(p.Args))
-			}
-		case *translate.ToolResult:
-			if p.Server != "" {
-				continue
-			}
-			var inner gist
-			inner.take(translate.User, p.Parts)
-			g.Results = append(g.Results, p.CallID+" "+inner.User)
-			g.Media = append(g.Media, inner.Media...)
-		case *translate.Media:
-			if p.Text != "" { // a document that is text is words to those without documents
-				g.say(role, p.Text)
-				continue
-			}
-			g.Media = append(g.Media, p.Data+p.URL)
-		}
-	}
-}
-
-func (g *gist) say(role translate.Role, text string) {
-	switch role {
-	case translate.System, translate.Developer:
-		g.System += squeeze(text)
-	case translate.User:
-		g.User += squeeze(text)
-	case translate.Assistant:
-		g.Assistant += squeeze(text)
-	}
-}
-
-func ofConversation(c *translate.Conversation) (g gist) {
-	for _, m := range c.Messages {
-		g.take(m.Role, m.Parts)
+// ofAnswer is an answer's gist, without the tokens that Anthropic does not tell
+// apart.
+func ofAnswer(a *translate.Answer) translatetest.Gist {
+	g := translatetest.OfAnswer(a)
+	if g.Usage != nil {
+		g.Usage.AudioIn, g.Usage.AudioOut, g.Usage.ImageIn, g.Usage.ImageOut = 0, 0, 0, 0
 	}
 	return g
-}
-
-func ofAnswer(a *translate.Answer) (g gist) {
-	if len(a.Candidates) == 0 {
-		return g
-	}
-	g.take(translate.Assistant, a.Candidates[0].Parts)
-	g.Stop = a.Candidates[0].Stop
-	if a.Usage != nil {
-		u := *a.Usage
-		u.AudioIn, u.AudioOut, u.ImageIn, u.ImageOut = 0, 0, 0, 0 // Anthropic does not tell them apart
-		g.Usage = &u
-	}
-	return g
-}
-
-// through sends a request from one dialect to another and back, and gives the
-// gists of both. refused is the field that the other refuses.
-func through(t *testing.T, body []byte, near, far translate.Codec, model string) (before, after gist, refused string) {
-	t.Helper()
-	c, err := near.DecodeRequest(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := far.EncodeRequest(c, translate.Target{Model: model})
-	if no, ok := errors.AsType[*translate.Unsupported](err); ok {
-		return before, after, no.Field
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := far.DecodeRequest(out)
-	if err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return ofConversation(c), ofConversation(back), ""
-}
-
-// introduced are the words with which media that a tool gave stand in a message
-// of the user's, for upstreams whose tools give text alone.
-var introduced = regexp.MustCompile(`Whatthetoolcall\w+shows:`)
-
-// report says how many got through, and what was refused by which name.
-func report(t *testing.T, what string, through int, refused map[string]int) {
-	t.Helper()
-	t.Logf("%s: %d through", what, through)
-	for _, field := range slices.Sorted(maps.Keys(refused)) {
-		t.Logf("  %d refused for %s", refused[field], field)
-	}
 }
 
 func TestRecordedRequestsReachChatUpstreams(t *testing.T) {
 	t.Parallel()
-	passed, refused := 0, map[string]int{}
+	var y translatetest.Tally
 	for _, in := range recordings(t, messagesAPI) {
 		if in.Request.Body == nil {
 			continue
 		}
-		before, after, field := through(t, in.Request.Body, messages.Codec{}, chat.Codec{}, "gpt-5")
+		before, after, field := translatetest.Through(t, in.Request.Body, messages.Codec{}, chat.Codec{}, "gpt-5")
 		if field != "" {
-			refused[field]++
+			y.Refuse(field)
 			continue
 		}
-		passed++
-		after.User = introduced.ReplaceAllString(after.User, "")
-		if diff := cmp.Diff(before, after); diff != "" {
+		y.Passed++
+		if diff := cmp.Diff(before, after.WithoutIntroductions()); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
-	report(t, "Messages to Chat", passed, refused)
+	y.Log(t, "Messages to Chat")
 }
 
 func TestRecordedChatRequestsReachClaude(t *testing.T) {
 	t.Parallel()
-	passed, refused := 0, map[string]int{}
+	var y translatetest.Tally
 	for _, in := range recordings(t, fakeprovider.Chat) {
 		if in.Request.Body == nil || in.Response.Status >= 400 {
 			continue
 		}
-		before, after, field := through(t, in.Request.Body, chat.Codec{}, messages.Codec{}, "claude-sonnet-4-5")
+		before, after, field := translatetest.Through(t, in.Request.Body, chat.Codec{}, messages.Codec{}, "claude-sonnet-4-5")
 		if field != "" {
-			refused[field]++
+			y.Refuse(field)
 			continue
 		}
-		passed++
+		y.Passed++
 		if strings.HasPrefix(after.System, before.System+"AnswerwithoneJSONobject") {
 			after.System = before.System
 		}
@@ -182,47 +66,11 @@ func TestRecordedChatRequestsReachClaude(t *testing.T) {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
-	report(t, "Chat to Messages", passed, refused)
-}
-
-// andBack writes an answer for a client of the far dialect, and reads it again.
-func andBack(t *testing.T, a *translate.Answer, far translate.Codec) *translate.Answer {
-	t.Helper()
-	out, err := far.EncodeAnswer(&translate.Conversation{Model: a.Model, IncludeUsage: true}, a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	back, err := far.DecodeAnswer(out)
-	if err != nil {
-		t.Fatalf("%v in %s", err, out)
-	}
-	return back
-}
-
-// andBackStreamed is andBack for a stream.
-func andBackStreamed(t *testing.T, list []translate.Event, far translate.Codec) (*translate.Answer, error) {
-	t.Helper()
-	enc := far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true})
-	var out []byte
-	for _, e := range list {
-		out = enc.Encode(out, e)
-	}
-	d := far.DecodeStream()
-	var a translate.Assembler
-	for _, data := range events(t, out) {
-		if err := d.Decode("", data, a.Add); err != nil {
-			return nil, err
-		}
-	}
-	if err := d.End(a.Add); err != nil {
-		return nil, err
-	}
-	got, _, _ := a.Answer()
-	return got, nil
+	y.Log(t, "Chat to Messages")
 }
 
 // lossless makes stops equal that the other dialect has one word for.
-func lossless(g gist) gist {
+func lossless(g translatetest.Gist) translatetest.Gist {
 	switch g.Stop {
 	case translate.AtStopText, translate.Paused:
 		g.Stop = translate.EndOfTurn
@@ -244,7 +92,7 @@ func lossless(g gist) gist {
 
 func TestRecordedAnswersReachChatClients(t *testing.T) {
 	t.Parallel()
-	passed := 0
+	var y translatetest.Tally
 	for _, in := range recordings(t, messagesAPI) {
 		if in.Response.IsSSE() || in.Response.Status != 200 {
 			continue
@@ -253,8 +101,8 @@ func TestRecordedAnswersReachChatClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		passed++
-		if diff := cmp.Diff(lossless(ofAnswer(a)), lossless(ofAnswer(andBack(t, a, chat.Codec{})))); diff != "" {
+		y.Passed++
+		if diff := cmp.Diff(lossless(ofAnswer(a)), lossless(ofAnswer(translatetest.AndBack(t, a, chat.Codec{})))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -268,29 +116,29 @@ func TestRecordedAnswersReachChatClients(t *testing.T) {
 			whole.Add(e)
 		}
 		a, _, _ := whole.Answer()
-		got, err := andBackStreamed(t, list, chat.Codec{})
+		got, err := translatetest.Streamed(list, chat.Codec{})
 		if err != nil {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		passed++
+		y.Passed++
 		if diff := cmp.Diff(lossless(ofAnswer(a)), lossless(ofAnswer(got))); diff != "" {
 			t.Errorf("%s, streamed:\n%s", s.file, diff)
 		}
 	}
-	report(t, "answers to Chat", passed, nil)
+	y.Log(t, "answers to Chat")
 }
 
 func TestRecordedChatAnswersReachMessagesClients(t *testing.T) {
 	t.Parallel()
-	passed := 0
+	var y translatetest.Tally
 	for _, in := range recordings(t, fakeprovider.Chat) {
 		if in.Response.Status != 200 {
 			continue
 		}
 		if in.Response.IsSSE() {
 			if chatStream(t, in) {
-				passed++
+				y.Passed++
 			}
 			continue
 		}
@@ -298,17 +146,17 @@ func TestRecordedChatAnswersReachMessagesClients(t *testing.T) {
 		if err != nil {
 			continue // chat's own tests say which and why
 		}
-		passed++
-		if diff := cmp.Diff(alike(lossless(ofAnswer(a))), alike(lossless(ofAnswer(andBack(t, a, messages.Codec{}))))); diff != "" {
+		y.Passed++
+		if diff := cmp.Diff(alike(lossless(ofAnswer(a))), alike(lossless(ofAnswer(translatetest.AndBack(t, a, messages.Codec{}))))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
-	report(t, "Chat answers to Messages", passed, nil)
+	y.Log(t, "Chat answers to Messages")
 }
 
 // alike allows for what a Messages client is told otherwise: calls make it a stop
 // for tools, usage that the upstream did not tell is 0.
-func alike(g gist) gist {
+func alike(g translatetest.Gist) translatetest.Gist {
 	if len(g.Calls) > 0 && (g.Stop == translate.EndOfTurn || g.Stop == translate.NotStopped) {
 		g.Stop = translate.ToCallTools
 	}
@@ -345,7 +193,7 @@ func chatStream(t *testing.T, in fakeprovider.Interaction) bool {
 		return false
 	}
 	checkGrammar(t, in.File, streamed(list...))
-	got, err := andBackStreamed(t, list, messages.Codec{})
+	got, err := translatetest.Streamed(list, messages.Codec{})
 	if err != nil {
 		t.Errorf("%s: %v", in.File, err)
 		return false

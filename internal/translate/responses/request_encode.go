@@ -314,7 +314,9 @@ func (e *encoder) tool(t *translate.Tool) error {
 	switch t.Kind {
 	case translate.Function:
 		strict := t.Strict != nil && *t.Strict
-		writeFunction(w, t, &strict) // said, because this dialect takes strict for granted
+		own := *t
+		own.Extra = nil                 // of another dialect
+		writeFunction(w, &own, &strict) // said, because this dialect takes strict for granted
 	case translate.Custom:
 		if e.c.From != translate.Chat {
 			return e.c.Refuse(translate.FeatureCustomTool, "The tool %q has no counterpart at the model's upstream.", t.Name)

@@ -221,8 +221,12 @@ func Usage(value []byte) (t usage.Tokens, serviceTier string, ok bool) {
 	return t, serviceTier, ok
 }
 
-// modalities adds up the tokens of sounds and pictures.
+// modalities adds up the tokens of sounds and pictures. Most lists have text
+// alone, and every chunk of a stream has such lists.
 func modalities(value []byte) (audio, image int64) {
+	if !bytes.Contains(value, []byte("AUDIO")) && !bytes.Contains(value, []byte("IMAGE")) {
+		return 0, 0
+	}
 	for v := range wire.Elements(value) {
 		var n wire.Count
 		n.Read(wire.Find(v, "tokenCount").Of(v))

@@ -1,0 +1,268 @@
+// Package translatetest is what the tests of the dialects share: what of a
+// conversation or an answer must get through another dialect, and ways there and
+// back.
+package translatetest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"halley/internal/sse"
+	"halley/internal/translate"
+)
+
+// Gist is what must get through another dialect.
+type Gist struct {
+	System, User, Assistant string   // all words, without white space
+	Calls                   []string // id, name and arguments
+	Results                 []string // id and words
+	Media                   []string
+	Stop                    translate.Stop
+	Usage                   *translate.Usage
+}
+
+// OfConversation is the gist of a request.
+func OfConversation(c *translate.Conversation) (g Gist) {
+	for _, m := range c.Messages {
+		g.take(m.Role, m.Parts)
+	}
+	return g
+}
+
+// OfAnswer is the gist of an answer's first candidate.
+func OfAnswer(a *translate.Answer) (g Gist) {
+	if len(a.Candidates) == 0 {
+		return g
+	}
+	g.take(translate.Assistant, a.Candidates[0].Parts)
+	g.Stop = a.Candidates[0].Stop
+	if a.Usage != nil {
+		g.Usage = new(*a.Usage)
+	}
+	return g
+}
+
+func (g *Gist) take(role translate.Role, parts []translate.Part) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case *translate.Text:
+			g.say(role, p.Text)
+		case *translate.Refusal:
+			g.say(role, p.Text)
+		case *translate.ToolCall:
+			if p.Server == "" {
+				g.Calls = append(g.Calls, p.ID+" "+p.Name+" "+canonical(p.Args))
+			}
+		case *translate.ToolResult:
+			if p.Server != "" {
+				continue
+			}
+			var inner Gist
+			inner.take(translate.User, p.Parts)
+			g.Results = append(g.Results, p.CallID+" "+inner.User)
+			g.Media = append(g.Media, inner.Media...)
+		case *translate.Media:
+			if text := textIn(p); text != "" { // a document that is text is words to those without documents
+				g.say(role, text)
+				continue
+			}
+			g.Media = append(g.Media, p.Data+p.URL)
+		}
+	}
+}
+
+func textIn(m *translate.Media) string {
+	if m.Kind != translate.Document || !strings.HasPrefix(m.MIME, "text/") || m.Data == "" {
+		return m.Text
+	}
+	text, err := base64.StdEncoding.DecodeString(m.Data)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func (g *Gist) say(role translate.Role, text string) {
+	switch role {
+	case translate.System, translate.Developer:
+		g.System += squeeze(text)
+	case translate.User:
+		g.User += squeeze(text)
+	case translate.Assistant:
+		g.Assistant += squeeze(text)
+	}
+}
+
+func squeeze(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// canonical is JSON without the order and spacing of its writer.
+func canonical(text string) string {
+	var v any
+	if text == "" {
+		return "{}"
+	}
+	if json.Unmarshal([]byte(text), &v) != nil {
+		return text
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return text
+	}
+	return string(out)
+}
+
+// introduced are the words with which media that a tool gave stand in a message
+// of the user's, for upstreams whose tools give text alone.
+var introduced = regexp.MustCompile(`Whatthetoolcall[\w.:-]+shows:`)
+
+// WithoutIntroductions takes those words out, and the one that says that a tool
+// failed, where upstreams have no other way to tell.
+func (g Gist) WithoutIntroductions() Gist {
+	g.User = introduced.ReplaceAllString(g.User, "")
+	for i := range g.Results {
+		g.Results[i] = strings.Replace(g.Results[i], " Error:", " ", 1)
+	}
+	return g
+}
+
+// OneWord makes stops equal that one of the two dialects has one word for, and
+// forgets which tokens were of what kind of media or cache.
+func (g Gist) OneWord() Gist {
+	switch g.Stop {
+	case translate.AtStopText, translate.Paused, translate.NotStopped, translate.EndOfTurn:
+		g.Stop = translate.EndOfTurn
+		if len(g.Calls) > 0 {
+			g.Stop = translate.ToCallTools
+		}
+	case translate.AtContext:
+		g.Stop = translate.AtMaxOutput
+	case translate.Filtered:
+		g.Stop = translate.Refused
+	case translate.AtMaxOutput, translate.ToCallTools, translate.Refused, translate.Broken:
+	}
+	u := translate.Usage{}
+	if g.Usage != nil {
+		u = *g.Usage
+	}
+	g.Usage = &translate.Usage{
+		Prompt: u.Prompt, CachedRead: min(u.CachedRead, u.Prompt), Completion: u.Completion, Reasoning: min(u.Reasoning, u.Completion),
+	}
+	return g
+}
+
+// Through sends a request from one dialect to another and back, and gives the
+// gists of both. refused is the field that the other refuses.
+func Through(t *testing.T, body []byte, near translate.Client, far translate.Codec, model string) (before, after Gist, refused string) {
+	t.Helper()
+	c, err := near.DecodeRequest(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := far.EncodeRequest(c, translate.Target{Model: model})
+	if no, ok := errors.AsType[*translate.Unsupported](err); ok {
+		return before, after, no.Field
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := far.DecodeRequest(out)
+	if err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return OfConversation(c), OfConversation(back), ""
+}
+
+// AndBack writes an answer for a client of the far dialect, and reads it again.
+func AndBack(t *testing.T, a *translate.Answer, far translate.Codec) *translate.Answer {
+	t.Helper()
+	out, err := far.EncodeAnswer(&translate.Conversation{Model: a.Model, IncludeUsage: true}, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := far.DecodeAnswer(out)
+	if err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	return back
+}
+
+// Streamed writes events for a client of the far dialect, and reads them again.
+func Streamed(list []translate.Event, far translate.Codec) (*translate.Answer, error) {
+	enc := far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true})
+	var out []byte
+	for _, e := range list {
+		out = enc.Encode(out, e)
+	}
+	return Assembled(far.DecodeStream(), out)
+}
+
+// Assembled reads an SSE body, and puts it together.
+func Assembled(d translate.StreamDecoder, body []byte) (*translate.Answer, error) {
+	list, err := Events(d, body)
+	if err != nil {
+		return nil, err
+	}
+	return Whole(list)
+}
+
+// Events reads an SSE body.
+func Events(d translate.StreamDecoder, body []byte) (list []translate.Event, err error) {
+	emit := func(e translate.Event) { list = append(list, e) }
+	text := strings.ReplaceAll(string(body), "\r\n", "\n")
+	for event := range strings.SplitSeq(text, "\n\n") {
+		if data, ok := sse.Data([]byte(event + "\n\n")); ok {
+			if err := d.Decode("", data, emit); err != nil {
+				return list, err
+			}
+		}
+	}
+	return list, d.End(emit)
+}
+
+// Whole puts events together; what did not end well is an error.
+func Whole(list []translate.Event) (*translate.Answer, error) {
+	var a translate.Assembler
+	for _, e := range list {
+		a.Add(e)
+	}
+	got, done, fault := a.Answer()
+	switch {
+	case fault != nil:
+		return nil, errors.New(fault.Message)
+	case !done:
+		return nil, errors.New("the stream is not whole")
+	}
+	return got, nil
+}
+
+// Tally counts what got through, and what was refused by which name.
+type Tally struct {
+	Passed  int
+	Refused map[string]int
+}
+
+// Refuse counts one.
+func (y *Tally) Refuse(field string) {
+	if y.Refused == nil {
+		y.Refused = map[string]int{}
+	}
+	y.Refused[field]++
+}
+
+// Log prints it. That nothing got through is an error.
+func (y *Tally) Log(t *testing.T, what string) {
+	t.Helper()
+	if y.Passed == 0 {
+		t.Errorf("%s: nothing got through", what)
+	}
+	t.Logf("%s: %d through", what, y.Passed)
+	for _, field := range slices.Sorted(maps.Keys(y.Refused)) {
+		t.Logf("  %d refused for %s", y.Refused[field], field)
+	}
+}
