@@ -38,6 +38,8 @@ import (
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
 	"halley/internal/translate/cohere"
+	"halley/internal/translate/embed"
+	geminidialect "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/internal/upstream"
@@ -213,6 +215,14 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 
 			provider.CohereChat:     cohere.Codec{},
 			provider.VertexMessages: messages.Codec{Platform: messages.Vertex},
+			provider.VertexGenerate: geminidialect.Codec{Vertex: true},
+		},
+		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
+		EmbedUpstreams: map[provider.Operation]embed.Upstream{
+			provider.CohereEmbed:   embed.Cohere{},
+			provider.GeminiEmbed:   embed.Gemini{},
+			provider.VertexEmbed:   embed.VertexContent{},
+			provider.VertexPredict: embed.VertexPredict{},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,

@@ -446,7 +446,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x
 // estimateAnswer is for upstreams that do not say what they used.
 func estimateAnswer(a *ask, x exchange.Exchange, body []byte) usage.Tokens {
 	tokens := usage.Tokens{Prompt: promptEstimate(a)}
-	if a.operation != provider.Embeddings {
+	if a.operation.Writes() {
 		text := x.OutputText(body)
 		tokens.Completion = max(1, textTokens(text.ASCII, text.Other))
 	}

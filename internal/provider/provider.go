@@ -99,8 +99,12 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 	switch op {
 	case Chat, Responses, Messages, Generate:
 		return OpenAIDialect(ch, op)
-	case Completions, Embeddings, Rerank, Models:
+	case Completions, Embeddings, Models:
 		return op
+	case Rerank: // which servers of one's own have
+		if ch.Kind == channel.OpenAI {
+			return op
+		}
 	}
 	return ""
 }
@@ -127,6 +131,11 @@ func (op Operation) Endpoint() string {
 		return string(Generate)
 	}
 	return string(op)
+}
+
+// Writes reports whether the model answers with words of its own, which cost.
+func (op Operation) Writes() bool {
+	return op != Embeddings && op != Rerank && !op.Counts()
 }
 
 // Counts reports whether the operation only says how long a prompt is.
