@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 // channelCommands manage upstream channels.
@@ -89,7 +90,7 @@ type channelAddCommand struct {
 	Project  string            `help:"The Google Cloud project of a Vertex AI channel; a service account's key has one." placeholder:"ID"`
 	Location string            `help:"Where a Vertex AI channel's models run, such as us-central1." placeholder:"REGION"`
 	Version  string            `name:"api-version" help:"The api-version of requests to an Azure deployment." placeholder:"VERSION"`
-	KeyStdin bool              `name:"key-stdin" help:"Read upstream keys from standard input, one a line; keys on a command line would be seen by others."`
+	KeyStdin bool              `name:"key-stdin" help:"Read upstream keys from standard input, one a line, or the JSON file of one Google service account; keys on a command line would be seen by others."`
 }
 
 // Run adds the channel and says its id.
@@ -203,6 +204,10 @@ func readKeys(from io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(from, limit))
 	if err != nil {
 		return nil, fmt.Errorf("read the keys from standard input: %w", err)
+	}
+	// The file of a Google service account's key, which has many lines.
+	if whole := strings.TrimSpace(string(text)); strings.HasPrefix(whole, "{") && jsonx.Value(whole).IsValid() {
+		return []string{whole}, nil
 	}
 	var keys []string
 	for line := range strings.Lines(string(text)) {

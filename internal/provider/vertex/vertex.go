@@ -122,7 +122,7 @@ func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 // Prepare implements provider.Preparer: of Anthropic's headers Vertex AI takes
 // the betas that it knows, and refuses requests with others.
 func (*Provider) Prepare(h http.Header, c provider.Call) {
-	if c.Operation != provider.VertexMessages {
+	if c.Operation != provider.VertexMessages && c.Operation != provider.CountMessages {
 		return
 	}
 	delete(h, "Anthropic-Version") // which is in the body
