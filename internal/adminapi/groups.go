@@ -1,10 +1,7 @@
 package adminapi
 
 import (
-	"errors"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/fault"
 	"halley/internal/group"
@@ -19,7 +16,7 @@ func (s *Server) groupRoutes() []route {
 		{method: http.MethodGet, path: "/api/group/", access: adminOnly, handle: s.listGroups, summary: "List groups, default first", out: typeOf[pageOf[groupView]](), query: []string{"p", "page_size"}},
 		{method: http.MethodGet, path: "/api/group/{name}", access: adminOnly, handle: s.getGroup, summary: "Read a group", out: data},
 		{method: http.MethodPatch, path: "/api/group/{name}", access: adminOnly, handle: s.updateGroup, summary: "Change a group; what is left out stays", in: typeOf[groupBody](), out: data, ifMatch: true},
-		{method: http.MethodDelete, path: "/api/group/{name}", access: adminOnly, handle: s.deleteGroup, summary: "Delete a group that nothing uses"},
+		{method: http.MethodDelete, path: "/api/group/{name}", access: adminOnly, handle: s.deleteGroup, summary: "Delete a group that nothing uses, or have those that use it use another one", query: []string{"move_to"}},
 		{method: http.MethodGet, path: "/api/user/self/groups", access: anyUser, handle: s.listOwnGroups, summary: "List the groups that the caller may use", out: typeOf[map[string]ownGroup]()},
 	}
 }
@@ -31,6 +28,7 @@ type groupBody struct {
 	Ratio    jsonx.Opt[string]   `json:"ratio" doc:"A decimal number, such as 1.25; costs are multiplied by it."`
 	Desc     jsonx.Opt[string]   `json:"desc"`
 	UsableBy jsonx.Opt[usableBy] `json:"usable_by"`
+	Strategy jsonx.Opt[string]   `json:"strategy" enum:"strategies" doc:"How the group chooses among its channels of the same priority."`
 
 	Limits jsonx.Opt[limit.Patch] `json:"limits" doc:"Merged member by member; null takes a member away."`
 }
@@ -40,66 +38,26 @@ type groupView struct {
 	Ratio    string   `json:"ratio" doc:"A decimal number, such as 1.25; costs are multiplied by it."`
 	Desc     string   `json:"desc"`
 	UsableBy usableBy `json:"usable_by"`
+	Strategy string   `json:"strategy" enum:"strategies" doc:"How the group chooses among its channels of the same priority."`
 	Version  int64    `json:"version"`
 
 	Limits ratesRecord `json:"limits" doc:"They bind all requests that are routed in the group, together."`
 }
 
 func viewGroup(g *group.Group) groupView {
-	return groupView{Name: g.Name, Ratio: g.Ratio.String(), Desc: g.Desc, UsableBy: usableBy{groups: g.UsableBy}, Version: g.Version, Limits: newRatesRecord(g.Limits)}
-}
-
-// usableBy is "all" or a list of user groups.
-type usableBy struct {
-	groups []string // nil for all
-	bad    error    // why the JSON was neither
-}
-
-// MarshalJSON writes "all" or the list.
-func (u usableBy) MarshalJSON() ([]byte, error) {
-	if u.groups == nil {
-		return []byte(`"all"`), nil
-	}
-	return jsonx.Marshal(u.groups)
-}
-
-// UnmarshalJSON reads either; what is neither is kept in bad, for a message that
-// says so.
-func (u *usableBy) UnmarshalJSON(text []byte) error {
-	*u = usableBy{}
-	var word string
-	if jsonx.Decode(text, &word) == nil {
-		if word != "all" {
-			u.bad = fault.New(fault.Invalid, "invalid_usable_by", `usable_by must be "all" or a list of user groups.`).Field("usable_by")
-		}
-		return nil
-	}
-	u.groups = []string{}
-	if err := jsonx.Decode(text, &u.groups); err != nil {
-		reason := `must be "all" or a list of strings`
-		if at, ok := errors.AsType[*jsonx.DecodeError](err); ok && at.Field != "" {
-			reason += " (look at entry " + at.Field + ", counted from 0)"
-		}
-		u.bad = fault.New(fault.Malformed, "invalid_type", "usable_by %s.", reason).Field("usable_by")
-	}
-	return nil
-}
-
-// Schema describes both forms.
-func (usableBy) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{
-		{Type: huma.TypeString, Enum: []any{"all"}},
-		{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
-	}}
+	return groupView{Name: g.Name, Ratio: g.Ratio.String(), Desc: g.Desc, UsableBy: usableBy{audience: g.UsableBy}, Strategy: string(g.Strategy), Version: g.Version, Limits: newRatesRecord(g.Limits)}
 }
 
 func (b *groupBody) change() (group.Change, error) {
 	change := group.Change{Ratio: b.Ratio.Ptr(), Desc: b.Desc.Ptr(), Limits: b.Limits.Ptr()}
 	if by := b.UsableBy.Ptr(); by != nil {
-		change.UsableBy = &by.groups
+		change.UsableBy = &by.audience
+	}
+	if b.Strategy.Set {
+		change.Strategy = new(group.Strategy(b.Strategy.Value))
 	}
 	return change, firstError(
-		notNull("name", b.Name), notNull("ratio", b.Ratio), notNull("desc", b.Desc), notNull("usable_by", b.UsableBy), notNull("limits", b.Limits), b.UsableBy.Value.bad,
+		notNull("name", b.Name), notNull("ratio", b.Ratio), notNull("desc", b.Desc), notNull("usable_by", b.UsableBy), b.UsableBy.Value.bad, notNull("strategy", b.Strategy), notNull("limits", b.Limits),
 	)
 }
 
@@ -114,6 +72,9 @@ func (b *groupBody) changes(now groupView) map[string]any {
 	}
 	if b.UsableBy.Set {
 		changes["usable_by"] = now.UsableBy
+	}
+	if b.Strategy.Set {
+		changes["strategy"] = now.Strategy
 	}
 	if b.Limits.Set {
 		changes["limits"] = now.Limits
@@ -180,11 +141,22 @@ func (s *Server) getGroup(c *call) (any, error) {
 
 func (s *Server) deleteGroup(c *call) (any, error) {
 	name := c.path("name")
-	if err := s.Groups.Delete(c.ctx, name); err != nil {
+	to := c.query.Get("move_to")
+	if c.query.Has("move_to") && to == "" {
+		return nil, fault.New(fault.Invalid, "invalid_group", "move_to must name the group that is to be used instead.").Field("move_to")
+	}
+	moved, err := s.Groups.Delete(c.ctx, name, to)
+	if err != nil && moved.None() {
 		return nil, err
 	}
-	s.trail(c, "group.delete", groupTarget(name), "")
-	return noData{}, nil
+	if to == "" {
+		s.trail(c, "group.delete", groupTarget(name), "")
+		return noData{}, nil
+	}
+	s.trail(c, "group.delete", groupTarget(name), detail(map[string]any{
+		"move_to": to, "keys": len(moved.Keys), "users": len(moved.Users), "channels": len(moved.Channels), "auto_groups": moved.AutoGroups,
+	}))
+	return noData{}, err // deleted, though not all of it may be in memory yet
 }
 
 func (s *Server) listGroups(c *call) (any, error) {
@@ -202,7 +174,7 @@ type ownGroup struct {
 
 func (s *Server) listOwnGroups(c *call) (any, error) {
 	own := map[string]ownGroup{}
-	for _, g := range s.Groups.Current().For(c.who.User.Group) {
+	for _, g := range s.Groups.Current().For(group.User{ID: c.who.User.ID, Group: c.who.User.Group}) {
 		own[g.Name] = ownGroup{Ratio: g.Ratio.String(), Desc: g.Desc}
 	}
 	return own, nil

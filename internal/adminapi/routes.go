@@ -45,6 +45,7 @@ func (s *Server) table() []route {
 		s.userRoutes(),
 		s.keyRoutes(),
 		s.verifyRoutes(),
+		s.explainRoutes(),
 		s.keySelfRoutes(),
 		s.optionRoutes(),
 		s.auditRoutes(),

@@ -11,6 +11,7 @@ import (
 
 	"halley/internal/account"
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/jsonx"
 	"halley/internal/key"
 	"halley/internal/limit"
@@ -150,8 +151,11 @@ func describeMember(member *huma.Schema, tag reflect.StructTag) {
 		of = member.Items
 	}
 	list := strings.Split(words, ",")
-	if words == "endpoints" {
+	switch words {
+	case "endpoints":
 		list = key.Endpoints()
+	case "strategies":
+		list = group.Strategies()
 	}
 	for _, word := range list {
 		if of.Type == huma.TypeString {

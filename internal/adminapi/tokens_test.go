@@ -79,8 +79,8 @@ func newKeyDesk(t *testing.T) *keyDesk {
 	if err := groups.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, by := range map[string]*[]string{"vip": nil, "staff": {"default"}, "closed": {}} {
-		if _, err := groups.Create(t.Context(), name, group.Change{UsableBy: by}); err != nil {
+	for name, by := range map[string]*group.Audience{"vip": nil, "staff": {Groups: []string{"default"}}, "closed": {}} {
+		if _, err := groups.Create(t.Context(), name, group.Change{UsableBy: &by}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,8 +98,10 @@ func newKeyDesk(t *testing.T) *keyDesk {
 			}
 			return owner.Group, nil
 		},
-		GroupUsable: func(name, own string) bool { return groups.Current().Usable(name, own) },
-		Rules:       func() key.Rules { return *d.rules.Load() },
+		GroupUsable: func(name string, id int64, own string) bool {
+			return groups.Current().Usable(name, group.User{ID: id, Group: own})
+		},
+		Rules: func() key.Rules { return *d.rules.Load() },
 	})
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil)},

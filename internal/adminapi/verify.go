@@ -41,10 +41,29 @@ type verdictView struct {
 	Plan    []stepView `json:"plan"`
 }
 
+// stepView is one channel of a plan.
 type stepView struct {
 	ChannelID int64  `json:"channel_id"`
 	Group     string `json:"group"`
-	Why       string `json:"why"`
+	Why       string `json:"why" doc:"All of the rest, in words."`
+	State     string `json:"state" enum:"closed,slow-start,suspected,half-open,cooling-down,open,out" doc:"closed is well."`
+	OutUntil  *int64 `json:"out_until" nullable:"true" doc:"When a channel that is out is tried again though others are there; null for one that is not out."`
+	Reason    string `json:"reason" doc:"Why it is not well, or was not; empty when there is nothing to say."`
+	Priority  int64  `json:"priority"`
+	Weight    int64  `json:"weight"`
+	Strategy  string `json:"strategy" enum:"strategies" doc:"Of the group."`
+	Ratio     string `json:"ratio" doc:"The group's price ratio."`
+}
+
+func viewStep(step gateway.Step) stepView {
+	v := stepView{
+		ChannelID: step.Channel.ID, Group: step.Group, Why: step.Why, State: step.State.String(), Reason: step.Reason,
+		Priority: step.Channel.Priority, Weight: step.Channel.Weight, Strategy: string(step.Strategy), Ratio: step.Ratio.String(),
+	}
+	if !step.OutUntil.IsZero() {
+		v.OutUntil = new(step.OutUntil.Unix())
+	}
+	return v
 }
 
 func (s *Server) verifyKey(c *call) (any, error) {
@@ -74,7 +93,7 @@ func (s *Server) verifyKey(c *call) (any, error) {
 	}
 	answer := verdictView{Allowed: verdict.Allowed, Code: verdict.Code, Message: verdict.Message, Plan: []stepView{}}
 	for _, step := range verdict.Plan {
-		answer.Plan = append(answer.Plan, stepView(step))
+		answer.Plan = append(answer.Plan, viewStep(step))
 	}
 	return answer, nil
 }

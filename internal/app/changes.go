@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/cluster"
+	"halley/internal/group"
 	"halley/internal/seal"
 	"halley/internal/store"
 )
@@ -102,6 +104,17 @@ func (s *services) forgetAll() {
 	s.keys.ForgetAll()
 	s.accounts.ForgetAll()
 	s.ledger.ChangedAll()
+}
+
+// followMove has what is kept in memory follow a move from one group to another:
+// keys and accounts first, as the channels of their old group are there until
+// the others are.
+func (s *services) followMove(ctx context.Context, m group.Moved) error {
+	s.keys.Forget(m.Keys...)
+	for _, id := range m.Users {
+		s.accounts.Invalidate(id)
+	}
+	return errors.Join(s.channels.Reload(ctx), s.options.Reload(ctx))
 }
 
 func (c *changes) start() {

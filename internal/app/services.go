@@ -39,7 +39,7 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/cohere"
 	"halley/internal/translate/embed"
-	geminidialect "halley/internal/translate/gemini"
+	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/internal/upstream"
@@ -150,7 +150,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			}
 			return owner.TimeZone, nil
 		},
-		GroupUsable: func(name, ownerGroup string) bool { return s.groups.Current().Usable(name, ownerGroup) },
+		GroupUsable: func(name string, ownerID int64, ownerGroup string) bool {
+			return s.groups.Current().Usable(name, group.User{ID: ownerID, Group: ownerGroup})
+		},
 		Rules: func() key.Rules {
 			v := s.options.Current()
 			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: cfg.Keys.Reveal == "once"}
@@ -184,6 +186,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		keepWays(s.ways, s.channels.All(), o.Log)
 	})
 	s.groups.OnChange(s.live.rebuild)
+	s.groups.OnMove(s.followMove)
 	s.channels.OnChange(s.live.rebuild)
 	s.options.OnChange(func(*option.Values) { s.live.rebuild() })
 	if s.sharing != nil {
@@ -212,10 +215,11 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Chat:      chat.Codec{},
 			provider.Messages:  messages.Codec{},
 			provider.Responses: responses.Codec{},
+			provider.Generate:  translategemini.Codec{},
 
 			provider.CohereChat:     cohere.Codec{},
 			provider.VertexMessages: messages.Codec{Platform: messages.Vertex},
-			provider.VertexGenerate: geminidialect.Codec{Vertex: true},
+			provider.VertexGenerate: translategemini.Codec{Vertex: true},
 		},
 		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
 		EmbedUpstreams: map[provider.Operation]embed.Upstream{

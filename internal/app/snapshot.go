@@ -1,10 +1,12 @@
 package app
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 
 	"halley/internal/gateway"
+	"halley/internal/option"
 	"halley/internal/route"
 )
 
@@ -33,12 +35,14 @@ func (l *live) rebuild() {
 
 // snapshot compiles what the services hold at this moment.
 func (s *services) snapshot() *gateway.Snapshot {
-	options := s.options.Current()
+	options, groups, prices := s.options.Current(), s.groups.Current(), s.prices.Book()
 	return &gateway.Snapshot{
-		Routes:          route.New(route.Config{Channels: s.channels.All()}),
-		Groups:          s.groups.Current(),
-		Prices:          s.prices.Book(),
+		Routes:          route.New(route.Config{Channels: s.channels.All(), Strategies: groups.Strategies(), Cost: gateway.UpstreamCost(prices)}),
+		Groups:          groups,
+		Prices:          prices,
 		AutoGroups:      options.AutoGroups,
+		Affinity:        options.Affinity == option.On,
+		AffinityHeader:  http.CanonicalHeaderKey(options.AffinityHeader),
 		MaxAttempts:     int(options.MaxAttempts),
 		HedgeEmbeddings: options.HedgeEmbeddings,
 		ExactCounts:     options.ExactTokenCounts,

@@ -37,6 +37,7 @@ type commands struct {
 	User    userCommands    `cmd:"" help:"Manage accounts."`
 	Channel channelCommands `cmd:"" help:"Manage upstream channels."`
 	Price   priceCommands   `cmd:"" help:"Show and set prices."`
+	Route   routeCommands   `cmd:"" help:"See where requests go."`
 	Doctor  doctorCommand   `cmd:"" help:"Check configuration, database, master key, clock, proxies and channels."`
 	Version versionCommand  `cmd:"" help:"Print the version."`
 }

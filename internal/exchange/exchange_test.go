@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -144,5 +145,12 @@ func TestAnAnswerOfAnotherDialectIsTranslated(t *testing.T) {
 	}
 	if said := string(x.Failure(429, []byte(`{"error":{"message":"Slow down, please"}}`), "req-1")); !strings.Contains(said, "rate_limit_error") || !strings.Contains(said, "Slow down, please") {
 		t.Error(said)
+	}
+}
+
+func TestTheMarkOfCarriedReasoningIsSeenInBase64Too(t *testing.T) {
+	t.Parallel()
+	if coded := base64.StdEncoding.EncodeToString([]byte(translate.CarryMark + "anything")); !strings.HasPrefix(coded, translate.CarryMarkBase64) {
+		t.Errorf("%s begins with something else than %s", coded, translate.CarryMarkBase64)
 	}
 }

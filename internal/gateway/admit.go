@@ -9,6 +9,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/group"
 	"halley/internal/key"
 )
 
@@ -117,7 +118,7 @@ func (s *Snapshot) groupsOf(who caller) ([]string, error) {
 		order := who.autoGroups(s.AutoGroups)
 		groups := make([]string, 0, len(order))
 		for _, name := range order {
-			if s.Groups.Usable(name, who.owner.Group) && !slices.Contains(groups, name) {
+			if s.Groups.Usable(name, who.member()) && !slices.Contains(groups, name) {
 				groups = append(groups, name)
 			}
 		}
@@ -126,7 +127,7 @@ func (s *Snapshot) groupsOf(who caller) ([]string, error) {
 		}
 		return groups, nil
 	}
-	if !s.Groups.Usable(who.key.Group, who.owner.Group) {
+	if !s.Groups.Usable(who.key.Group, who.member()) {
 		return nil, notAllowed(who.key.Group)
 	}
 	return []string{who.key.Group}, nil
@@ -150,6 +151,9 @@ func (c caller) autoGroups(everybody []string) []string {
 	}
 	return slices.DeleteFunc(slices.Clone(own), func(name string) bool { return !slices.Contains(parents, name) })
 }
+
+// member is what groups know of the key's owner.
+func (c caller) member() group.User { return group.User{ID: c.owner.ID, Group: c.owner.Group} }
 
 func notAllowed(group string) error {
 	return fault.New(fault.Forbidden, "group_not_allowed", "The group %q is not open to this account.", group)

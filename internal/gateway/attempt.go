@@ -50,8 +50,9 @@ type ending struct {
 // to go. Then the client gets what an upstream last said to it or, where none
 // said anything, why the last attempt failed.
 func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error {
+	t.began = g.Now()
 	// A channel that is given little time must leave some for the others.
-	t.ends = g.Now().Add(max(p.channel.Timeouts.Total, g.Timeouts.Total))
+	t.ends = t.began.Add(max(p.channel.Timeouts.Total, g.Timeouts.Total))
 	defer func() { // whatever ends the request: no seat outlives it
 		p.unseat()
 		t.next.unseat()
@@ -82,7 +83,7 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 		if !end.again || (end.err != nil && ctx.Err() != nil) {
 			return end.err
 		}
-		next := t.afterwards(ctx, a)
+		next := t.afterwards(ctx, a, &end)
 		if next == nil && t.theirs == nil {
 			return end.err
 		}
@@ -104,11 +105,14 @@ func (g *Gateway) serveBy(ctx context.Context, t *ticket, a *ask, p *plan) error
 }
 
 // afterwards gives where to go after a failure, nil when that was it.
-func (t *ticket) afterwards(ctx context.Context, a *ask) *plan {
+func (t *ticket) afterwards(ctx context.Context, a *ask, end *ending) *plan {
 	if ctx.Err() != nil || !t.mayTryAgain() {
 		return nil
 	}
-	return t.following(ctx, a)
+	if p := t.following(ctx, a); p != nil {
+		return p
+	}
+	return t.onceMore(ctx, a, end)
 }
 
 // following gives the next place to go to, nil when there is none. The request
@@ -162,13 +166,14 @@ func (t *ticket) mayTryAgain() bool {
 	return t.record.Attempts < most && t.gateway.Now().Before(t.ends)
 }
 
-// canMove reports whether there is another upstream to try, or to wait for.
-func (t *ticket) canMove(a *ask) bool {
+// canMove reports whether there is another upstream to try or to wait for, or the
+// only one once more.
+func (t *ticket) canMove(a *ask, o health.Outcome) bool {
 	if !t.mayTryAgain() {
 		return false
 	}
 	t.next = t.seated(a)
-	return t.next != nil || len(t.full) > 0
+	return t.next != nil || len(t.full) > 0 || t.mayPersist(o)
 }
 
 // attempt sends the request to one upstream and brings back its answer.
@@ -186,6 +191,7 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 			end.outcome.Class = health.ClientGone
 		}
 		t.ended(p, end.outcome)
+		g.remember(a, p, end.outcome)
 	}()
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()

@@ -61,14 +61,19 @@ func (g *Gateway) mustTranslate(a *ask) bool {
 	switch a.operation {
 	case provider.Chat:
 		return a.head.Foreign
-	case provider.Responses, provider.Messages, provider.Generate:
+	case provider.Responses, provider.Messages:
 		return bytes.Contains(a.body, []byte(`"`+translate.CarryMark))
+	case provider.Generate: // whose signatures are base64
+		return bytes.Contains(a.body, []byte(`"`+translate.CarryMarkBase64))
 	}
 	return false
 }
 
 // client is the codec of who asks.
 func (g *Gateway) client(a *ask) (translate.Client, bool) {
+	if a.codec != nil {
+		return a.codec, true
+	}
 	client, known := g.Codecs[a.operation]
 	if a.operation != provider.Chat || !a.head.Foreign {
 		return client, known

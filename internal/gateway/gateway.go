@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"halley/internal/account"
+	"halley/internal/affinity"
 	"halley/internal/budget"
 	"halley/internal/channel"
 	"halley/internal/group"
@@ -68,6 +69,11 @@ type Snapshot struct {
 	Groups     *group.Set
 	Prices     *price.Book
 	AutoGroups []string
+	// Affinity has conversations go where they were served last.
+	Affinity bool
+	// AffinityHeader is the client's header that names its conversation, as
+	// http.CanonicalHeaderKey writes it; "" for none.
+	AffinityHeader string
 	// MaxAttempts is how many attempts a request may take; 0 is the default.
 	MaxAttempts int
 	// HedgeEmbeddings has requests for embeddings that take unusually long sent to
@@ -113,13 +119,18 @@ type Config struct {
 	Health *health.Tracker
 	// Timeouts are those of channels that set none.
 	Timeouts channel.Timeouts
+	// Pause is the first pause before the only channel is tried once more; 0 is
+	// the default.
+	Pause time.Duration
 }
 
 // Gateway serves model requests.
 type Gateway struct {
 	Config
 	caps     *caps
+	places   *affinity.Table
 	draining atomic.Bool
+	leaving  chan struct{} // closed when draining begins
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
 
@@ -131,7 +142,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, caps: newCaps(c.Now)}
+	g := &Gateway{Config: c, caps: newCaps(c.Now), places: affinity.New(), leaving: make(chan struct{})}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }
@@ -157,6 +168,8 @@ type Inbound struct {
 	Header      http.Header // the client's, not changed
 	// Format is how the endpoint's bodies look.
 	Format wire.Format
+	// Client is the client's side of a translation; nil is the operation's codec.
+	Client translate.Client
 	// ReadBody reads the body, capped; its errors are faults.
 	ReadBody func() ([]byte, error)
 }
@@ -223,6 +236,7 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.asked(ask)
+	ask.thread = g.thread(snap, who, t.in, ask)
 	plan, err := g.plan(&t.way, snap, who, ask)
 	if err != nil {
 		return err
@@ -257,7 +271,9 @@ func (g *Gateway) Draining() bool { return g.draining.Load() }
 // Drain refuses new requests and waits for those under way, until ctx ends.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.mu.Lock()
-	g.draining.Store(true)
+	if !g.draining.Swap(true) {
+		close(g.leaving)
+	}
 	g.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends when the last request does; Drain is the last call of a process

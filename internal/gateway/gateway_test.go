@@ -53,6 +53,10 @@ type house struct {
 	health      *health.Tracker    // nil takes all to be well
 	roll        func() float64
 	maxAttempts int
+	affinity    bool // with the header X-Session-Id
+	autoGroups  []string
+	transport   http.RoundTripper // nil is the network
+	pause       time.Duration     // before the only channel is tried once more
 
 	mu        sync.Mutex
 	records   []usage.Record
@@ -131,26 +135,32 @@ func (h *house) Attempted(c health.Class) {
 	}
 }
 
-// newHouse has a key worth $1 of an account worth $1,000, and one channel to the
-// upstream for the model m at $1 in, $2 out per 1M tokens.
+// newHouse has a key worth $1 of an account worth $1,000, and one channel to an
+// upstream that the handler serves, or the transport that a change sets, for the model m at $1 in, $2 out per 1M tokens.
 func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*house)) *house {
 	t.Helper()
-	server := httptest.NewServer(upstreamHandler)
-	t.Cleanup(server.Close)
 	h := &house{
-		t: t, upstream: server, roll: rand.Float64, recorded: make(chan struct{}),
+		t: t, roll: rand.Float64, pause: time.Microsecond, recorded: make(chan struct{}),
 		key:   &key.Key{ID: 7, UserID: 3, Status: key.Enabled, ExpiresAt: key.Never, Granted: money.USD, Name: "k"},
 		owner: &account.User{ID: 3, Status: account.Enabled, Group: group.Default, Granted: 1000 * money.USD},
-		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: server.URL + "/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
+		channel: &channel.Channel{ID: 5, Kind: channel.OpenAI, BaseURL: "http://upstream.test/v1", Models: []string{"m", "unpriced"}, Groups: []string{group.Default},
 			Status: channel.Enabled, Weight: 1, Credentials: []channel.Credential{{ID: "a", Value: "upstream-secret"}}},
+	}
+	if upstreamHandler != nil {
+		h.upstream = httptest.NewServer(upstreamHandler)
+		t.Cleanup(h.upstream.Close)
+		h.channel.BaseURL = h.upstream.URL + "/v1"
 	}
 	for _, change := range changes {
 		change(h)
 	}
+	if h.transport == nil {
+		h.transport = upstream.NewTransport(channel.AddressPolicy{AllowAll: true})
+	}
 	book := testBook(t)
 	snapshot := &gateway.Snapshot{
-		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, HedgeEmbeddings: h.hedges,
-		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: []string{"vips"}, Limits: h.vipLimits}}),
+		Routes: route.New(route.Config{Channels: append([]*channel.Channel{h.channel}, h.more...)}), Prices: book, MaxAttempts: h.maxAttempts, AutoGroups: h.autoGroups, HedgeEmbeddings: h.hedges, Affinity: h.affinity, AffinityHeader: "X-Session-Id",
+		Groups: group.NewSet([]*group.Group{{Name: group.Default, Ratio: money.One, Limits: h.limits}, {Name: "vip", Ratio: 2 * money.One, UsableBy: &group.Audience{Groups: []string{"vips"}, Users: []int64{33}}, Limits: h.vipLimits}}),
 	}
 	h.ledger = budget.NewLedger(h, time.Now)
 	if h.leases != nil {
@@ -161,9 +171,9 @@ func newHouse(t *testing.T, upstreamHandler http.HandlerFunc, changes ...func(*h
 	h.Gateway = gateway.New(gateway.Config{
 		Keys: h, Owners: h, Ledger: h.ledger, Recorder: h, Observer: h,
 		Snapshot:  func() *gateway.Snapshot { return snapshot },
-		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}},
+		Upstreams: map[channel.Kind]gateway.Upstream{channel.OpenAI: {Provider: openai.Provider{}, Transport: h.transport}},
 		Timeouts:  channel.Timeouts{Connect: 30 * time.Second, FirstByte: 30 * time.Second, Idle: 30 * time.Second, Total: time.Minute, Drain: 30 * time.Second},
-		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: h.roll, Health: h.health,
+		Log:       slog.New(slog.DiscardHandler), Now: time.Now, NewEventID: func() string { return "event" }, Limiter: limit.New(limit.Options{Match: key.MatchModel}), Roll: h.roll, Health: h.health, Pause: h.pause,
 	})
 	return h
 }
@@ -214,11 +224,15 @@ func (h *house) do(ctx context.Context, body string, c *client) *usage.Record {
 
 func (h *house) call(ctx context.Context, op provider.Operation, body string, c *client, credentials ...string) *usage.Record {
 	c.header = http.Header{}
-	return h.Serve(ctx, &gateway.Inbound{
+	return h.Serve(ctx, h.inbound(op, body, credentials...), c)
+}
+
+func (h *house) inbound(op provider.Operation, body string, credentials ...string) *gateway.Inbound {
+	return &gateway.Inbound{
 		RequestID: "req-1", Start: time.Now(), Credentials: credentials, IP: netip.MustParseAddr("192.0.2.1"), Format: wireopenai.Format{}, Operation: op,
 		Header:   http.Header{"Authorization": {"Bearer " + keyValue}, "X-Custom": {"kept"}, "Cookie": {"dropped"}, "Content-Type": {"application/json"}},
 		ReadBody: func() ([]byte, error) { return []byte(body), nil },
-	}, c)
+	}
 }
 
 // settled checks what must be true after every request, and gives its record.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"halley/internal/account"
+	"halley/internal/group"
 	"halley/internal/key"
 )
 
@@ -91,7 +92,7 @@ func (s *Snapshot) ModelsFor(owner *account.User) []string {
 // its own and of automatic routing may reach.
 func (s *Snapshot) GroupsFor(owner *account.User) []string {
 	groups := []string{owner.Group}
-	for _, g := range s.Groups.For(owner.Group) {
+	for _, g := range s.Groups.For(group.User{ID: owner.ID, Group: owner.Group}) {
 		if !slices.Contains(groups, g.Name) {
 			groups = append(groups, g.Name)
 		}

@@ -20,8 +20,12 @@ type ask struct {
 	operation provider.Operation
 	body      []byte
 	format    wire.Format
+	codec     translate.Client // nil is the operation's
 	request   wire.Request
 	head      *wire.Head // of the request
+	// thread is the number of the conversation that the request belongs to, 0 when
+	// that is of no interest.
+	thread uint64
 	// conversation is the request in no dialect, once a translation needed it.
 	conversation *translate.Conversation
 }
@@ -39,7 +43,7 @@ func readAsk(in *Inbound) (*ask, error) {
 	if !in.Operation.Writes() {
 		head.Stream = false
 	}
-	return &ask{operation: in.Operation, body: body, format: in.Format, request: request, head: head}, nil
+	return &ask{operation: in.Operation, body: body, format: in.Format, codec: in.Client, request: request, head: head}, nil
 }
 
 // plan is where the request goes next and at what price.
@@ -59,6 +63,7 @@ type way struct {
 	snap     *Snapshot
 	who      caller
 	model    string
+	groups   []string
 	steps    route.Plan
 	unpriced bool     // a channel was passed over for its model has no price
 	keys     []string // the upstream keys that were tried, when there is a choice
@@ -66,7 +71,7 @@ type way struct {
 
 // plan judges model and group and gives the first place to go to.
 func (g *Gateway) plan(w *way, snap *Snapshot, who caller, a *ask) (*plan, error) {
-	if err := g.begin(w, snap, who, a.head.Model); err != nil {
+	if err := g.begin(w, snap, who, a); err != nil {
 		return nil, err
 	}
 	p := w.next(g.Now())
@@ -80,7 +85,8 @@ func (g *Gateway) plan(w *way, snap *Snapshot, who caller, a *ask) (*plan, error
 }
 
 // begin judges model and group, and begins the way.
-func (g *Gateway) begin(w *way, snap *Snapshot, who caller, model string) error {
+func (g *Gateway) begin(w *way, snap *Snapshot, who caller, a *ask) error {
+	model := a.head.Model
 	if err := admitModel(who, model); err != nil {
 		return err
 	}
@@ -88,8 +94,8 @@ func (g *Gateway) begin(w *way, snap *Snapshot, who caller, model string) error 
 	if err != nil {
 		return err
 	}
-	w.snap, w.who, w.model = snap, who, model
-	w.steps = snap.Routes.Plan(route.Request{Model: model, Groups: groups, CrossGroup: who.key.CrossGroupRetry, Health: g.Health, Roll: g.Roll})
+	w.snap, w.who, w.model, w.groups = snap, who, model, groups
+	w.steps = snap.Routes.Plan(route.Request{Model: model, Groups: groups, CrossGroup: who.key.CrossGroupRetry, Prefer: g.before(a), Health: g.Health, Roll: g.Roll})
 	return nil
 }
 

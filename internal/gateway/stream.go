@@ -82,9 +82,9 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if !paid {
 			return r.cut(call, out)
 		}
-		if r.refused() && t.canMove(a) {
+		if refusal := (health.Outcome{Class: health.Failed, Detail: "an error as the first event"}); r.refused() && t.canMove(a, refusal) {
 			t.theirs = &theirs{plan: p, status: http.StatusOK, header: r.header, body: bytes.Clone(out), secret: t.secret}
-			return ending{again: true, outcome: health.Outcome{Class: health.Failed, Detail: "an error as the first event"}}
+			return ending{again: true, outcome: refusal}
 		}
 		if r.p.Done && !t.settled {
 			r.settle()

@@ -41,6 +41,8 @@ type ticket struct {
 	full   []*plan       // where it could go that had no seat for it
 	retry  time.Duration // when one of those may have a seat; 0 when all had
 	ends   time.Time     // no attempt goes on beyond it
+	began  time.Time     // the first attempt
+	pauses int           // before the only channel was tried once more
 	try    health.Attempt
 	trying bool
 	theirs *theirs  // what an upstream last said to the client, nil when none did

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"halley/internal/account"
 	"halley/internal/budget"
@@ -28,71 +27,55 @@ type Verdict struct {
 	Allowed bool
 	Code    string
 	Message string
-	Plan    []Step
-}
-
-// Step is one channel that may serve, in the order of trying.
-type Step struct {
-	ChannelID int64
-	Group     string
-	Why       string
+	Route
 }
 
 // Verify is a dry run of admission: it holds and charges nothing.
 func (g *Gateway) Verify(ctx context.Context, k *key.Key, owner *account.User, q Question) (Verdict, error) {
+	var v Verdict
 	who, err := g.callerOf(ctx, k, owner)
-	var steps []Step
 	if err == nil {
-		steps, err = g.verify(ctx, who, q)
+		err = g.verify(ctx, who, q, &v.Route)
 	}
 	if err == nil {
-		return Verdict{Allowed: true, Plan: steps}, nil
+		v.Allowed = true
+		return v, nil
 	}
 	f := fault.From(err)
 	if f.Kind == fault.Internal || f.Code == "store_unavailable" {
 		return Verdict{}, err
 	}
-	return Verdict{Code: f.Code, Message: f.Message, Plan: steps}, nil
+	v.Code, v.Message = f.Code, f.Message
+	return v, nil
 }
 
-func (g *Gateway) verify(ctx context.Context, who caller, q Question) ([]Step, error) {
+func (g *Gateway) verify(ctx context.Context, who caller, q Question, r *Route) error {
 	if err := g.admitState(ctx, who); err != nil {
-		return nil, err
+		return err
 	}
 	if q.IP.IsValid() {
 		if err := admitAddress(who, q.IP); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if q.Endpoint != "" {
 		if err := admitEndpoint(who, q.Endpoint); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	snap := g.Snapshot()
 	if q.Model == "" {
 		_, err := snap.groupsOf(who)
-		return nil, err
+		return err
 	}
 	a := &ask{operation: provider.Operation(q.Endpoint), head: &wire.Head{Model: q.Model, Choices: 1}}
 	var w way
 	p, err := g.plan(&w, snap, who, a)
+	g.explain(&w, p, r)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return w.explain(g.Now(), p), g.affords(ctx, who, p, a)
-}
-
-// maxExplained bounds a plan that is shown.
-const maxExplained = 100
-
-// explain lists where the request would go, in order, from p on.
-func (w *way) explain(now time.Time, p *plan) []Step {
-	var steps []Step
-	for ; p != nil && len(steps) < maxExplained; p = w.next(now) {
-		steps = append(steps, Step{ChannelID: p.channel.ID, Group: p.group, Why: p.step.Reason(now)})
-	}
-	return steps
+	return g.affords(ctx, who, p, a)
 }
 
 // affords judges whether a short prompt with the least output would fit.

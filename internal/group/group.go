@@ -16,22 +16,15 @@ type Group struct {
 	Name  string
 	Ratio money.Ratio // price factor, exact decimal
 	Desc  string
-	// UsableBy lists the user groups that may use it; nil means everybody.
-	UsableBy []string
+	// UsableBy is who may use it besides those whose own it is; nil means
+	// everybody.
+	UsableBy *Audience
+	Strategy Strategy     // how it chooses among its channels; "" is Weighted
 	Limits   limit.Limits // of all requests that are routed in the group, together
 	Version  int64
 }
 
-// Usable reports whether an owner in userGroup may use g. Everybody may use
-// their own group.
-func (g *Group) Usable(userGroup string) bool {
-	if g.UsableBy == nil || g.Name == userGroup {
-		return true
-	}
-	for _, u := range g.UsableBy {
-		if u == userGroup {
-			return true
-		}
-	}
-	return false
+// Usable reports whether a user may use g. Everybody may use their own group.
+func (g *Group) Usable(u User) bool {
+	return g.UsableBy == nil || g.Name == u.Group || g.UsableBy.includes(u)
 }

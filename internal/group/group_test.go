@@ -35,34 +35,36 @@ func TestNamesAreWhatURLsAndListsCanCarry(t *testing.T) {
 func TestOwnersMayUseTheirOwnGroupAndThoseOpenToThem(t *testing.T) {
 	t.Parallel()
 	set := NewSet([]*Group{
-		{Name: "vip", UsableBy: []string{"gold", "silver"}},
-		{Name: "gold", UsableBy: []string{}},
+		{Name: "vip", UsableBy: &Audience{Groups: []string{"gold", "silver"}, Users: []int64{9}}},
+		{Name: "gold", UsableBy: &Audience{}},
 		{Name: "default"},
 	})
 	for _, tc := range []struct {
-		userGroup string
-		want      []string
+		user User
+		want []string
 	}{
-		{"default", []string{"default"}},
-		{"gold", []string{"default", "gold", "vip"}},
-		{"silver", []string{"default", "vip"}},
-		{"vip", []string{"default", "vip"}},
-		{"", []string{"default"}},
+		{User{1, "default"}, []string{"default"}},
+		{User{1, "gold"}, []string{"default", "gold", "vip"}},
+		{User{1, "silver"}, []string{"default", "vip"}},
+		{User{1, "vip"}, []string{"default", "vip"}},
+		{User{9, "default"}, []string{"default", "vip"}},
+		{User{9, "gold"}, []string{"default", "gold", "vip"}},
+		{User{1, ""}, []string{"default"}},
 	} {
 		var got []string
-		for _, g := range set.For(tc.userGroup) {
+		for _, g := range set.For(tc.user) {
 			got = append(got, g.Name)
 		}
 		if !slices.Equal(got, tc.want) {
-			t.Errorf("For(%q) = %v, want %v", tc.userGroup, got, tc.want)
+			t.Errorf("For(%v) = %v, want %v", tc.user, got, tc.want)
 		}
 		for _, g := range set.All() {
-			if usable := set.Usable(g.Name, tc.userGroup); usable != slices.Contains(tc.want, g.Name) {
-				t.Errorf("Usable(%q, %q) = %v", g.Name, tc.userGroup, usable)
+			if usable := set.Usable(g.Name, tc.user); usable != slices.Contains(tc.want, g.Name) {
+				t.Errorf("Usable(%q, %v) = %v", g.Name, tc.user, usable)
 			}
 		}
 	}
-	if set.Usable("nowhere", "nowhere") {
+	if set.Usable("nowhere", User{1, "nowhere"}) {
 		t.Error("a group that does not exist is usable by its would-be members")
 	}
 }
@@ -75,26 +77,32 @@ func TestFieldsAreChecked(t *testing.T) {
 		code   string
 		want   *Group
 	}{
-		{"nothing given", Change{}, "", &Group{Name: "g", Ratio: money.One, Version: 1}},
-		{"free", Change{Ratio: new("0")}, "", &Group{Name: "g", Version: 1}},
-		{"exact to 6 places", Change{Ratio: new("1.000001")}, "", &Group{Name: "g", Ratio: 1_000_001, Version: 1}},
+		{"nothing given", Change{}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, Version: 1}},
+		{"free", Change{Ratio: new("0")}, "", &Group{Name: "g", Strategy: Weighted, Version: 1}},
+		{"exact to 6 places", Change{Ratio: new("1.000001")}, "", &Group{Name: "g", Strategy: Weighted, Ratio: 1_000_001, Version: 1}},
 		{"7 places", Change{Ratio: new("1.0000001")}, "invalid_ratio", nil},
 		{"negative", Change{Ratio: new("-1")}, "invalid_ratio", nil},
 		{"exponent", Change{Ratio: new("1e3")}, "invalid_ratio", nil},
 		{"blank", Change{Ratio: new(" ")}, "invalid_ratio", nil},
 		{"not a number", Change{Ratio: new("NaN")}, "invalid_ratio", nil},
 		{"huge", Change{Ratio: new("9223372036854775808")}, "invalid_ratio", nil},
-		{"emoji", Change{Desc: new(" fast 🚀 ")}, "", &Group{Name: "g", Ratio: money.One, Desc: "fast 🚀", Version: 1}},
+		{"emoji", Change{Desc: new(" fast 🚀 ")}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, Desc: "fast 🚀", Version: 1}},
 		{"long", Change{Desc: new(strings.Repeat("é", MaxDesc+1))}, "desc_too_long", nil},
 		{"control", Change{Desc: new("a\x00b")}, "invalid_desc", nil},
-		{"doubles", Change{UsableBy: new([]string{"a", "b", "a"})}, "", &Group{Name: "g", Ratio: money.One, UsableBy: []string{"a", "b"}, Version: 1}},
-		{"members only", Change{UsableBy: new([]string{})}, "", &Group{Name: "g", Ratio: money.One, UsableBy: []string{}, Version: 1}},
-		{"everybody", Change{UsableBy: new([]string(nil))}, "", &Group{Name: "g", Ratio: money.One, Version: 1}},
-		{"no name", Change{UsableBy: new([]string{""})}, "invalid_usable_by", nil},
-		{"auto is nobody's", Change{UsableBy: new([]string{"auto"})}, "invalid_usable_by", nil},
-		{"limits", Change{Limits: &limit.Patch{RPM: jsonx.Some(int64(0))}}, "", &Group{Name: "g", Ratio: money.One, Version: 1, Limits: limit.Limits{RPM: new(int64(0))}}},
+		{"doubles", Change{UsableBy: new(&Audience{Groups: []string{"a", "b", "a"}})}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, UsableBy: &Audience{Groups: []string{"a", "b"}}, Version: 1}},
+		{"members only", Change{UsableBy: new(&Audience{})}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, UsableBy: &Audience{}, Version: 1}},
+		{"everybody", Change{UsableBy: new((*Audience)(nil))}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, Version: 1}},
+		{"no name", Change{UsableBy: new(&Audience{Groups: []string{""}})}, "invalid_usable_by", nil},
+		{"auto is nobody's", Change{UsableBy: new(&Audience{Groups: []string{"auto"}})}, "invalid_usable_by", nil},
+		{"single users", Change{UsableBy: new(&Audience{Groups: []string{"a"}, Users: []int64{1, 2, 1}})}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, UsableBy: &Audience{Groups: []string{"a"}, Users: []int64{1, 2}}, Version: 1}},
+		{"a user there is not", Change{UsableBy: new(&Audience{Users: []int64{1, nobody}})}, "invalid_usable_by", nil},
+		{"too many users", Change{UsableBy: new(&Audience{Users: make([]int64, MaxUsableByUsers+1)})}, "invalid_usable_by", nil},
+		{"a strategy", Change{Strategy: new(Cheapest)}, "", &Group{Name: "g", Strategy: Cheapest, Ratio: money.One, Version: 1}},
+		{"a strategy there is not", Change{Strategy: new(Strategy("random"))}, "invalid_strategy", nil},
+		{"no strategy", Change{Strategy: new(Strategy(""))}, "invalid_strategy", nil},
+		{"limits", Change{Limits: &limit.Patch{RPM: jsonx.Some(int64(0))}}, "", &Group{Name: "g", Strategy: Weighted, Ratio: money.One, Version: 1, Limits: limit.Limits{RPM: new(int64(0))}}},
 		{"a negative limit", Change{Limits: &limit.Patch{TPMOutput: jsonx.Some(int64(-1))}}, "invalid_limits", nil},
-		{"too many", Change{UsableBy: new(make([]string, MaxUsableBy+1))}, "invalid_usable_by", nil},
+		{"too many", Change{UsableBy: new(&Audience{Groups: make([]string, MaxUsableBy+1)})}, "invalid_usable_by", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -146,10 +154,10 @@ func TestAChangeIsSeenByTheNextRead(t *testing.T) {
 	if _, err := s.Update(ctx, "vip", Change{Desc: new("slow")}, new(int64(1))); !fault.Is(err, fault.PreconditionFailed) {
 		t.Errorf("an update of an old version: %v, want 412", err)
 	}
-	if err := s.Delete(ctx, "vip"); err != nil {
+	if _, err := s.Delete(ctx, "vip", ""); err != nil {
 		t.Fatal(err)
 	}
-	if s.Current().Usable("vip", "vip") {
+	if s.Current().Usable("vip", User{1, "vip"}) {
 		t.Error("a deleted group is still usable")
 	}
 	if swaps != 6 {
@@ -162,7 +170,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	ctx := t.Context()
 	s := NewService(&table{
 		groups: map[string]Group{Default: {Name: Default}, "used": {Name: "used"}},
-		uses:   Uses{Keys: 3, Channels: 1},
+		uses:   Uses{Keys: Use{N: 3}, Channels: Use{N: 1, Some: []Named{{7, "c"}}}},
 	})
 	for _, tc := range []struct {
 		name string
@@ -171,9 +179,11 @@ func TestConflictsAreNamed(t *testing.T) {
 		says string
 	}{
 		{"a name twice", second(s.Create(ctx, "used", Change{})), "group_exists", `"used"`},
-		{"the default", s.Delete(ctx, Default), "default_group", `"default"`},
-		{"one in use", s.Delete(ctx, "used"), "group_in_use", "3 keys and 1 channel"},
-		{"delete none", s.Delete(ctx, "none"), "group_not_found", `"none"`},
+		{"the default", second(s.Delete(ctx, Default, "")), "default_group", `"default"`},
+		{"one in use", second(s.Delete(ctx, "used", "")), "group_in_use", "3 keys and 1 channel (c 7)"},
+		{"move to itself", second(s.Delete(ctx, "used", "used")), "invalid_group", "move_to"},
+		{"move to what cannot be", second(s.Delete(ctx, "used", "auto")), "invalid_group", "move_to"},
+		{"delete none", second(s.Delete(ctx, "none", "")), "group_not_found", `"none"`},
 		{"update none", second(s.Update(ctx, "none", Change{}, nil)), "group_not_found", `"none"`},
 	} {
 		if fault.Code(tc.err) != tc.code || !strings.Contains(fault.From(tc.err).Message, tc.says) {
@@ -202,8 +212,10 @@ func TestUsesAreCountedInWords(t *testing.T) {
 	t.Parallel()
 	for want, uses := range map[string]Uses{
 		"nothing":                       {},
-		"1 user":                        {Users: 1},
-		"2 keys, 1 user and 5 channels": {Keys: 2, Users: 1, Channels: 5},
+		"1 user":                        {Users: Use{N: 1}},
+		"2 keys, 1 user and 5 channels": {Keys: Use{N: 2}, Users: Use{N: 1}, Channels: Use{N: 5}},
+		"2 users (ada 1, bob 2)":        {Users: Use{N: 2, Some: []Named{{1, "ada"}, {2, "bob"}}}},
+		"9 keys (k 4, …)":               {Keys: Use{N: 9, Some: []Named{{4, "k"}}}},
 	} {
 		if got := uses.String(); got != want {
 			t.Errorf("%+v reads %q, want %q", uses, got, want)
@@ -211,12 +223,51 @@ func TestUsesAreCountedInWords(t *testing.T) {
 	}
 }
 
+func TestWhatUsedAGroupFollowsItBeforeItIsGone(t *testing.T) {
+	t.Parallel()
+	store := &table{groups: map[string]Group{Default: {Name: Default}, "old": {Name: "old"}, "new": {Name: "new"}}, moved: Moved{Keys: []int64{3}, Users: []int64{4}}}
+	s := NewService(store)
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var heard []Moved
+	s.OnMove(func(_ context.Context, m Moved) error {
+		if _, there := s.Current().Get("old"); !there {
+			t.Error("the old group was gone before what used it could follow")
+		}
+		heard = append(heard, m)
+		return nil
+	})
+	moved, err := s.Delete(t.Context(), "old", "new")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Moved{store.moved, store.moved}, append(heard, moved)); diff != "" {
+		t.Errorf("heard and told (-want +got):\n%s", diff)
+	}
+	if _, there := s.Current().Get("old"); there {
+		t.Error("the group is still there")
+	}
+}
+
+func TestAListedUserWhoIsGoneDoesNotStandInTheWay(t *testing.T) {
+	t.Parallel()
+	s := NewService(&table{groups: map[string]Group{"g": {Name: "g", UsableBy: &Audience{Users: []int64{nobody}}}}})
+	if _, err := s.Update(t.Context(), "g", Change{UsableBy: new(&Audience{Users: []int64{nobody, 1}})}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
+
+// nobody is the id of a user there is not.
+const nobody = 404
 
 // table is a store in memory whose groups all have the same uses.
 type table struct {
 	groups  map[string]Group
 	uses    Uses
+	moved   Moved
 	between func() // runs once between a read and the write that follows
 }
 
@@ -266,4 +317,13 @@ func (m *table) DeleteGroup(_ context.Context, name string) (Uses, error) {
 		delete(m.groups, name)
 	}
 	return m.uses, nil
+}
+
+func (m *table) MoveGroup(_ context.Context, name, _ string) (Moved, Uses, error) {
+	delete(m.groups, name)
+	return m.moved, Uses{}, nil
+}
+
+func (m *table) MissingUsers(_ context.Context, ids []int64) ([]int64, error) {
+	return slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return id != nobody }), nil
 }

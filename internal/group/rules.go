@@ -1,7 +1,6 @@
 package group
 
 import (
-	"slices"
 	"strings"
 
 	"halley/internal/fault"
@@ -13,9 +12,8 @@ const Auto = "auto"
 
 // The bounds of a group's fields.
 const (
-	MaxName     = 64   // characters
-	MaxDesc     = 500  // characters
-	MaxUsableBy = 1000 // user groups
+	MaxName = 64  // characters
+	MaxDesc = 500 // characters
 )
 
 // NotFound is the fault of a group that does not exist.
@@ -73,25 +71,4 @@ func parseRatio(text string) (money.Ratio, error) {
 		return 0, fault.New(fault.Invalid, "invalid_ratio", "ratio must be a decimal number from 0 to 1000000 with at most 6 places, as a string such as \"1.25\": %s.", err).Field("ratio")
 	}
 	return ratio, nil
-}
-
-// checkUsableBy gives the list without doubles, in its order; nil stays nil and
-// an empty list stays one.
-func checkUsableBy(list []string) ([]string, error) {
-	if list == nil {
-		return nil, nil
-	}
-	if len(list) > MaxUsableBy {
-		return nil, fault.New(fault.Invalid, "invalid_usable_by", "usable_by must name at most %d groups, it has %d.", MaxUsableBy, len(list)).Field("usable_by")
-	}
-	kept := make([]string, 0, len(list))
-	for _, name := range list {
-		if !wellFormed(name) || strings.EqualFold(name, Auto) {
-			return nil, fault.New(fault.Invalid, "invalid_usable_by", "usable_by: %q cannot be the name of a group.", name).Field("usable_by")
-		}
-		if !slices.Contains(kept, name) {
-			kept = append(kept, name)
-		}
-	}
-	return kept, nil
 }

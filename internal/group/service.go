@@ -26,43 +26,22 @@ type Store interface {
 	// DeleteGroup deletes the group unless something uses it, in one
 	// transaction, and says what does. A missing group is a NotFound fault.
 	DeleteGroup(ctx context.Context, name string) (Uses, error)
-}
-
-// Uses counts what refers to a group.
-type Uses struct{ Keys, Users, Channels int64 }
-
-// None reports whether nothing does.
-func (u Uses) None() bool { return u == Uses{} }
-
-// String counts in words: "2 keys and 1 channel".
-func (u Uses) String() string {
-	var parts []string
-	for _, p := range []struct {
-		n    int64
-		what string
-	}{{u.Keys, "key"}, {u.Users, "user"}, {u.Channels, "channel"}} {
-		switch {
-		case p.n == 1:
-			parts = append(parts, "1 "+p.what)
-		case p.n > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss", p.n, p.what))
-		}
-	}
-	switch len(parts) {
-	case 0:
-		return "nothing"
-	case 1:
-		return parts[0]
-	}
-	last := len(parts) - 1
-	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+	// MoveGroup has all that uses the group use another one instead, which is
+	// locked so that it stays, and deletes the group: in one transaction. What
+	// has begun to use it in the meantime is in Uses, and then nothing has
+	// changed. A missing group is a NotFound fault, so is a missing target, for
+	// the field move_to.
+	MoveGroup(ctx context.Context, name, to string) (Moved, Uses, error)
+	// MissingUsers gives those of the ids that are no user's.
+	MissingUsers(ctx context.Context, ids []int64) ([]int64, error)
 }
 
 // Change is what an edit sets; nil members stay as they are.
 type Change struct {
-	Ratio    *string   // decimal, as in "1.25"
-	Desc     *string   // at most MaxDesc characters
-	UsableBy *[]string // nil inside means everybody
+	Ratio    *string    // decimal, as in "1.25"
+	Desc     *string    // at most MaxDesc characters
+	UsableBy **Audience // nil inside means everybody
+	Strategy *Strategy
 	Limits   *limit.Patch
 }
 
@@ -74,6 +53,7 @@ type Service struct {
 
 	mu       sync.Mutex // one change or reload at a time
 	onChange []func()
+	onMove   []func(context.Context, Moved) error
 }
 
 // NewService makes a service that knows no group until Reload.
@@ -87,6 +67,11 @@ func NewService(store Store) *Service {
 // change made here or a reload; it must not change groups itself. Call it
 // before the service is shared.
 func (s *Service) OnChange(f func()) { s.onChange = append(s.onChange, f) }
+
+// OnMove adds a function that runs when the users of a group have been moved to
+// another one in the store, before the group is taken out of the set: it has what
+// is kept in memory of them follow. Call it before the service is shared.
+func (s *Service) OnMove(f func(ctx context.Context, m Moved) error) { s.onMove = append(s.onMove, f) }
 
 // Current is all groups now.
 func (s *Service) Current() *Set { return s.set.Load() }
@@ -110,7 +95,10 @@ func (s *Service) Create(ctx context.Context, name string, change Change) (*Grou
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	g, err := change.apply(Group{Name: name, Ratio: money.One, Version: 1})
+	g, err := change.apply(Group{Name: name, Ratio: money.One, Strategy: Weighted, Version: 1})
+	if err == nil {
+		err = s.checkUsers(ctx, g.UsableBy, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +131,9 @@ func (s *Service) Update(ctx context.Context, name string, change Change, ifVers
 			return nil, fault.New(fault.PreconditionFailed, "version_conflict", "The group is at version %d by now.", old.Version)
 		}
 		g, err := change.apply(*old)
+		if err == nil {
+			err = s.checkUsers(ctx, g.UsableBy, old.UsableBy)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -160,25 +151,62 @@ func (s *Service) Update(ctx context.Context, name string, change Change, ifVers
 	}
 }
 
-// Delete removes a group that nothing uses.
-func (s *Service) Delete(ctx context.Context, name string) error {
+// checkUsers judges the users that are new in an audience: one that was listed
+// and has been deleted since does not stand in the way of other changes.
+func (s *Service) checkUsers(ctx context.Context, now, before *Audience) error {
+	added := now.added(before)
+	if len(added) == 0 {
+		return nil
+	}
+	missing, err := s.store.MissingUsers(ctx, added)
+	if err != nil {
+		return fmt.Errorf("look for users: %w", err)
+	}
+	if len(missing) > 0 {
+		return unknownUser(missing[0])
+	}
+	return nil
+}
+
+// Delete removes a group. One that is in use is a Conflict fault that says by
+// what, unless moveTo names the group which is to be used in its place.
+func (s *Service) Delete(ctx context.Context, name, moveTo string) (Moved, error) {
 	if name == Default {
-		return fault.New(fault.Conflict, "default_group", "The group %q cannot be deleted.", Default).Field("name")
+		return Moved{}, fault.New(fault.Conflict, "default_group", "The group %q cannot be deleted.", Default).Field("name")
 	}
 	if CheckName(name) != nil {
-		return NotFound(name)
+		return Moved{}, NotFound(name)
+	}
+	if moveTo != "" && (moveTo == name || CheckName(moveTo) != nil) {
+		return Moved{}, fault.New(fault.Invalid, "invalid_group", "move_to must be another group.").Field("move_to")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	uses, err := s.store.DeleteGroup(ctx, name)
-	if err != nil {
-		return fmt.Errorf("delete the group: %w", err)
+	moved, uses, err := s.delete(ctx, name, moveTo)
+	switch {
+	case err != nil:
+		return Moved{}, fmt.Errorf("delete the group: %w", err)
+	case !uses.None():
+		return Moved{}, fault.New(fault.Conflict, "group_in_use", "The group %q is in use by %s.", name, uses).Field("name")
 	}
-	if !uses.None() {
-		return fault.New(fault.Conflict, "group_in_use", "The group %q is in use by %s.", name, uses).Field("name")
+	for _, f := range s.onMove {
+		if moved.None() {
+			break
+		}
+		if e := f(ctx, moved); e != nil && err == nil {
+			err = fmt.Errorf("read what was moved to another group: %w", e)
+		}
 	}
 	s.swap(s.set.Load().with(nil, name))
-	return nil
+	return moved, err
+}
+
+func (s *Service) delete(ctx context.Context, name, moveTo string) (Moved, Uses, error) {
+	if moveTo != "" {
+		return s.store.MoveGroup(ctx, name, moveTo)
+	}
+	uses, err := s.store.DeleteGroup(ctx, name)
+	return Moved{}, uses, err
 }
 
 func (s *Service) swap(set *Set) {
@@ -204,11 +232,17 @@ func (c Change) apply(g Group) (*Group, error) {
 		}
 	}
 	if c.UsableBy != nil {
-		list, err := checkUsableBy(*c.UsableBy)
+		audience, err := (*c.UsableBy).tidy()
 		if err != nil {
 			return nil, err
 		}
-		g.UsableBy = list
+		g.UsableBy = audience
+	}
+	if c.Strategy != nil {
+		if err := checkStrategy(*c.Strategy); err != nil {
+			return nil, err
+		}
+		g.Strategy = *c.Strategy
 	}
 	if c.Limits != nil {
 		limits, err := c.Limits.Apply(g.Limits)

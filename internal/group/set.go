@@ -40,21 +40,30 @@ func (s *Set) Get(name string) (*Group, bool) {
 // not be changed.
 func (s *Set) All() []*Group { return s.sorted }
 
-// Usable reports whether the group exists and an owner in userGroup may use it.
-func (s *Set) Usable(name, userGroup string) bool {
+// Usable reports whether the group exists and the user may use it.
+func (s *Set) Usable(name string, u User) bool {
 	g, ok := s.byName[name]
-	return ok && g.Usable(userGroup)
+	return ok && g.Usable(u)
 }
 
-// For is every group that an owner in userGroup may use, in All's order.
-func (s *Set) For(userGroup string) []*Group {
+// For is every group that the user may use, in All's order.
+func (s *Set) For(u User) []*Group {
 	var usable []*Group
 	for _, g := range s.sorted {
-		if g.Usable(userGroup) {
+		if g.Usable(u) {
 			usable = append(usable, g)
 		}
 	}
 	return usable
+}
+
+// Strategies are the groups' strategies, by name.
+func (s *Set) Strategies() map[string]Strategy {
+	strategies := make(map[string]Strategy, len(s.sorted))
+	for _, g := range s.sorted {
+		strategies[g.Name] = g.Strategy
+	}
+	return strategies
 }
 
 // with is the set with g put in or replaced, without the group named drop.

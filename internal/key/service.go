@@ -112,7 +112,7 @@ type Deps struct {
 	OwnerZone func(ctx context.Context, userID int64) (string, error)
 	// GroupUsable reports whether the group exists and an owner in ownerGroup
 	// may use it.
-	GroupUsable func(name, ownerGroup string) bool
+	GroupUsable func(name string, ownerID int64, ownerGroup string) bool
 	Rules       func() Rules
 	Now         func() time.Time
 }
@@ -228,6 +228,36 @@ func (s *Service) Get(ctx context.Context, userID, id int64) (View, error) {
 	return s.withBudgets(ctx, v)
 }
 
+// ByID gives the record of a key, whoever owns it.
+func (s *Service) ByID(ctx context.Context, id int64) (*Key, error) {
+	k, err := s.Store.KeyByID(ctx, id)
+	if err != nil {
+		return nil, failed(err, "read the key")
+	}
+	return k, nil
+}
+
+// ByValue gives the record of the key that a value belongs to, and does not count
+// as a use of it. A value that is no key's is a NotFound fault.
+func (s *Service) ByValue(ctx context.Context, value string) (*Key, error) {
+	if value == "" || len(value) > MaxValue {
+		return nil, noSuchValue()
+	}
+	hash := s.hasher.Sum(canonical(value))
+	k, err := s.Store.KeyByHash(ctx, hash[:], s.Now())
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, noSuchValue()
+	case err != nil:
+		return nil, failed(err, "look up the key")
+	}
+	return k, nil
+}
+
+func noSuchValue() error {
+	return fault.New(fault.NotFound, "key_not_found", "There is no key with this value.").Field("key")
+}
+
 // withBudgets adds what is spent of the budgets, which are loaded if need be.
 func (s *Service) withBudgets(ctx context.Context, v View) (View, error) {
 	if len(v.Key.Limits.Budgets) == 0 {
@@ -245,9 +275,9 @@ func (s *Service) withBudgets(ctx context.Context, v View) (View, error) {
 }
 
 func (s *Service) find(ctx context.Context, userID, id int64) (*Key, error) {
-	k, err := s.Store.KeyByID(ctx, id)
+	k, err := s.ByID(ctx, id)
 	if err != nil {
-		return nil, failed(err, "read the key")
+		return nil, err
 	}
 	if k.UserID != userID {
 		return nil, NotFound(id)
@@ -435,7 +465,7 @@ func (s *Service) judge(ctx context.Context, userID int64, parent *Key) (judge, 
 	if err != nil {
 		return judge{}, failed(err, "read the owner")
 	}
-	return judge{now: s.Now(), zone: zone, usable: func(name string) bool { return s.GroupUsable(name, own) }, parent: parent}, nil
+	return judge{now: s.Now(), zone: zone, usable: func(name string) bool { return s.GroupUsable(name, userID, own) }, parent: parent}, nil
 }
 
 // Update changes one of the owner's keys. With ifVersion it does so only when

@@ -120,7 +120,7 @@ func newBench(t testing.TB) *bench {
 			}
 			return u.Group, nil
 		},
-		GroupUsable: func(name, own string) bool { return name == own || name == "vip" },
+		GroupUsable: func(name string, _ int64, own string) bool { return name == own || name == "vip" },
 		Rules:       func() key.Rules { return *b.rules.Load() },
 		Now:         b.clock.now,
 	})

@@ -7,6 +7,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/provider"
+	translategemini "halley/internal/translate/gemini"
 	"halley/internal/wire/gemini"
 )
 
@@ -38,7 +39,8 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		stream := method == "streamGenerateContent"
-		s.serve(w, r, provider.Generate, gemini.Generate{Model: model, Streamed: stream, Array: stream && r.URL.Query().Get("alt") != "sse"})
+		array := stream && r.URL.Query().Get("alt") != "sse"
+		s.serveAs(w, r, provider.Generate, gemini.Generate{Model: model, Streamed: stream, Array: array}, translategemini.Codec{Array: array})
 	}
 }
 

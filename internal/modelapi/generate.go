@@ -15,6 +15,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/gateway"
 	"halley/internal/provider"
+	"halley/internal/translate"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -25,6 +26,11 @@ func (s *Server) generate(op provider.Operation, format wire.Format) http.Handle
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, op provider.Operation, format wire.Format) {
+	s.serveAs(w, r, op, format, nil)
+}
+
+// serveAs is serve for a client whose codec is not its operation's.
+func (s *Server) serveAs(w http.ResponseWriter, r *http.Request, op provider.Operation, format wire.Format, client translate.Client) {
 	credentials, err := credentialsOf(r)
 	if err != nil {
 		fail(w, r, err)
@@ -33,7 +39,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op provider.Opera
 	control := http.NewResponseController(w)
 	in := &gateway.Inbound{
 		RequestID: requestID(r), Start: time.Now(), Credentials: credentials, IP: s.ClientIP.Of(r),
-		Operation: op, Header: r.Header, Format: format,
+		Operation: op, Header: r.Header, Format: format, Client: client,
 	}
 	var body requestBody
 	defer body.release()

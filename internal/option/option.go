@@ -31,11 +31,21 @@ type Values struct {
 	MaxKeysPerUser int64 `json:"max_keys_per_user" help:"How many API keys one user may have."`
 	// MaxAttempts counts upstream calls.
 	MaxAttempts int64 `json:"max_attempts" help:"How many upstream calls a model request may take before its client gets the error."`
+	// Affinity is Off or On.
+	Affinity string `json:"affinity" help:"\"on\" has the requests of a conversation go to the channel that served it last, while that is well, so that its prompt is found in the provider's cache; else \"off\". A conversation is what the client names one: with the header affinity_header, with prompt_cache_key, metadata.user_id or user, the first that is there."`
+	// AffinityHeader is the name of a header, "" for none.
+	AffinityHeader string `json:"affinity_header" help:"The header with which clients name a conversation, such as X-Session-Id; empty for none. Only with affinity."`
 	// HedgeEmbeddings has slow ones asked for twice.
 	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
 	// ExactTokenCounts has no estimates given.
 	ExactTokenCounts bool `json:"exact_token_counts" help:"Whether the count of a prompt's tokens is refused (404) where no upstream of the model counts them, instead of being estimated and marked with x-halley-estimated."`
 }
+
+// The values of Affinity.
+const (
+	Off = "off"
+	On  = "on"
+)
 
 // Defaults are the values before anybody changed any.
 func Defaults() Values {
@@ -44,6 +54,7 @@ func Defaults() Values {
 		NewUserQuota:   0,
 		MaxKeysPerUser: 1000,
 		MaxAttempts:    4,
+		Affinity:       Off,
 	}
 }
 
@@ -60,6 +71,7 @@ const (
 	maxAutoGroups     = 100
 	maxMaxKeysPerUser = 1_000_000
 	maxMaxAttempts    = 20
+	maxHeaderName     = 100
 )
 
 // check holds the rule of every option and tidies the value.
@@ -79,8 +91,23 @@ func (v *Values) check(name string, groupExists func(string) bool) error {
 		if v.MaxAttempts < 1 || v.MaxAttempts > maxMaxAttempts {
 			return invalid(name, "must be 1 to %d", maxMaxAttempts)
 		}
+	case "affinity":
+		if v.Affinity != Off && v.Affinity != On {
+			return invalid(name, "must be %q or %q", Off, On)
+		}
+	case "affinity_header":
+		if !headerName(v.AffinityHeader) {
+			return invalid(name, "must be the name of a header, at most %d letters, digits, hyphens and underscores, or empty", maxHeaderName)
+		}
 	}
 	return nil
+}
+
+func headerName(s string) bool {
+	strange := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+	}
+	return len(s) <= maxHeaderName && !strings.ContainsFunc(s, strange)
 }
 
 func (v *Values) checkAutoGroups(exists func(string) bool) error {

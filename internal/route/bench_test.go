@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/route"
 )
 
@@ -42,10 +43,10 @@ func asks(tb testing.TB, channels []*channel.Channel, every int) route.Request {
 
 func TestPlanningAllocatesNothingHoweverManyChannelsThereAre(t *testing.T) {
 	for _, n := range []int64{3, 10_000} {
-		for _, strategy := range []route.Strategy{route.Weighted, route.LeastLatency, route.LeastBusy, route.Cheapest} {
+		for _, strategy := range []group.Strategy{group.Weighted, group.LeastLatency, group.LeastBusy, group.Cheapest} {
 			for _, models := range [][]string{{"m", "n"}, {"m*"}} {
 				channels := fleet(n, models...)
-				table := route.New(route.Config{Channels: channels, Strategies: map[string]route.Strategy{"g": strategy}})
+				table := route.New(route.Config{Channels: channels, Strategies: map[string]group.Strategy{"g": strategy}})
 				request := asks(t, channels, 3)
 				if allocs := testing.AllocsPerRun(100, func() {
 					p := table.Plan(request)
@@ -67,21 +68,21 @@ func BenchmarkPlan(b *testing.B) {
 	for _, row := range []struct {
 		name     string
 		channels []*channel.Channel
-		strategy route.Strategy
+		strategy group.Strategy
 		every    int // one of so many is down; 0 is none
 	}{
-		{"10000x500", all, route.Weighted, 0},
-		{"10000x500, a third down", all, route.Weighted, 3},
-		{"10000x500, all down", all, route.Weighted, 1},
-		{"10000x500, least-latency", all, route.LeastLatency, 3},
-		{"10000x500, least-busy", all, route.LeastBusy, 3},
-		{"10000 by pattern", fleet(10_000, "m*", "n*"), route.Weighted, 3},
-		{"3", fleet(3, "m"), route.Weighted, 3},
-		{"3, all down", fleet(3, "m"), route.Weighted, 1},
-		{"20, least-busy", fleet(20, "m"), route.LeastBusy, 3},
+		{"10000x500", all, group.Weighted, 0},
+		{"10000x500, a third down", all, group.Weighted, 3},
+		{"10000x500, all down", all, group.Weighted, 1},
+		{"10000x500, least-latency", all, group.LeastLatency, 3},
+		{"10000x500, least-busy", all, group.LeastBusy, 3},
+		{"10000 by pattern", fleet(10_000, "m*", "n*"), group.Weighted, 3},
+		{"3", fleet(3, "m"), group.Weighted, 3},
+		{"3, all down", fleet(3, "m"), group.Weighted, 1},
+		{"20, least-busy", fleet(20, "m"), group.LeastBusy, 3},
 	} {
 		b.Run(row.name, func(b *testing.B) {
-			table := route.New(route.Config{Channels: row.channels, Strategies: map[string]route.Strategy{"g": row.strategy}})
+			table := route.New(route.Config{Channels: row.channels, Strategies: map[string]group.Strategy{"g": row.strategy}})
 			request := asks(b, row.channels, row.every)
 			b.ReportAllocs()
 			for b.Loop() {

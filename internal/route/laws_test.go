@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/health"
 	"halley/internal/route"
 )
@@ -49,9 +50,9 @@ func newWorld(t *testing.T, rng *rand.Rand) *world {
 		}
 		w.channels = append(w.channels, c)
 	}
-	strategies := map[string]route.Strategy{}
-	for i, group := range []string{"a", "b", "c", "d"} {
-		strategies[group] = []route.Strategy{route.Weighted, route.LeastLatency, route.LeastBusy, route.Cheapest}[(i+rng.IntN(4))%4]
+	strategies := map[string]group.Strategy{}
+	for i, name := range []string{"a", "b", "c", "d"} {
+		strategies[name] = []group.Strategy{group.Weighted, group.LeastLatency, group.LeastBusy, group.Cheapest}[(i+rng.IntN(4))%4]
 	}
 	w.table = route.New(route.Config{Channels: w.channels, Strategies: strategies, Cost: func(c *channel.Channel, _ string) (int64, bool) { return c.ID % 3, c.ID%5 > 0 }})
 	for range rng.IntN(60) {

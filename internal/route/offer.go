@@ -9,11 +9,12 @@ import (
 	"sync"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 )
 
 // offers are one group's channels by model.
 type offers struct {
-	strategy Strategy
+	strategy group.Strategy
 	cost     func(ch *channel.Channel, model string) (int64, bool)
 	exact    map[string]*offer
 	// patterns are for names that no channel lists exactly.
@@ -95,8 +96,8 @@ func (l *lists) add(ch *channel.Channel) {
 	}
 }
 
-func (l *lists) compile(strategy Strategy, cost func(*channel.Channel, string) (int64, bool)) *offers {
-	g := &offers{strategy: cmp.Or(strategy, Weighted), cost: cost, exact: make(map[string]*offer, len(l.exact))}
+func (l *lists) compile(strategy group.Strategy, cost func(*channel.Channel, string) (int64, bool)) *offers {
+	g := &offers{strategy: cmp.Or(strategy, group.Weighted), cost: cost, exact: make(map[string]*offer, len(l.exact))}
 	for text, channels := range l.patterns {
 		g.patterns = append(g.patterns, pattern{text, channels})
 	}
@@ -104,7 +105,7 @@ func (l *lists) compile(strategy Strategy, cost func(*channel.Channel, string) (
 	same := map[uint64][]*offer{}
 	for model, channels := range l.exact {
 		all := merge(channels, g.matching(model))
-		if g.strategy == Cheapest {
+		if g.strategy == group.Cheapest {
 			g.exact[model] = g.offer(all, model)
 			continue
 		}
@@ -191,7 +192,7 @@ func (g *offers) tiers(same []*channel.Channel, model string) []tier {
 	}
 	priority := same[0].Priority
 	var tiers []tier
-	if g.strategy != Cheapest {
+	if g.strategy != group.Cheapest {
 		tiers = []tier{{priority: priority, weighted: newPool(weighted)}}
 	} else {
 		tiers = g.byCost(weighted, model, priority)
@@ -292,7 +293,7 @@ func (m *memo) of(fit []pattern, model string, g *offers) *offer {
 	}
 	o := g.offer(merge(nil, fit), model)
 	m.room -= len(o.all)
-	if g.strategy != Cheapest {
+	if g.strategy != group.Cheapest {
 		m.sets[key.String()] = o
 	}
 	return o

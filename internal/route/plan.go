@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/health"
 )
 
@@ -46,7 +47,7 @@ type Plan struct {
 	group    int
 	tier     int
 	offer    *offer // of the group; nil when the group has not been looked at
-	strategy Strategy
+	strategy group.Strategy
 	serving  int  // the group that the plan must not leave, -1 for none
 	probed   bool // a step was given that is one
 	tried    tried
@@ -145,7 +146,7 @@ func (p *Plan) take(now time.Time, t *tier, found pick) Step {
 	p.last = Step{
 		Channel: found.channel, Credential: found.credential, Group: p.req.Groups[p.group],
 		Probe: found.verdict.Probe, Verdict: found.verdict,
-		model: p.req.Model, health: p.req.Health, strategy: p.strategy, tier: t, turn: found.turn, preferred: preferred,
+		model: p.req.Model, health: p.req.Health, Strategy: p.strategy, tier: t, turn: found.turn, preferred: preferred,
 	}
 	return p.last
 }
@@ -198,8 +199,8 @@ func (p *Plan) choose(now time.Time, t *tier) (pick, bool) {
 const fewChannels = 32
 
 func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
-	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (p.strategy != LeastLatency && p.strategy != LeastBusy)
-	if !plain && p.strategy == LeastBusy && len(of.channels) <= fewChannels {
+	plain := p.req.Health == nil || p.turn > spared || len(of.channels) == 1 || (p.strategy != group.LeastLatency && p.strategy != group.LeastBusy)
+	if !plain && p.strategy == group.LeastBusy && len(of.channels) <= fewChannels {
 		return p.leastBusy(now, of)
 	}
 	first, ok := p.draw(now, of, nil)
@@ -211,8 +212,8 @@ func (p *Plan) byStrategy(now time.Time, of *pool) (pick, bool) {
 	case !ok:
 		return first, true
 	case second.verdict.Probe,
-		p.strategy == LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
-		p.strategy == LeastBusy && p.load(second.channel) < p.load(first.channel):
+		p.strategy == group.LeastLatency && p.firstByte(now, second) < p.firstByte(now, first),
+		p.strategy == group.LeastBusy && p.load(second.channel) < p.load(first.channel):
 		return second, true
 	}
 	return first, true
@@ -376,17 +377,25 @@ func (p *Plan) Begin(now time.Time, s *Step) (health.Attempt, bool) {
 		return health.Attempt{}, true
 	}
 	attempt, ok := p.req.Health.Begin(now, s.Target(), s.Probe)
-	if !ok {
+	switch {
+	case ok:
+	case s.again: // it is all there is, whoever probes it
+		s.Probe = false
+		return p.req.Health.Begin(now, s.Target(), false)
+	default:
 		p.tried.remove(s.Channel.ID)
 	}
 	return attempt, ok
 }
 
-// Again gives the channel of the last step once more where it is all there is:
-// when Next has nothing left and gave only that. It takes another of its
-// upstream keys unless none of them is as well.
+// Alone reports whether one channel is all there is: Next has nothing left and
+// gave only that.
+func (p *Plan) Alone() bool { return p.turn == turns && p.tried.size() == 1 }
+
+// Again gives the channel of the last step once more where it is all there is. It
+// takes another of its upstream keys unless none of them is as well.
 func (p *Plan) Again(now time.Time) (Step, bool) {
-	if p.turn < turns || p.tried.size() != 1 {
+	if !p.Alone() {
 		return Step{}, false
 	}
 	s := &p.last

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/health"
 	"halley/internal/route"
 )
@@ -410,6 +411,34 @@ func TestTheOnlyChannelMayBeTriedAgainWithAnotherKey(t *testing.T) {
 	}
 }
 
+func TestTheOnlyChannelIsTriedAgainThoughSomebodyElseProbesItMeanwhile(t *testing.T) {
+	t.Parallel()
+	tr := tracker(t)
+	does(tr, start, at(1), 5, failure)
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m")}})
+	p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(1)})
+	if _, ok := p.Next(start); !ok {
+		t.Fatal("the broken channel is not tried though it is all there is")
+	}
+	if p.Alone() {
+		t.Error("it is said to be alone before that is known")
+	}
+	if _, more := p.Next(start); more || !p.Alone() {
+		t.Fatal("there is another channel")
+	}
+	now := start.Add(10 * time.Second) // its probe is due
+	s, ok := p.Again(now)
+	if !ok || !s.Probe {
+		t.Fatalf("the step %+v is no probe", s)
+	}
+	if _, ok := tr.Begin(now, at(1), true); !ok {
+		t.Fatal("somebody else may not probe")
+	}
+	if _, ok := p.Begin(now, &s); !ok || s.Probe {
+		t.Errorf("the attempt may begin: %v, as a probe: %v", ok, s.Probe)
+	}
+}
+
 func TestLeastLatencyTakesTheFasterOfTwo(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
@@ -418,7 +447,7 @@ func TestLeastLatencyTakesTheFasterOfTwo(t *testing.T) {
 		channels = append(channels, ch(id+1, 0, 1, "m"))
 		does(tr, start, at(id+1), 3, health.Outcome{Class: health.Success, FirstByte: time.Duration(id+1) * 100 * time.Millisecond})
 	}
-	table := route.New(route.Config{Channels: channels, Strategies: map[string]route.Strategy{"g": route.LeastLatency}})
+	table := route.New(route.Config{Channels: channels, Strategies: map[string]group.Strategy{"g": group.LeastLatency}})
 	roll := dice(4)
 	first := map[int64]int{}
 	for range 20_000 {
@@ -433,7 +462,7 @@ func TestLeastLatencyTakesTheFasterOfTwo(t *testing.T) {
 
 func TestADueProbeIsNotComparedWithOthers(t *testing.T) {
 	t.Parallel()
-	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]route.Strategy{"g": route.LeastLatency}})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]group.Strategy{"g": group.LeastLatency}})
 	for seed := range uint64(40) {
 		tr := tracker(t)
 		does(tr, start, at(1), 2, success)
@@ -450,7 +479,7 @@ func TestWhatWasNeverMeasuredIsTriedSoon(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t)
 	does(tr, start, at(1), 3, success)
-	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]route.Strategy{"g": route.LeastLatency}})
+	table := route.New(route.Config{Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]group.Strategy{"g": group.LeastLatency}})
 	for seed := range uint64(20) {
 		p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(seed)})
 		if s, _ := p.Next(start); s.Channel.ID != 2 {
@@ -467,7 +496,7 @@ func TestLeastBusyTakesTheOneWithTheLeastUnderWayForItsWeight(t *testing.T) {
 		for id := range n {
 			channels = append(channels, ch(id, 0, 1+id%2, "m"))
 		}
-		table := route.New(route.Config{Channels: channels, Strategies: map[string]route.Strategy{"g": route.LeastBusy}})
+		table := route.New(route.Config{Channels: channels, Strategies: map[string]group.Strategy{"g": group.LeastBusy}})
 		roll := dice(5)
 		for range n * 100 {
 			p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: roll})
@@ -495,7 +524,7 @@ func TestCheapestGoesByCostAndThenByWeight(t *testing.T) {
 	costs := map[int64]int64{1: 30, 2: 10, 3: 10, 4: 5, 5: 1}
 	table := route.New(route.Config{
 		Channels:   []*channel.Channel{ch(1, 9, 5, "m", "w*", "x2", "x3"), ch(2, 9, 1, "m", "w*", "x2", "x3"), ch(3, 9, 3, "m"), ch(4, 5, 1, "m"), ch(5, 9, 0, "m"), ch(6, 9, 9, "m", "w*")},
-		Strategies: map[string]route.Strategy{"g": route.Cheapest},
+		Strategies: map[string]group.Strategy{"g": group.Cheapest},
 		Cost: func(c *channel.Channel, model string) (int64, bool) {
 			cost, known := costs[c.ID]
 			if strings.HasSuffix(model, "2") {
@@ -518,15 +547,6 @@ func TestCheapestGoesByCostAndThenByWeight(t *testing.T) {
 			if got := walk(&p, start); got != want {
 				t.Errorf("%s: %s", model, got)
 			}
-		}
-	}
-}
-
-func TestStrategiesAreNamed(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[route.Strategy]bool{"weighted": true, "least-latency": true, "least-busy": true, "cheapest": true, "": false, "fastest": false} {
-		if name.Valid() != want {
-			t.Errorf("%q: %v", name, !want)
 		}
 	}
 }
@@ -576,13 +596,13 @@ func TestStrategiesSayWhatTheyWentBy(t *testing.T) {
 	tr := tracker(t)
 	does(tr, start, at(1), 1, success)
 	_, _ = tr.Begin(start, at(1), false)
-	for strategy, want := range map[route.Strategy]string{
-		route.LeastLatency: "2: priority 0, time to first byte not known, weight 1 of 2|1: priority 0, 100ms to first byte, weight 1 of 2",
-		route.LeastBusy:    "2: priority 0, 0 under way, weight 1 of 2|1: priority 0, 1 under way, weight 1 of 2",
-		route.Cheapest:     "1: priority 0, cost 7, weight 1 of 1|2: priority 0, cost not known, weight 1 of 1",
+	for strategy, want := range map[group.Strategy]string{
+		group.LeastLatency: "2: priority 0, time to first byte not known, weight 1 of 2|1: priority 0, 100ms to first byte, weight 1 of 2",
+		group.LeastBusy:    "2: priority 0, 0 under way, weight 1 of 2|1: priority 0, 1 under way, weight 1 of 2",
+		group.Cheapest:     "1: priority 0, cost 7, weight 1 of 1|2: priority 0, cost not known, weight 1 of 1",
 	} {
 		table := route.New(route.Config{
-			Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]route.Strategy{"g": strategy},
+			Channels: []*channel.Channel{ch(1, 0, 1, "m"), ch(2, 0, 1, "m")}, Strategies: map[string]group.Strategy{"g": strategy},
 			Cost: func(c *channel.Channel, _ string) (int64, bool) { return 7, c.ID == 1 },
 		})
 		p := table.Plan(route.Request{Model: "m", Groups: []string{"g"}, Health: tr, Roll: dice(1)})
@@ -602,9 +622,9 @@ func TestNamesThatPatternsCoverAreFoundWhateverTheirNumber(t *testing.T) {
 	for id := range int64(2000) {
 		channels = append(channels, ch(id, 0, 1, []string{"a*", "*z", "b*", "exact"}[id%4]))
 	}
-	for _, strategy := range []route.Strategy{route.Weighted, route.Cheapest} {
+	for _, strategy := range []group.Strategy{group.Weighted, group.Cheapest} {
 		table := route.New(route.Config{
-			Channels: channels, Strategies: map[string]route.Strategy{"g": strategy},
+			Channels: channels, Strategies: map[string]group.Strategy{"g": strategy},
 			Cost: func(c *channel.Channel, model string) (int64, bool) { return c.ID % 7 * int64(len(model)), true },
 		})
 		for i := range 600 { // more than is remembered

@@ -10,33 +10,14 @@ import (
 	"strings"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 )
-
-// Strategy is how a group chooses among channels of the same priority.
-type Strategy string
-
-// The strategies.
-const (
-	Weighted     Strategy = "weighted"      // by chance, in proportion to the weights
-	LeastLatency Strategy = "least-latency" // of two by chance, the one that begins to answer sooner
-	LeastBusy    Strategy = "least-busy"    // the one with the least under way for its weight
-	Cheapest     Strategy = "cheapest"      // by cost, then by weight
-)
-
-// Valid reports whether there is such a strategy.
-func (s Strategy) Valid() bool {
-	switch s {
-	case Weighted, LeastLatency, LeastBusy, Cheapest:
-		return true
-	}
-	return false
-}
 
 // Config is what a Table is compiled from.
 type Config struct {
 	Channels []*channel.Channel
-	// Strategies by group; a group without one is Weighted.
-	Strategies map[string]Strategy
+	// Strategies by group; a group without one is group.Weighted.
+	Strategies map[string]group.Strategy
 	// Cost is what a channel's model costs, in any unit, for the groups that go
 	// by it; false when that is not known, which counts as dearest. nil knows
 	// none. It must give the same answer as long as the table is in use.

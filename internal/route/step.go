@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/group"
 	"halley/internal/health"
 )
 
@@ -17,10 +18,10 @@ type Step struct {
 	Group      string              // in which it serves
 	Probe      bool                // the one attempt that finds out whether it has recovered
 	Verdict    health.Verdict      // how it was doing when it was picked
+	Strategy   group.Strategy      // of the group
 
 	model     string
 	health    *health.Tracker
-	strategy  Strategy
 	tier      *tier
 	turn      turn
 	preferred bool
@@ -49,12 +50,12 @@ func (s *Step) Reason(now time.Time) string {
 	why = append(why, fmt.Sprintf("priority %d", s.Channel.Priority))
 	switch {
 	case s.health == nil:
-	case s.strategy == LeastLatency:
+	case s.Strategy == group.LeastLatency:
 		why = append(why, s.latency(now))
-	case s.strategy == LeastBusy:
+	case s.Strategy == group.LeastBusy:
 		why = append(why, fmt.Sprintf("%d under way", s.health.InFlight(s.Channel.ID)))
 	}
-	if s.strategy == Cheapest && (s.Channel.Weight > 0 || s.tier.weighted.total == 0) {
+	if s.Strategy == group.Cheapest && (s.Channel.Weight > 0 || s.tier.weighted.total == 0) {
 		why = append(why, s.cost())
 	}
 	why = append(why, s.weight())

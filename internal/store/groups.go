@@ -1,11 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 
 	"halley/internal/group"
 	"halley/internal/jsonx"
@@ -14,18 +14,21 @@ import (
 
 var _ group.Store = (*DB)(nil)
 
-const (
-	sqlGroups      = `SELECT name, ratio_micro, description, usable_by, limits, version FROM groups ORDER BY name`
-	sqlGroup       = `SELECT name, ratio_micro, description, usable_by, limits, version FROM groups WHERE name = $1`
-	sqlGroupInsert = `INSERT INTO groups (name, ratio_micro, description, usable_by, limits, version) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (name) DO NOTHING`
-	sqlGroupUpdate = `UPDATE groups SET ratio_micro = $1, description = $2, usable_by = $3, limits = $4, version = version + 1 WHERE name = $5 AND version = $6`
-	sqlGroupDelete = `DELETE FROM groups WHERE name = $1`
+const groupColumns = `name, ratio_micro, description, usable_by, strategy, limits`
 
-	sqlGroupKeys      = `SELECT COUNT(*) FROM keys WHERE grp = $1 AND deleted_ms = 0`
-	sqlGroupKeyLimits = `SELECT limits FROM keys WHERE grp <> $1 AND deleted_ms = 0 AND limits LIKE $2 ESCAPE '\'`
-	sqlGroupUsers     = `SELECT COUNT(*) FROM users WHERE grp = $1 AND deleted_ms = 0`
-	sqlGroupChannels  = `SELECT groups FROM channels`
+const (
+	sqlGroups      = `SELECT ` + groupColumns + `, version FROM groups ORDER BY name`
+	sqlGroup       = `SELECT ` + groupColumns + `, version FROM groups WHERE name = $1`
+	sqlGroupInsert = `INSERT INTO groups (` + groupColumns + `, version) VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (name) DO NOTHING`
+	sqlGroupUpdate = `UPDATE groups SET name = $1, ratio_micro = $2, description = $3, usable_by = $4, strategy = $5, limits = $6, version = version + 1 WHERE name = $1 AND version = $7`
+	sqlGroupDelete = `DELETE FROM groups WHERE name = $1`
 )
+
+// groupAudience is the usable_by column, which is empty for everybody.
+type groupAudience struct {
+	Groups []string `json:"groups,omitempty"`
+	Users  []int64  `json:"users,omitempty"`
+}
 
 // Groups implements group.Store.
 func (db *DB) Groups(ctx context.Context) ([]*group.Group, error) {
@@ -57,11 +60,11 @@ func (db *DB) Group(ctx context.Context, name string) (*group.Group, error) {
 
 // InsertGroup implements group.Store.
 func (db *DB) InsertGroup(ctx context.Context, g *group.Group) (bool, error) {
-	usableBy, limits, err := groupTexts(g)
+	values, err := groupValues(g)
 	if err != nil {
 		return false, err
 	}
-	result, err := db.w.ExecContext(ctx, sqlGroupInsert, g.Name, int64(g.Ratio), g.Desc, usableBy, limits)
+	result, err := db.w.ExecContext(ctx, sqlGroupInsert, values...)
 	if err != nil {
 		return false, fmt.Errorf("insert group: %w", err)
 	}
@@ -70,103 +73,31 @@ func (db *DB) InsertGroup(ctx context.Context, g *group.Group) (bool, error) {
 
 // UpdateGroup implements group.Store.
 func (db *DB) UpdateGroup(ctx context.Context, g *group.Group, version int64) (bool, error) {
-	usableBy, limits, err := groupTexts(g)
+	values, err := groupValues(g)
 	if err != nil {
 		return false, err
 	}
-	result, err := db.w.ExecContext(ctx, sqlGroupUpdate, int64(g.Ratio), g.Desc, usableBy, limits, g.Name, version)
+	result, err := db.w.ExecContext(ctx, sqlGroupUpdate, append(values, version)...)
 	if err != nil {
 		return false, fmt.Errorf("update group: %w", err)
 	}
 	return changedRow(result)
 }
 
-// DeleteGroup implements group.Store.
-func (db *DB) DeleteGroup(ctx context.Context, name string) (group.Uses, error) {
-	var uses group.Uses
-	err := db.tx(ctx, func(tx *sql.Tx) error {
-		var err error
-		if uses, err = groupUses(ctx, tx, name); err != nil || !uses.None() {
-			return err
-		}
-		result, err := tx.ExecContext(ctx, sqlGroupDelete, name)
-		if err != nil {
-			return fmt.Errorf("delete group: %w", err)
-		}
-		deleted, err := changedRow(result)
-		if err == nil && !deleted {
-			err = group.NotFound(name)
-		}
-		return err
-	})
-	return uses, err
-}
-
-// groupUses counts what refers to the group: keys by their group or their own
-// automatic order, users, channels.
-func groupUses(ctx context.Context, tx *sql.Tx, name string) (group.Uses, error) {
-	var uses group.Uses
-	if err := tx.QueryRowContext(ctx, sqlGroupKeys, name).Scan(&uses.Keys); err != nil {
-		return uses, fmt.Errorf("count the group's keys: %w", err)
-	}
-	if err := tx.QueryRowContext(ctx, sqlGroupUsers, name).Scan(&uses.Users); err != nil {
-		return uses, fmt.Errorf("count the group's users: %w", err)
-	}
-	// LIKE only narrows the search, as it may ignore case; the JSON decides.
-	listed, err := countJSON(ctx, tx, func(limits struct {
-		AutoGroups []string `json:"auto_groups"`
-	}) bool {
-		return slices.Contains(limits.AutoGroups, name)
-	}, sqlGroupKeyLimits, name, contains(`"`+name+`"`))
-	if err != nil {
-		return uses, fmt.Errorf("count the group's keys: %w", err)
-	}
-	uses.Keys += listed
-	uses.Channels, err = countJSON(ctx, tx, func(groups []string) bool {
-		return slices.Contains(groups, name)
-	}, sqlGroupChannels)
-	if err != nil {
-		return uses, fmt.Errorf("count the group's channels: %w", err)
-	}
-	return uses, nil
-}
-
-// countJSON counts the rows whose one column, read as a T, is wanted.
-func countJSON[T any](ctx context.Context, tx *sql.Tx, wanted func(T) bool, query string, args ...any) (int64, error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	var n int64
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return 0, err
-		}
-		var v T
-		if err := jsonx.Unmarshal([]byte(text), &v); err != nil {
-			return 0, err
-		}
-		if wanted(v) {
-			n++
-		}
-	}
-	return n, rows.Err()
-}
-
 func scanGroup(row interface{ Scan(...any) error }) (*group.Group, error) {
 	var g group.Group
 	var ratio int64
 	var usableBy, limits string
-	if err := row.Scan(&g.Name, &ratio, &g.Desc, &usableBy, &limits, &g.Version); err != nil {
+	if err := row.Scan(&g.Name, &ratio, &g.Desc, &usableBy, &g.Strategy, &limits, &g.Version); err != nil {
 		return nil, fmt.Errorf("read group: %w", err)
 	}
 	g.Ratio = money.Ratio(ratio)
 	if usableBy != "" {
-		if err := jsonx.Unmarshal([]byte(usableBy), &g.UsableBy); err != nil {
+		var audience groupAudience
+		if err := jsonx.Unmarshal([]byte(usableBy), &audience); err != nil {
 			return nil, fmt.Errorf("read who may use group %s: %w", g.Name, err)
 		}
+		g.UsableBy = new(group.Audience(audience))
 	}
 	if err := jsonx.Unmarshal([]byte(limits), &g.Limits); err != nil {
 		return nil, fmt.Errorf("read the limits of group %s: %w", g.Name, err)
@@ -174,14 +105,21 @@ func scanGroup(row interface{ Scan(...any) error }) (*group.Group, error) {
 	return &g, nil
 }
 
-// groupTexts are the columns that hold JSON; usable_by is empty for everybody.
-func groupTexts(g *group.Group) (usableBy, limits string, err error) {
-	text, err := jsonx.Marshal(g.Limits)
-	if err != nil || g.UsableBy == nil {
-		return "", string(text), err
+// groupValues are the values of groupColumns, in their order.
+func groupValues(g *group.Group) ([]any, error) {
+	limits, err := jsonx.Marshal(g.Limits)
+	if err != nil {
+		return nil, fmt.Errorf("write group: %w", err)
 	}
-	list, err := jsonx.Marshal(g.UsableBy)
-	return string(list), string(text), err
+	usableBy := ""
+	if g.UsableBy != nil {
+		text, err := jsonx.Marshal(groupAudience(*g.UsableBy))
+		if err != nil {
+			return nil, fmt.Errorf("write group: %w", err)
+		}
+		usableBy = string(text)
+	}
+	return []any{g.Name, int64(g.Ratio), g.Desc, usableBy, string(cmp.Or(g.Strategy, group.Weighted)), string(limits)}, nil
 }
 
 // changedRow reports whether a statement that can change one row did.

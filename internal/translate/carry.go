@@ -24,6 +24,9 @@ type carried struct {
 // signatures are, so that neither is taken for the other.
 const CarryMark = "hly."
 
+// CarryMarkBase64 begins the same in dialects whose signatures are base64.
+const CarryMarkBase64 = "aGx5L"
+
 // Carry is the thoughts' proof as one text for clients of the dialect: the
 // signature itself when it is the dialect's own.
 func (t *Thinking) Carry(to Dialect) string {

@@ -52,6 +52,9 @@ type Head struct {
 	Media        int // parts that are not text, at most
 	// Foreign says that the body is not of the endpoint's own dialect.
 	Foreign bool
+	// Where what names the conversation besides EndUser stands, for who asks for it:
+	// the values of prompt_cache_key and metadata.
+	CacheKeyAt, MetadataAt Span
 }
 
 // MaxChoices is more than any server gives. Times the largest cap it fits into

@@ -128,6 +128,17 @@ func TestWhatChangesOnOneServerCountsOnAll(t *testing.T) {
 		c.root.CreateGroup(t, harness.Fields{"name": "others", "ratio": "2"})
 		told(t, c.elsewhere(t, c.a.RootPAT, "/api/group/", says(`"others"`)))
 	})
+	t.Run("what used a group that is gone uses another one", func(t *testing.T) {
+		c.root.CreateGroup(t, harness.Fields{"name": "old"})
+		c.root.CreateGroup(t, harness.Fields{"name": "new"})
+		c.root.PatchChannel(t, c.demo.ID, harness.Fields{"groups": []string{"default", "old"}})
+		k := c.root.CreateKey(t, harness.Fields{"name": "k", "unlimited_quota": true, "group": "old"})
+		c.everywhere(t, k.Key, served)
+		c.root.Must(t, "DELETE", "/api/group/old?move_to=new", nil)
+		told(t, c.elsewhere(t, c.a.RootPAT, "/api/group/", func(a harness.Answer) bool { return !bytes.Contains(a.Body, []byte(`"old"`)) }))
+		told(t, c.elsewhere(t, c.a.RootPAT, "/api/channel/", says(`"groups":["default","new"]`)))
+		c.everywhere(t, k.Key, served)
+	})
 	t.Run("a disabled channel serves nobody, and an enabled one does", func(t *testing.T) {
 		k := c.key(t)
 		c.root.PatchChannel(t, c.demo.ID, harness.Fields{"status": 2})

@@ -286,7 +286,11 @@ func (h *house) alone(r *row, lone *upstream) {
 		r.recovered = -1
 		return
 	}
-	for i := 0; i < trip && !f.huge; i++ { // so that there is a breaker that is open
+	more := 1 // of several attempts each, so that there is a breaker that is open
+	if f.midStream {
+		more = trip
+	}
+	for i := 0; i < more && !f.huge; i++ {
 		ask()
 	}
 	if err := lone.heals(); err != nil {

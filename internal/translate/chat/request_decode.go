@@ -424,10 +424,26 @@ func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
 		}
 		m := &translate.Media{Kind: translate.Document, FileID: p.File.FileID, URL: p.File.FileData, Name: p.File.Filename, Cache: mark, Extra: extra}
 		return inlined(at+".file.file_data", m)
+	case "document_url", "video_url": // Mistral; OpenRouter
+		m := &translate.Media{Kind: translate.Document, Name: text(find(raw, "document_name")), Cache: mark, Raw: raw}
+		if p.Type == "video_url" {
+			m.Kind = translate.Video
+		}
+		if m.URL = text(find(raw, p.Type)); m.URL == "" { // either way of both
+			m.URL = text(find(find(raw, p.Type), "url"))
+		}
+		if m.URL == "" {
+			return nil, translate.Malform(at+"."+p.Type, "%s.%s must be a URL.", at, p.Type)
+		}
+		return inlined(at+"."+p.Type, m)
 	case "thinking": // Mistral
 		return &translate.Thinking{Text: joined(p.Thinking), Origin: translate.Chat, Extra: translate.Extra{{Name: "content", Value: raw}}}, nil
 	}
 	return &translate.Other{Kind: p.Type, Raw: raw}, nil
+}
+
+func find(object jsontext.Value, name string) jsontext.Value {
+	return wire.Find(object, name).Of(object)
 }
 
 // inlined takes the data out of a data: URL.

@@ -368,7 +368,7 @@ func (e *encoder) message(m *translate.Message) error {
 				out.Annotations = annotations(p.Citations, out.Annotations, true)
 			}
 		case *translate.Media:
-			if e.same && p.Raw != nil {
+			if e.same && p.Raw != nil && p.Kind == translate.Image { // which the model made
 				out.Images = joinLists(out.Images, imageList(p))
 				continue
 			}
@@ -504,7 +504,7 @@ func (e *encoder) thinking(out *message, said *[]part, t *translate.Thinking, ca
 
 func (e *encoder) other(out *message, said *[]part, p *translate.Other) error {
 	if !e.same {
-		return translate.Unsupport("messages", "A %q part has no counterpart at the model's upstream.", p.Kind)
+		return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 	}
 	if p.Kind == "audio" {
 		out.Audio = p.Raw
@@ -519,6 +519,9 @@ func (e *encoder) other(out *message, said *[]part, p *translate.Other) error {
 }
 
 func (e *encoder) media(m *translate.Media) (p part, err error) {
+	if e.same && m.Raw != nil {
+		return p, jsonx.Unmarshal(m.Raw, &p)
+	}
 	switch m.Kind {
 	case translate.Image:
 		if m.FileID != "" {

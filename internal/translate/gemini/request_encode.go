@@ -289,7 +289,7 @@ func (e *encoder) writePart(p translate.Part) error {
 		return e.writeResult(p)
 	case *translate.Other:
 		if !e.same {
-			return translate.Unsupport("messages", "A %q part has no counterpart at the model's upstream.", p.Kind)
+			return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 		}
 		e.w.Value(p.Raw)
 	}

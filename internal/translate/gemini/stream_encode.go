@@ -342,3 +342,11 @@ func (s *streamEncoder) Fail(dst []byte, f translate.Failure, requestID string) 
 	}
 	return dst
 }
+
+// ContentType is what the stream is.
+func (s *streamEncoder) ContentType() string {
+	if s.array {
+		return "application/json; charset=UTF-8"
+	}
+	return "text/event-stream"
+}

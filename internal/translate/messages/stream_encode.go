@@ -166,7 +166,7 @@ func (s *streamEncoder) beginThinking(dst []byte, p *translate.Thinking) []byte 
 	shown := t
 	shown.Text, shown.Signature = "", ""
 	if t.Origin != translate.Messages { // what it carries stands in the signature
-		shown.Sealed, shown.ID = "", ""
+		shown.Sealed, shown.ID, shown.Origin = "", "", translate.Messages
 	}
 	dst = s.block(dst, &shown)
 	if p.Text != "" {

@@ -2,6 +2,7 @@ package responses_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/test/fakeprovider"
@@ -36,6 +38,12 @@ func others() []dialect {
 			if e.Stop == translate.Filtered || e.Stop == translate.Refused {
 				e.Stop = translate.EndOfTurn
 			}
+			if len(e.Refusals) > 0 { // which are text there
+				e.Text, e.Refusals = e.Text+strings.Join(e.Refusals, ""), nil
+			}
+		}},
+		{translate.Gemini, gemini.Codec{}, "gemini.generateContent", func(e *essence) {
+			e.Usage.CacheWrite5m = 0 // which Gemini does not tell
 			if len(e.Refusals) > 0 { // which are text there
 				e.Text, e.Refusals = e.Text+strings.Join(e.Refusals, ""), nil
 			}
@@ -255,7 +263,16 @@ type wish struct {
 	Sizes  string
 }
 
-func media(m *translate.Media) string { return fmt.Sprintf("media %d %s %.40s", m.Kind, m.URL, m.Data) }
+// media is a media part, or its text when it is a document that is text.
+func media(m *translate.Media) string {
+	if m.Text != "" {
+		return m.Text
+	}
+	if plain, err := base64.StdEncoding.DecodeString(m.Data); err == nil && strings.HasPrefix(m.MIME, "text/") {
+		return string(plain)
+	}
+	return fmt.Sprintf("media %d %s %.40s", m.Kind, m.URL, m.Data)
+}
 
 // joined is the run of one speaker.
 type joined struct {
@@ -275,6 +292,14 @@ func wishOf(c *translate.Conversation) (w wish) {
 		last := &runs[len(runs)-1]
 		last.words = append(last.words, words)
 	}
+	// Upstreams may want other ids, the same for a call and its result.
+	ids := map[string]int{}
+	number := func(id string) int {
+		if _, met := ids[id]; !met {
+			ids[id] = len(ids)
+		}
+		return ids[id]
+	}
 	for _, m := range c.Messages {
 		role := "user"
 		switch m.Role {
@@ -293,7 +318,7 @@ func wishOf(c *translate.Conversation) (w wish) {
 				say(role, p.Text)
 			case *translate.ToolCall:
 				if p.Server == "" {
-					say(role, fmt.Sprintf("call %s %s %s", p.ID, p.Name, compact(p.Args, p.Custom)))
+					say(role, fmt.Sprintf("call %d %s %s", number(p.ID), p.Name, compact(p.Args, p.Custom)))
 				}
 			case *translate.ToolResult:
 				if p.Server != "" {
@@ -305,7 +330,7 @@ func wishOf(c *translate.Conversation) (w wish) {
 						text += t.Text
 					}
 				}
-				say("user", "result "+p.CallID+" "+text)
+				say("user", fmt.Sprintf("result %d %s", number(p.CallID), text))
 				for _, p := range p.Parts { // which Chat shows behind the result
 					if m, ok := p.(*translate.Media); ok {
 						say("user", media(m))
@@ -320,8 +345,11 @@ func wishOf(c *translate.Conversation) (w wish) {
 		w.Said = append(w.Said, r.role+": "+strings.Join(r.words, ""))
 	}
 	for _, tool := range c.Tools {
-		if tool.Kind == translate.WebSearch {
+		if tool.Kind != translate.Function && tool.Kind != translate.Custom {
 			tool.Name = "" // which differs
+		}
+		if c.ToolChoice != nil && len(c.ToolChoice.Allowed) > 0 && !slices.Contains(c.ToolChoice.Allowed, tool.Name) {
+			continue // some dialects can only leave it out
 		}
 		w.Tools = append(w.Tools, fmt.Sprintf("%s %s %s", tool.Kind, tool.Name, compact(string(tool.Schema), false)))
 	}
@@ -331,13 +359,11 @@ func wishOf(c *translate.Conversation) (w wish) {
 	if f := c.Format; f != nil && f.Kind != translate.PlainText {
 		w.Format = fmt.Sprint(f.Kind, compact(string(f.Schema), false))
 	}
-	number := func(p *int64) int64 {
-		if p == nil {
-			return -1
-		}
-		return *p
+	bound := int64(-1)
+	if c.MaxOutput != nil {
+		bound = *c.MaxOutput
 	}
-	w.Sizes = fmt.Sprint(number(c.MaxOutput), c.Stream, c.EndUser)
+	w.Sizes = fmt.Sprint(bound, c.Stream, c.EndUser)
 	return w
 }
 
@@ -346,72 +372,121 @@ func wishOf(c *translate.Conversation) (w wish) {
 func unrepresentable(field string) bool {
 	return slices.Contains([]string{
 		"tools",                     // those that the provider runs
-		"messages",                  // items of such tools, references, contexts that were compacted
 		"input.content.input_file",  // by URL
 		"input.content.input_image", // by the id of an upload
-		"n", "stop", "audio",
+		"n", "stop", "audio", "video",
+		// Of what only Responses has: what is kept at OpenAI, and items of tools that
+		// others do not have.
+		"previous_response_id", "conversation", "additional_tools", "compaction", "tool_search_call", "image_generation_call", "mcp_list_tools",
+		// And of what only Claude has.
+		"include", "container_upload", "tool_addition", "tool_reference", "messages.content.image", "messages.content.document",
 	}, field)
 }
 
-func TestRequestsSurviveChatAndBack(t *testing.T) {
+// bring puts a request before an upstream of a dialect and reads it as its own
+// client's; nil when it is refused for what the dialect has no words for.
+func bring(t *testing.T, file string, c *translate.Conversation, name translate.Dialect, codec translate.Codec, model string, refused map[string]int) *translate.Conversation {
+	t.Helper()
+	body, err := codec.EncodeRequest(c, translate.Target{Model: model})
+	if e, ok := errors.AsType[*translate.Unsupported](err); ok && unrepresentable(e.Field) {
+		refused[fmt.Sprintf("%s → %s: %s", c.From, name, e.Field)]++
+		return nil
+	}
+	if err != nil {
+		t.Errorf("%s: %v", file, err)
+		return nil
+	}
+	again, err := codec.DecodeRequest(body)
+	if err != nil {
+		t.Errorf("%s: %v in %s", file, err, body)
+		return nil
+	}
+	return again
+}
+
+func TestRequestsSurviveOtherDialectsAndBack(t *testing.T) {
 	t.Parallel()
-	passed, refused := 0, map[string]int{}
-	bring := func(file string, c *translate.Conversation, name translate.Dialect, codec translate.Codec) *translate.Conversation {
-		body, err := codec.EncodeRequest(c, translate.Target{Model: c.Model})
-		if e, ok := errors.AsType[*translate.Unsupported](err); ok && unrepresentable(e.Field) {
-			refused[fmt.Sprintf("%s → %s: %s", c.From, name, e.Field)]++
-			return nil
-		}
-		if err != nil {
-			t.Errorf("%s: %v", file, err)
-			return nil
-		}
-		again, err := codec.DecodeRequest(body)
-		if err != nil {
-			t.Errorf("%s: %v in %s", file, err, body)
-			return nil
-		}
-		return again
-	}
-	for _, way := range []struct {
-		api      string
-		from, to translate.Dialect
-		codec    translate.Codec
-		other    translate.Codec
+	for _, d := range []struct {
+		dialect
+		model string
+		less  func(*wish)
 	}{
-		{apiName, translate.Responses, translate.Chat, responses.Codec{}, chat.Codec{}},
-		{fakeprovider.Chat, translate.Chat, translate.Responses, chat.Codec{}, responses.Codec{}},
+		{others()[0], "m", func(*wish) {}},
+		{others()[1], "claude-opus-4-6", func(w *wish) {
+			w.Sizes, w.Choice = "", "" // which the model bounds; and there must be something to choose
+			w.systemFirst()
+			if strings.HasPrefix(w.Format, "1") { // JSON without a schema is a sentence there
+				w.Format = ""
+			}
+			w.Said[0] = strings.TrimSuffix(w.Said[0], "Answer with one JSON object and nothing else: no code fence and no words around it.")
+			for i := range w.Said { // which Claude does not take
+				w.Said[i] = strings.TrimRight(w.Said[i], " \n")
+			}
+		}},
 	} {
-		all := fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
-			return m.API == way.api && m.Status == 200 && m.Authenticity == "recorded"
+		t.Run(string(d.name), func(t *testing.T) {
+			t.Parallel()
+			passed, refused := 0, map[string]int{}
+			own := responses.Codec{}
+			for _, way := range []struct {
+				api, model string
+				from, to   translate.Dialect
+				codec      translate.Codec
+				other      translate.Codec
+			}{
+				{apiName, d.model, translate.Responses, d.name, own, d.codec},
+				{d.api, "gpt-5", d.name, translate.Responses, d.codec, own},
+			} {
+				all := fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
+					return m.API == way.api && m.Status == 200 && m.Authenticity == "recorded"
+				})
+				for _, in := range all {
+					if len(in.Request.Body) == 0 || in.Request.Body[0] != '{' || bytes.Contains(in.Request.Body, []byte(`"functions":`)) {
+						continue
+					}
+					c, err := way.codec.DecodeRequest(in.Request.Body)
+					if err != nil {
+						t.Errorf("%s: %v", in.File, err)
+						continue
+					}
+					want := wishOf(c)
+					d.less(&want)
+					there := bring(t, in.File, c, way.to, way.other, way.model, refused)
+					if there == nil {
+						continue
+					}
+					got := wishOf(there)
+					d.less(&got)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s: there: %s", in.File, diff)
+						continue
+					}
+					back := bring(t, in.File, there, way.from, way.codec, c.Model, refused)
+					if back == nil {
+						continue
+					}
+					got = wishOf(back)
+					d.less(&got)
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("%s: and back: %s", in.File, diff)
+					}
+					passed++
+				}
+			}
+			t.Logf("%d passed, refused: %v", passed, refused)
 		})
-		for _, in := range all {
-			if len(in.Request.Body) == 0 || in.Request.Body[0] != '{' || bytes.Contains(in.Request.Body, []byte(`"functions":`)) {
-				continue
-			}
-			c, err := way.codec.DecodeRequest(in.Request.Body)
-			if err != nil {
-				t.Errorf("%s: %v", in.File, err)
-				continue
-			}
-			there := bring(in.File, c, way.to, way.other)
-			if there == nil {
-				continue
-			}
-			want := wishOf(c)
-			if diff := cmp.Diff(want, wishOf(there)); diff != "" {
-				t.Errorf("%s: there: %s", in.File, diff)
-				continue
-			}
-			back := bring(in.File, there, way.from, way.codec)
-			if back == nil {
-				continue
-			}
-			if diff := cmp.Diff(want, wishOf(back)); diff != "" {
-				t.Errorf("%s: and back: %s", in.File, diff)
-			}
-			passed++
+	}
+}
+
+// systemFirst puts all that the system says to the front, as one.
+func (w *wish) systemFirst() {
+	system, rest := "", []string(nil)
+	for _, said := range w.Said {
+		if words, ok := strings.CutPrefix(said, "system: "); ok {
+			system += words
+		} else {
+			rest = append(rest, said)
 		}
 	}
-	t.Logf("%d passed, refused: %v", passed, refused)
+	w.Said = append([]string{system}, rest...)
 }

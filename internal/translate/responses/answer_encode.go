@@ -131,13 +131,13 @@ func echo(c *translate.Conversation) []byte {
 	var w jsonx.Writer
 	w.Open('{')
 	w.Flag("background", false)
-	instructions := jsontext.Value("null")
+	said := jsontext.Value("null")
 	for i := range c.Messages {
-		if name, value := aside(&c.Messages[i]); name == "instructions" {
-			instructions = value
+		if name, value := aside(&c.Messages[i]); name == instructions {
+			said = value
 		}
 	}
-	w.Raw("instructions", instructions)
+	w.Raw(instructions, said)
 	whole(&w, "max_output_tokens", c.MaxOutput)
 	w.Null("max_tool_calls")
 	w.Flag("parallel_tool_calls", c.ParallelTools == nil || *c.ParallelTools)

@@ -313,7 +313,9 @@ func input(c *translate.Conversation, r *request) error {
 			Extra: translate.Extra{{Name: instructionsMark, Value: jsontext.Value("true")}},
 		})
 	}
-	for _, kept := range []translate.Member{{Name: previousPrompt, Value: r.Prompt}, {Name: conversationMark, Value: r.Conversation}} {
+	for _, kept := range []translate.Member{
+		{Name: keptPrompt, Value: r.Prompt}, {Name: keptConversation, Value: r.Conversation}, {Name: keptResponse, Value: quoted(r.Previous)},
+	} {
 		if translate.Given(kept.Value) {
 			c.Messages = append(c.Messages, translate.Message{Role: translate.System, Parts: []translate.Part{&translate.Other{Kind: kept.Name, Raw: kept.Value}}})
 		}
@@ -347,15 +349,20 @@ func Items(items jsontext.Value) ([]translate.Message, error) {
 	return pickUp(messages), nil
 }
 
-// Continue puts the messages of a stored conversation, which Items has read,
-// before those of the request: behind its instructions, which are new with each
-// request, as the dialect has it.
+// Continue puts the messages of the response that the request goes on from, which
+// Items has read, before its own: behind its instructions, which are new with
+// each request, as the dialect has it. Without it upstreams of other dialects
+// refuse such a request.
 func Continue(c *translate.Conversation, before []translate.Message) {
 	at := 0
-	if len(c.Messages) > 0 && isInstructions(&c.Messages[0]) {
-		at = 1
-	}
-	c.Messages = pickUp(slices.Insert(slices.Clip(c.Messages), at, before...))
+	c.Messages = slices.DeleteFunc(slices.Clone(c.Messages), func(m translate.Message) bool {
+		name, _ := aside(&m)
+		if name == instructions {
+			at = 1
+		}
+		return name == keptResponse
+	})
+	c.Messages = pickUp(slices.Insert(c.Messages, at, before...))
 }
 
 // Resolve puts stored items in the place of references to them. An unknown one

@@ -26,7 +26,7 @@ type encoder struct {
 // EncodeRequest implements translate.Upstream.
 func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]byte, error) {
 	e := &encoder{c: c, to: to, same: c.From == translate.Responses}
-	e.w.Out = make([]byte, 0, 4096)
+	e.w.Out = make([]byte, 0, sizeOf(c))
 	e.w.Open('{')
 	e.w.Text("model", to.Model)
 	if err := e.messages(); err != nil {
@@ -59,6 +59,26 @@ func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]by
 	}
 	e.w.Close('}')
 	return e.w.Out, nil
+}
+
+// sizeOf is about how large the request will be, in bytes, if it is text.
+func sizeOf(c *translate.Conversation) int {
+	size := 4096
+	for i := range c.Messages {
+		for _, p := range c.Messages[i].Parts {
+			switch p := p.(type) {
+			case *translate.Text:
+				size += len(p.Text) + len(p.Text)/16 + 96
+			case *translate.Media:
+				size += len(p.Data) + len(p.Raw) + 96
+			case *translate.ToolCall:
+				size += len(p.Args) + 192
+			case *translate.Thinking:
+				size += len(p.Text) + len(p.Signature) + 192
+			}
+		}
+	}
+	return size
 }
 
 // bounds writes the output bound and the sampling.
@@ -110,9 +130,6 @@ func (e *encoder) tags() {
 		w.Flag("store", *c.Store)
 	case !e.same: // which is the default of this dialect alone
 		w.Flag("store", false)
-	}
-	if e.same {
-		w.TextIf("previous_response_id", c.PreviousResponse)
 	}
 }
 

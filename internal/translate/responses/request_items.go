@@ -36,6 +36,9 @@ func (e *encoder) messages() error {
 	return nil
 }
 
+// instructions is the member for a system's words that count for one request.
+const instructions = "instructions"
+
 // aside is the member that says a message of this dialect's client; "" when it
 // stands in input.
 func aside(m *translate.Message) (name string, value jsontext.Value) {
@@ -45,10 +48,11 @@ func aside(m *translate.Message) (name string, value jsontext.Value) {
 	switch p := m.Parts[0].(type) {
 	case *translate.Text:
 		if isInstructions(m) {
-			return "instructions", wire.Quote(p.Text)
+			return instructions, wire.Quote(p.Text)
 		}
 	case *translate.Other:
-		if p.Kind == previousPrompt || p.Kind == conversationMark {
+		switch p.Kind {
+		case keptPrompt, keptConversation, keptResponse:
 			return p.Kind, p.Raw
 		}
 	}
@@ -93,7 +97,7 @@ func (e *encoder) item(p translate.Part, m *translate.Message) (bool, error) {
 		return true, nil
 	case *translate.Other:
 		if !e.same {
-			return false, translate.Unsupport("messages", "A %q part has no counterpart at the model's upstream.", p.Kind)
+			return false, foreign(p)
 		}
 		return isItem(m), nil
 	case *translate.Media:
@@ -218,9 +222,17 @@ func (e *encoder) content(p translate.Part, assistant bool) error {
 	case *translate.Media:
 		return e.media(p)
 	case *translate.Other:
+		if !e.same {
+			return foreign(p)
+		}
 		w.Value(p.Raw)
 	}
 	return nil
+}
+
+// foreign is the refusal of a part that only another dialect has words for.
+func foreign(p *translate.Other) error {
+	return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 }
 
 // media writes an image or a document.

@@ -21,21 +21,28 @@ var _ translate.Codec = Codec{}
 
 // The types of items that the neutral form has words for.
 const (
-	messageItem      = "message"
-	reasoningItem    = "reasoning"
-	functionCall     = "function_call"
-	functionOutput   = "function_call_output"
-	customCall       = "custom_tool_call"
-	customOutput     = "custom_tool_call_output"
-	webSearchCall    = "web_search_call"
-	interpreterCall  = "code_interpreter_call"
-	fileSearchCall   = "file_search_call"
-	mcpCall          = "mcp_call"
-	xSearchCall      = "x_search_call" // xAI's
-	imageCall        = "image_generation_call"
-	reference        = "item_reference"
-	previousPrompt   = "prompt"
-	conversationMark = "conversation"
+	messageItem     = "message"
+	reasoningItem   = "reasoning"
+	functionCall    = "function_call"
+	functionOutput  = "function_call_output"
+	customCall      = "custom_tool_call"
+	customOutput    = "custom_tool_call_output"
+	webSearchCall   = "web_search_call"
+	interpreterCall = "code_interpreter_call"
+	fileSearchCall  = "file_search_call"
+	mcpCall         = "mcp_call"
+	xSearchCall     = "x_search_call" // xAI's
+	imageCall       = "image_generation_call"
+	reference       = "item_reference"
+)
+
+// What a request names that is kept at OpenAI and stands for messages: a template,
+// a conversation, a response. Each is a part of a system message, since a request
+// without would be another; Continue takes the place of the last.
+const (
+	keptPrompt       = "prompt"
+	keptConversation = "conversation"
+	keptResponse     = "previous_response_id"
 )
 
 // Marks in an Extra, which are no members of the wire: the item of a call that
@@ -178,12 +185,19 @@ func find(object jsontext.Value, name string) jsontext.Value {
 // member is a member that is a string.
 func member(object jsontext.Value, name string) string { return text(find(object, name)) }
 
-// list reads a JSON list; nil for anything else.
+// list is the elements of a JSON list, parts of the text; nil for anything else.
 func list(v jsontext.Value) (elements []jsontext.Value) {
-	if v.Kind() != '[' || jsonx.Unmarshal(v, &elements) != nil {
+	w, ok := jsonx.WalkList(v)
+	if !ok {
 		return nil
 	}
-	return elements
+	for {
+		_, at, more := w.Next()
+		if !more {
+			return elements
+		}
+		elements = append(elements, v[at.From:at.To:at.To])
+	}
 }
 
 // with is e with one more member, when there is something to say.

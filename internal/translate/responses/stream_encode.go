@@ -629,8 +629,9 @@ func (s *streamEncoder) Fail(dst []byte, f translate.Failure, requestID string) 
 	if requestID != "" && f.Origin == "" {
 		f.Message += " (request id: " + requestID + ")"
 	}
+	f.Code = failureCode(&f)
 	w := s.event(dst, "error")
-	w.Text("code", failureCode(&f))
+	w.Text("code", f.Code)
 	w.Text("message", f.Message)
 	textOrNull(&w, "param", f.Param)
 	w.Raw("error", find(Codec{}.EncodeFailure(f, ""), "error"))

@@ -70,6 +70,12 @@ func ScanRequest(body []byte) (Head, error) {
 			input = true
 		case `"messages"`:
 			messages = true
+		case `"prompt_cache_key"`:
+			h.CacheKeyAt = wire.Span(valueAt)
+			continue
+		case `"metadata"`:
+			h.MetadataAt = wire.Span(valueAt)
+			continue
 		}
 		which, err := member(name)
 		if err != nil {

@@ -44,6 +44,12 @@ func (Responses) ScanRequest(body []byte) (wire.Request, error) {
 		if !more {
 			break
 		}
+		switch string(body[nameAt.From:nameAt.To]) {
+		case `"prompt_cache_key"`:
+			r.head.CacheKeyAt = wire.Span(at)
+		case `"metadata"`:
+			r.head.MetadataAt = wire.Span(at)
+		}
 		name, err := names.Take(body[nameAt.From:nameAt.To])
 		if err != nil {
 			return nil, err
