@@ -120,8 +120,10 @@ func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 }
 
 // Prepare implements provider.Preparer: of Anthropic's headers Vertex AI takes
-// the betas that it knows, and refuses requests with others.
+// the betas that it knows, and refuses requests with others. Whose project is
+// asked to pay is not for clients to say.
 func (*Provider) Prepare(h http.Header, c provider.Call) {
+	delete(h, "X-Goog-User-Project")
 	if c.Operation != provider.VertexMessages && c.Operation != provider.CountMessages {
 		return
 	}

@@ -30,7 +30,7 @@ type encoder struct {
 // EncodeRequest implements translate.Upstream.
 func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]byte, error) {
 	e := &encoder{c: c, to: to, same: c.From == translate.Cohere}
-	e.w.Out = make([]byte, 0, 1024)
+	e.w.Out = make([]byte, 0, c.Size())
 	e.w.Open('{')
 	e.w.Text("model", to.Model)
 	if c.Stream {
@@ -65,9 +65,11 @@ func (e *encoder) message(m *translate.Message) error {
 	for _, p := range m.Parts {
 		switch p := p.(type) {
 		case *translate.ToolResult:
-			if err := e.result(p); err != nil {
+			shown, err := e.result(p)
+			if err != nil {
 				return err
 			}
+			content = append(content, shown...)
 		case *translate.ToolCall:
 			if p.Server != "" {
 				e.c.DropField("server tool calls")
@@ -261,32 +263,38 @@ func documentText(p *translate.Media) (string, bool) {
 	return text, true
 }
 
-// result writes what a tool answered.
-func (e *encoder) result(p *translate.ToolResult) error {
+// result writes what a tool answered. Pictures in it are for a message of the
+// user, as the dialect has only text there.
+func (e *encoder) result(p *translate.ToolResult) (shown []translate.Part, err error) {
 	e.cache(p.Cache)
-	parts := p.Parts
+	var parts []translate.Part
+	for _, part := range p.Parts {
+		if m, ok := part.(*translate.Media); ok && m.Kind == translate.Image && !e.same {
+			shown = append(shown, m)
+		} else {
+			parts = append(parts, part)
+		}
+	}
+	if shown != nil {
+		shown = slices.Insert(shown, 0, translate.Part(&translate.Text{Text: "What the tool call " + p.CallID + " shows:"}))
+	}
 	if p.Failed && !e.same {
-		parts = slices.Insert(slices.Clone(parts), 0, translate.Part(&translate.Text{Text: "Error:"}))
+		parts = slices.Insert(parts, 0, translate.Part(&translate.Text{Text: "Error:"}))
 	}
 	if len(p.Parts) == 0 && len(p.Raw) > 0 {
-		parts = append(slices.Clone(parts), &translate.Text{Text: string(p.Raw)})
-	}
-	for _, part := range parts {
-		if m, ok := part.(*translate.Media); ok && m.Kind == translate.Image {
-			return e.c.Refuse(translate.FeatureImage, "The model's upstream takes no images in what a tool answers.")
-		}
+		parts = append(parts, &translate.Text{Text: string(p.Raw)})
 	}
 	e.w.Open('{')
 	e.w.Text("role", "tool")
 	e.w.Text("tool_call_id", p.CallID)
 	if err := e.content(parts); err != nil {
-		return err
+		return nil, err
 	}
 	if e.same {
 		writeExtra(&e.w, p.Extra)
 	}
 	e.w.Close('}')
-	return nil
+	return shown, nil
 }
 
 // tools writes the tools that may be called. The dialect cannot name the one that
