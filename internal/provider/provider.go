@@ -43,14 +43,14 @@ const (
 
 // Dialect is the operation whose bodies these are, but for a few members that
 // the provider sees to: see Reshaper.
-func (o Operation) Dialect() Operation {
-	switch o {
+func (op Operation) Dialect() Operation {
+	switch op {
 	case VertexMessages:
 		return Messages
 	case VertexGenerate:
 		return Generate
 	}
-	return o
+	return op
 }
 
 // Call is what a request asks for.

@@ -174,7 +174,7 @@ func TestWhatCohereHasNoWordsForIsRefused(t *testing.T) {
 		},
 	} {
 		_, _, err := asked(t, "command-r-08-2024", change)
-		if no, ok := err.(*translate.Unsupported); !ok || no.Field != field { //nolint:errorlint // codecs return their own errors bare
+		if no, ok := err.(*translate.Unsupported); !ok || no.Field != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

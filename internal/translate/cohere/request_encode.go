@@ -60,7 +60,8 @@ func (e *encoder) messages() error {
 // message writes a message; tool results are messages of their own here, before
 // what else the user says.
 func (e *encoder) message(m *translate.Message) error {
-	var content, calls []translate.Part
+	var content []translate.Part
+	var calls []*translate.ToolCall
 	var plan []string
 	for _, p := range m.Parts {
 		switch p := p.(type) {
@@ -123,14 +124,13 @@ func roleOf(r translate.Role) string {
 	return "user"
 }
 
-func (e *encoder) calls(calls []translate.Part) {
+func (e *encoder) calls(calls []*translate.ToolCall) {
 	if len(calls) == 0 {
 		return
 	}
 	e.w.Name("tool_calls")
 	e.w.Open('[')
-	for _, p := range calls {
-		call := p.(*translate.ToolCall) //nolint:forcetypeassert,errcheck // message gathers no others
+	for _, call := range calls {
 		args := object(call.Args)
 		if call.Custom { // see tools
 			var w jsonx.Writer
