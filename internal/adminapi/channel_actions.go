@@ -83,10 +83,20 @@ type vertexView struct {
 	Location string `json:"location"`
 }
 
+// awsBody is merged member by member; null and the empty text are the default.
+type awsBody struct {
+	Region jsonx.Opt[string] `json:"region" doc:"Where the models run, such as us-east-1; the default is what the base URL says."`
+}
+
+// awsView has empty members for defaults.
+type awsView struct {
+	Region string `json:"region"`
+}
+
 type presetView struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,demo"`
+	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
 	BaseURL string `json:"base_url" doc:"Empty where everybody has another one."`
 	Example string `json:"example" doc:"What the base URL looks like where it is empty."`
 	Local   bool   `json:"local" doc:"A server of one's own, which private addresses must be allowed for."`

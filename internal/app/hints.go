@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"halley/internal/health"
 	"halley/internal/jsonx"
@@ -60,7 +61,8 @@ type hints struct {
 // note takes a change that this server has seen itself. What it believes because
 // another said so is not told on.
 func (h *hints) note(t health.Transition) {
-	if h == nil || t.From == health.Suspected || t.To == health.Suspected || t.To == health.HalfOpen {
+	// A model's name that is no text cannot be told, and nobody asks for it twice.
+	if h == nil || !t.ForOthers() || !utf8.ValidString(t.Target.Model) {
 		return
 	}
 	h.mu.Lock()

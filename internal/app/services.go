@@ -25,6 +25,7 @@ import (
 	"halley/internal/provider"
 	"halley/internal/provider/anthropic"
 	"halley/internal/provider/azure"
+	"halley/internal/provider/bedrock"
 	cohereapi "halley/internal/provider/cohere"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/gemini"
@@ -38,6 +39,7 @@ import (
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
 	"halley/internal/translate/cohere"
+	"halley/internal/translate/converse"
 	"halley/internal/translate/embed"
 	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
@@ -71,6 +73,7 @@ type services struct {
 	checks   *checks
 	azure    *azure.Provider
 	vertex   *vertex.Provider
+	bedrock  *bedrock.Provider
 	gateway  *gateway.Gateway
 	live     *live
 	changes  *changes // nil on SQLite
@@ -175,9 +178,13 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if s.health, err = newHealth(o.Log, s.metrics, func(t health.Transition) { s.hints.note(t) }); err != nil {
 		return err
 	}
+	s.metrics.WatchChannels(healthStates(), s.channelsIn)
 	s.ways = upstream.NewTransports(addresses)
 	s.azure = azure.New(token.Options{Now: now, Log: o.Log})
 	if s.vertex, err = vertex.New(token.Options{Now: now, Log: o.Log}); err != nil {
+		return err
+	}
+	if s.bedrock, err = bedrock.New(bedrock.Options{Now: now, Ambient: &bedrock.Ambient{}}); err != nil {
 		return err
 	}
 	s.live = newLive(s.snapshot, func(snap *gateway.Snapshot) {
@@ -209,6 +216,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
 			channel.Vertex:    {Provider: s.vertex, Transport: s.ways.Direct()},
 			channel.Cohere:    {Provider: cohereapi.Provider{}, Transport: s.ways.Direct()},
+			channel.Bedrock:   {Provider: s.bedrock, Transport: s.ways.Direct()},
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
 		Codecs: map[provider.Operation]translate.Codec{
@@ -216,10 +224,12 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Messages:  messages.Codec{},
 			provider.Responses: responses.Codec{},
 			provider.Generate:  translategemini.Codec{},
+			provider.Converse:  converse.Codec{},
 
-			provider.CohereChat:     cohere.Codec{},
-			provider.VertexMessages: messages.Codec{Platform: messages.Vertex},
-			provider.VertexGenerate: translategemini.Codec{Vertex: true},
+			provider.BedrockMessages: messages.Codec{Platform: messages.Bedrock},
+			provider.CohereChat:      cohere.Codec{},
+			provider.VertexMessages:  messages.Codec{Platform: messages.Vertex},
+			provider.VertexGenerate:  translategemini.Codec{Vertex: true},
 		},
 		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
 		EmbedUpstreams: map[provider.Operation]embed.Upstream{
@@ -241,6 +251,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			for _, class := range r.Classes {
 				s.metrics.Checked(class.String())
 			}
+			s.metrics.CheckCost(r.Cost)
 		},
 	})
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"halley/internal/channel"
 	"halley/internal/health"
@@ -16,15 +17,34 @@ import (
 func newHealth(log *slog.Logger, metrics *telemetry.Metrics, also func(health.Transition)) (*health.Tracker, error) {
 	return health.New(health.Config{Roll: rand.Float64, OnTransition: func(t health.Transition) {
 		also(t)
-		metrics.ChannelTransition(t.To.String())
+		metrics.ChannelTransition(t.To.String(), t.Cause.String())
 		level := slog.LevelInfo
 		if t.To >= health.CoolingDown {
 			level = slog.LevelWarn
 		}
 		log.LogAttrs(context.Background(), level, "channel health changed",
 			slog.Int64("channel_id", t.Target.Channel), slog.String("model", t.Target.Model), slog.String("upstream_key_id", t.Target.Credential),
-			slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.Time("until", t.Until), slog.String("reason", t.Reason))
+			slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.String("cause", t.Cause.String()), slog.Time("until", t.Until), slog.String("reason", t.Reason))
 	}})
+}
+
+// healthStates are the names of the states, in their order.
+func healthStates() (names []string) {
+	for state := health.Closed; state <= health.Out; state++ {
+		names = append(names, state.String())
+	}
+	return names
+}
+
+// channelsIn is how many enabled channels are in the state.
+func (s *services) channelsIn(state int) (n int) {
+	now := time.Now()
+	for _, ch := range s.channels.All() {
+		if ch.Status == channel.Enabled && int(s.health.Worst(now, ch.ID)) == state {
+			n++
+		}
+	}
+	return n
 }
 
 // forgetOthers drops what is known of channels and upstream keys that are gone.

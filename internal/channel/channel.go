@@ -19,6 +19,7 @@ const (
 	Gemini    Kind = "gemini"    // Google's Gemini API (AI Studio)
 	Vertex    Kind = "vertex"    // Google's Vertex AI: Gemini, Claude and others
 	Cohere    Kind = "cohere"    // Cohere's API
+	Bedrock   Kind = "bedrock"   // Amazon Bedrock
 	Demo      Kind = "demo"      // the built-in provider, in-process
 )
 
@@ -108,6 +109,7 @@ type Channel struct {
 	Caps         Caps
 	Azure        AzureSettings
 	Vertex       VertexSettings
+	AWS          AWSSettings
 	Checks       Checks
 	Network      Network
 	Created      time.Time

@@ -24,6 +24,7 @@ var presets = [...]Preset{
 	{ID: "anthropic", Name: "Anthropic", Kind: Anthropic, BaseURL: "https://api.anthropic.com"},
 	{ID: "azure", Name: "Azure OpenAI (deployments)", Kind: Azure, Example: "https://NAME.openai.azure.com"},
 	{ID: "azure-v1", Name: "Azure OpenAI (v1 API)", Kind: Azure, Example: "https://NAME.openai.azure.com/openai/v1"},
+	{ID: "bedrock", Name: "Amazon Bedrock", Kind: Bedrock, Example: "https://bedrock-runtime.us-east-1.amazonaws.com"},
 	{ID: "cerebras", Name: "Cerebras", Kind: OpenAI, BaseURL: "https://api.cerebras.ai/v1"},
 	{ID: "cohere", Name: "Cohere", Kind: Cohere, BaseURL: "https://api.cohere.com"},
 	{ID: "deepinfra", Name: "DeepInfra", Kind: OpenAI, BaseURL: "https://api.deepinfra.com/v1/openai"},

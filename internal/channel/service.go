@@ -70,6 +70,7 @@ type Change struct {
 	AzureScope        *string
 	VertexProject     *string // "" the default; so for the next
 	VertexLocation    *string
+	AWSRegion         *string                   // "" the default
 	ProxyURL          *string                   // "" none
 	CAPEM             *string                   // "" none
 	Overrides         jsonx.Opt[OverridesPatch] // merged list by list, null takes all away
@@ -263,7 +264,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, s.applyNetwork, applyChecks, applyAPI} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, applyAWS, s.applyNetwork, applyChecks, applyAPI} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}
@@ -274,11 +275,10 @@ func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	if err := s.applyKeys(&c, change); err != nil {
 		return nil, err
 	}
-	if err := checkEntraKeys(&c); err != nil {
-		return nil, err
-	}
-	if err := s.completeVertex(&c); err != nil {
-		return nil, err
+	for _, check := range []func(*Channel) error{checkAWSKeys, checkEntraKeys, s.completeVertex} {
+		if err := check(&c); err != nil {
+			return nil, err
+		}
 	}
 	return &c, nil
 }

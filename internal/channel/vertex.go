@@ -20,10 +20,6 @@ type VertexSettings struct {
 // VertexScope is what a token for Vertex AI is asked for.
 const VertexScope = "https://www.googleapis.com/auth/cloud-platform"
 
-// AmbientKey is the upstream key that stands for the credentials that the server
-// itself runs with: Google's application default credentials.
-const AmbientKey = "ambient"
-
 // ServiceAccount is a Google service account's key. As an upstream key it is the
 // JSON file that Google Cloud hands out.
 type ServiceAccount struct {

@@ -5,6 +5,8 @@
 package exchange
 
 import (
+	"cmp"
+
 	"halley/internal/fault"
 	"halley/internal/translate"
 	"halley/internal/wire"
@@ -40,6 +42,9 @@ type Same struct {
 	// Model is the public name; Rename says that the upstream has another.
 	Model  string
 	Rename bool
+	// Platform is the upstream's codec where the dialect is served by another than
+	// its maker: then the platform's own errors are not in the dialect.
+	Platform translate.Codec
 }
 
 var _ Exchange = (*Same)(nil)
@@ -71,8 +76,17 @@ func (s *Same) Stream() wire.Stream {
 	return s.Format.Stream(wire.StreamOptions{Model: s.Model, Rename: s.Rename, WantUsage: head.IncludeUsage, Choices: head.Choices})
 }
 
-// Failure is the upstream's, unmodified.
-func (s *Same) Failure(_ int, body []byte, _ string) []byte { return body }
+// Failure is the upstream's, unmodified but for a platform's own, whose wording
+// stays.
+func (s *Same) Failure(status int, body []byte, requestID string) []byte {
+	if s.Platform == nil {
+		return body
+	}
+	if a, ok := s.Format.ScanAnswer(body); ok && a.IsError {
+		return body
+	}
+	return s.Platform.EncodeFailure(s.Platform.DecodeFailure(status, body), requestID)
+}
 
 // Translated is false.
 func (s *Same) Translated() bool { return false }
@@ -83,6 +97,8 @@ type Across struct {
 	Client       translate.Client
 	Upstream     translate.Upstream
 	Model        string // the public name
+	// ID is what an answer is called whose upstream gives it no id.
+	ID string
 }
 
 var _ Exchange = (*Across)(nil)
@@ -99,7 +115,7 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 	if err != nil {
 		return a, nil, false
 	}
-	answer.Model = x.Model
+	answer.Model, answer.ID = x.Model, cmp.Or(answer.ID, x.ID)
 	if answer.Usage != nil {
 		a.Usage, a.HasUsage = *answer.Usage, true
 	}

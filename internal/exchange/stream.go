@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"cmp"
+
 	"halley/internal/fault"
 	"halley/internal/sse"
 	"halley/internal/translate"
@@ -61,7 +63,7 @@ func (s *stream) event(e translate.Event) {
 	}
 	switch e.Kind {
 	case translate.Begin:
-		e.Model = s.x.Model
+		e.Model, e.ID = s.x.Model, cmp.Or(e.ID, s.x.ID)
 	case translate.PartBegin:
 		s.opened(e.Candidate, true)
 	case translate.PartEnd:

@@ -199,26 +199,35 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	if !ok {
 		return end
 	}
-	var call *upstream.Call
-	var err error
 	if t.hedgeable(a) {
-		r := g.hedge(tether.ctx, t, a, d)
-		d, call, err = r.d, r.call, r.err
-		p = d.plan
-	} else {
-		call, err = d.send(tether.ctx)
+		r := g.hedge(ctx, tether, t, a, d)
+		p = r.d.plan
+		return t.answered(ctx, tether, a, r)
 	}
-	x := d.x
-	t.secret = d.secret
-	if err != nil {
-		return broken(err)
+	call, err := d.send(tether.ctx)
+	return t.answered(ctx, tether, a, reply{d: d, call: call, err: err})
+}
+
+// reply is what came of a dispatch: a call whose answer has begun, or an error.
+type reply struct {
+	d    *dispatch
+	call *upstream.Call
+	err  error
+}
+
+// answered brings back what an upstream has replied.
+func (t *ticket) answered(ctx context.Context, tether tether, a *ask, r reply) ending {
+	t.secret = r.d.secret
+	if r.err != nil {
+		return broken(r.err)
 	}
+	call, p, x := r.call, r.d.plan, r.d.x
 	defer call.Close()
 	switch {
 	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
 		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
 	case call.Status >= 400:
-		return t.errorAnswer(ctx, call, p, d.up.Provider, x)
+		return t.errorAnswer(ctx, call, p, r.d.up.Provider, x)
 	case call.Status != http.StatusOK:
 		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
 	case a.head.Stream && isEventStream(call.Header):
@@ -226,29 +235,27 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	case a.head.Stream && x.Translated():
 		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
 	}
-	firstByte := g.Now().Sub(d.sent)
-	end = t.plainAnswer(ctx, call, a, x)
+	firstByte := t.gateway.Now().Sub(r.d.sent)
+	end := t.plainAnswer(ctx, call, a, x)
 	end.outcome.FirstByte = firstByte
 	if t.hedgeable(a) && end.outcome.Class == health.Success {
-		g.delays.note(p.channel.ID, a.head.Model, firstByte)
+		t.gateway.pacer.Took(paced(p, a), firstByte)
 	}
 	return end
 }
 
-func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, op provider.Operation) (r upstream.Request, err error) {
+func (g *Gateway) upstreamRequest(t *ticket, a *ask, p *plan, prov provider.Provider, x exchange.Exchange, where provider.Call) (r upstream.Request, err error) {
 	ch := p.channel
-	model := ch.UpstreamModel(a.head.Model)
 	var maxOutput int64
 	if p.price != nil {
 		maxOutput = p.price.MaxOutputTokens
 	}
-	body, dropped, err := x.Body(wire.Changes{Model: model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
+	body, dropped, err := x.Body(wire.Changes{Model: where.Model, IncludeUsage: a.head.Stream, OutputCap: t.cap}, maxOutput)
 	if err != nil {
 		return r, err
 	}
 	t.tellDropped(dropped)
-	where := provider.Call{Operation: op, Model: model, Stream: a.head.Stream}
-	body = ch.Overrides.EditBody(reshape(prov, x, body, where))
+	body = ch.Overrides.EditBody(reshape(prov, x, body, t.in.Header, where))
 	var header http.Header
 	if x.Translated() {
 		header = translatedHeader(t.in.Header)
@@ -340,7 +347,7 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	case health.Failed, health.RateLimited:
 		t.theirs = answer
 		return ending{again: true, outcome: outcome}
-	case health.Success, health.ClientFault, health.ClientGone:
+	case health.Success, health.ClientFault, health.ClientGone, health.Overtaken:
 	}
 	t.forward(answer)
 	return ending{outcome: outcome}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"halley/internal/channel"
+	"halley/internal/gateway"
 	"halley/internal/health"
 )
 
@@ -110,5 +111,83 @@ func TestACheckChargesNobody(t *testing.T) {
 	h.Check(t.Context(), ch)
 	if len(h.records) != 0 {
 		t.Errorf("%+v", h.records)
+	}
+}
+
+func TestAnUpstreamThatIsNotThereIsKnownBeforeAClientFindsOut(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	status.Store(503)
+	h, ch, tracker := checked(t, channel.CheckModels, &status)
+	target := health.Target{Channel: 9, Credential: "k9", Model: "m"}
+	h.Check(t.Context(), ch)
+	if v := tracker.Look(time.Now(), target); v.State != health.Closed {
+		t.Errorf("after one error: %+v", v)
+	}
+	h.Check(t.Context(), ch)
+	if v := tracker.Look(time.Now(), target); v.State != health.Open || !strings.Contains(v.Reason, "status 503") {
+		t.Errorf("after two: %+v", v)
+	}
+	status.Store(200)
+	h.Check(t.Context(), ch)
+	if v := tracker.Look(time.Now(), target); v.State != health.SlowStart {
+		t.Errorf("when it is there again: %+v", v)
+	}
+}
+
+// Who has no money left can still list models.
+func TestAListOfModelsDoesNotBringABalanceBack(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	status.Store(200)
+	h, ch, tracker := checked(t, channel.CheckModels, &status)
+	target, now := health.Target{Channel: 9, Credential: "k9", Model: "m"}, time.Now()
+	a, _ := tracker.Begin(now, target, false)
+	a.Done(now, health.Outcome{Class: health.Balance})
+	if r := h.Check(t.Context(), ch); r.OK || !strings.Contains(r.Message, "balance") {
+		t.Errorf("%+v", r)
+	}
+	if v := tracker.Look(time.Now(), target); v.State != health.Out {
+		t.Errorf("%+v", v)
+	}
+	ch.Checks.Mode = channel.CheckRequest // a request proves it
+	if r := h.Check(t.Context(), ch); !r.OK {
+		t.Errorf("%+v", r)
+	}
+	ch.Checks.Mode = channel.CheckModels
+	if r := h.Check(t.Context(), ch); !r.OK || r.Message != "" {
+		t.Errorf("while it recovers: %+v", r)
+	}
+	if v := tracker.Look(time.Now(), target); v.State != health.SlowStart {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestWhatACheckCostsIsKnown(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(answers(200, "application/json", plainAnswer))
+	t.Cleanup(server.Close)
+	var status atomic.Int64
+	h, ch, _ := checked(t, channel.CheckRequest, &status)
+	ch.BaseURL = server.URL
+	r := h.Check(t.Context(), ch)
+	if !r.OK || r.Cost <= 0 {
+		t.Errorf("%+v", r)
+	}
+	if len(h.records) != 0 {
+		t.Errorf("it is charged: %+v", h.records)
+	}
+}
+
+func TestAPanicInACheckIsNotTheServersEnd(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	h, ch, tracker := checked(t, channel.CheckModels, &status)
+	h.Upstreams[channel.OpenAI] = gateway.Upstream{Provider: panics{}, Transport: http.DefaultTransport}
+	if r := h.Check(t.Context(), ch); r.OK || r.Message == "" {
+		t.Errorf("%+v", r)
+	}
+	if v := tracker.Look(time.Now(), health.Target{Channel: 9, Credential: "k9"}); v.State != health.Closed || tracker.InFlight(9) != 0 {
+		t.Errorf("%+v, %d under way", v, tracker.InFlight(9))
 	}
 }

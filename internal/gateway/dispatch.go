@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"halley/internal/exchange"
+	"halley/internal/provider"
 	"halley/internal/upstream"
 )
 
@@ -16,6 +17,7 @@ type dispatch struct {
 	x       exchange.Exchange
 	way     http.RoundTripper
 	request upstream.Request
+	call    provider.Call
 	secret  string // our credential there
 	sent    time.Time
 }
@@ -28,14 +30,15 @@ func (g *Gateway) dispatch(ctx context.Context, t *ticket, a *ask, p *plan, up U
 		return nil, untold(err), false
 	}
 	d = &dispatch{plan: p, up: up, x: x}
-	if d.request, err = g.upstreamRequest(t, a, p, up.Provider, x, op); err != nil {
+	d.call = provider.Call{Operation: op, Model: p.channel.UpstreamModel(a.head.Model), Stream: a.head.Stream}
+	if d.request, err = g.upstreamRequest(t, a, p, up.Provider, x, d.call); err != nil {
 		return nil, untold(err), false
 	}
 	d.sent = g.Now()
 	if d.way, err = g.way(up, p.channel); err != nil {
 		return nil, unprepared(err), false
 	}
-	if d.secret, err = authorize(ctx, d.request.Header, up.Provider, p.channel, p.step.Credential, d.way); err != nil {
+	if d.secret, err = authorize(ctx, &d.request, up.Provider, p.channel, p.step.Credential, d.way); err != nil {
 		return nil, unprepared(err), false
 	}
 	return d, end, true
@@ -43,5 +46,5 @@ func (g *Gateway) dispatch(ctx context.Context, t *ticket, a *ask, p *plan, up U
 
 // send sends it and waits for the answer's headers.
 func (d *dispatch) send(ctx context.Context) (*upstream.Call, error) {
-	return upstream.Do(ctx, d.way, d.request)
+	return send(ctx, d.way, d.up.Provider, d.request, d.call)
 }

@@ -19,7 +19,11 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 	model := p.channel.UpstreamModel(a.head.Model)
 	op := provider.Speaks(prov, p.channel, model, a.operation)
 	if op.Dialect() == a.operation && !g.mustTranslate(a) {
-		return &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}, op, nil
+		same := &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}
+		if op != a.operation {
+			same.Platform = g.Codecs[op]
+		}
+		return same, op, nil
 	}
 	if up, ok := g.EmbedUpstreams[op]; ok {
 		x, err := g.embeddings(a, up)
@@ -34,7 +38,7 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 	if err != nil {
 		return nil, op, err
 	}
-	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model}, op, nil
+	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model, ID: a.id}, op, nil
 }
 
 func notOffered(a *ask) error {
@@ -108,6 +112,9 @@ func (a *ask) neutral(client translate.Client) (*translate.Conversation, error) 
 		return nil, exchange.Fault(err)
 	}
 	c.Model, c.Stream = a.head.Model, a.head.Stream // which some dialects have in the path
+	if !a.start.IsZero() {
+		c.Received = a.start.Unix()
+	}
 	a.conversation = c
 	return c, nil
 }

@@ -20,6 +20,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/health"
+	"halley/internal/hedge"
 	"halley/internal/key"
 	"halley/internal/limit"
 	"halley/internal/money"
@@ -134,7 +135,7 @@ type Gateway struct {
 	inFlight sync.WaitGroup
 	mu       sync.Mutex // orders Serve's Add against Drain's Wait
 
-	delays delays
+	pacer *hedge.Pacer
 
 	ending context.Context // ended by End
 	end    context.CancelCauseFunc
@@ -142,7 +143,7 @@ type Gateway struct {
 
 // New makes a gateway.
 func New(c Config) *Gateway {
-	g := &Gateway{Config: c, caps: newCaps(c.Now), places: affinity.New(), leaving: make(chan struct{})}
+	g := &Gateway{Config: c, caps: newCaps(c.Now), places: affinity.New(), pacer: hedge.New(), leaving: make(chan struct{})}
 	g.ending, g.end = context.WithCancelCause(context.Background())
 	return g
 }

@@ -17,6 +17,8 @@ import (
 
 // ask is what the client wants, read off the body.
 type ask struct {
+	id        string    // the request's
+	start     time.Time // when it came
 	operation provider.Operation
 	body      []byte
 	format    wire.Format
@@ -43,7 +45,9 @@ func readAsk(in *Inbound) (*ask, error) {
 	if !in.Operation.Writes() {
 		head.Stream = false
 	}
-	return &ask{operation: in.Operation, body: body, format: in.Format, codec: in.Client, request: request, head: head}, nil
+	return &ask{
+		id: in.RequestID, start: in.Start, operation: in.Operation, body: body, format: in.Format, codec: in.Client, request: request, head: head,
+	}, nil
 }
 
 // plan is where the request goes next and at what price.

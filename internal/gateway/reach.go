@@ -25,11 +25,18 @@ func (g *Gateway) way(up Upstream, ch *channel.Channel) (http.RoundTripper, erro
 	return g.Networks.For(upstream.Network{Proxy: ch.Network.Proxy.URL, CA: ch.Network.CAPEM})
 }
 
-// authorize adds to the header what shows the credential to the channel's
-// upstream, nil for none. The secret is what must not come back to a client.
-func authorize(ctx context.Context, header http.Header, prov provider.Provider, ch *channel.Channel, own *channel.Credential, way http.RoundTripper) (secret string, err error) {
+// authorize adds to the request's header what shows the credential to the
+// channel's upstream, nil for none. It comes last, as it may be a signature of all
+// the rest. The secret is what must not come back to a client.
+func authorize(ctx context.Context, r *upstream.Request, prov provider.Provider, ch *channel.Channel, own *channel.Credential, way http.RoundTripper) (secret string, err error) {
 	if own == nil {
 		return "", nil
+	}
+	if signer, ok := prov.(provider.Signer); ok {
+		secret, signed, err := signer.Sign(ctx, ch, own.Value, provider.Outgoing{Method: r.Method, URL: r.URL, Header: r.Header, Body: r.Body})
+		if signed || err != nil {
+			return secret, err
+		}
 	}
 	if exchanger, ok := prov.(provider.Exchanger); ok {
 		shown, exchanged, err := exchanger.Exchange(ctx, ch, own.Value, way)
@@ -37,11 +44,11 @@ func authorize(ctx context.Context, header http.Header, prov provider.Provider, 
 			return "", err
 		}
 		if exchanged {
-			header.Set(shown.Header, shown.Value)
+			r.Header.Set(shown.Header, shown.Value)
 			return shown.Secret, nil
 		}
 	}
-	header.Set(prov.Authorize(own.Value))
+	r.Header.Set(prov.Authorize(own.Value))
 	return own.Value, nil
 }
 
@@ -52,11 +59,26 @@ func prepare(prov provider.Provider, header http.Header, c provider.Call) {
 	}
 }
 
+// send sends a request and waits for the answer's headers. A stream in a framing
+// of the provider's own comes as server-sent events.
+func send(ctx context.Context, way http.RoundTripper, prov provider.Provider, r upstream.Request, c provider.Call) (*upstream.Call, error) {
+	call, err := upstream.Do(ctx, way, r)
+	if err != nil || call.Status != http.StatusOK || !c.Stream {
+		return call, err
+	}
+	if framer, ok := prov.(provider.Framer); ok {
+		if events := framer.Frame(call.Header, call.Raw(), c); events != nil {
+			call.Reframe("text/event-stream", events)
+		}
+	}
+	return call, nil
+}
+
 // reshape gives a body in the client's dialect the form that the provider wants;
 // a translated one has it.
-func reshape(prov provider.Provider, x exchange.Exchange, body []byte, c provider.Call) []byte {
+func reshape(prov provider.Provider, x exchange.Exchange, body []byte, client http.Header, c provider.Call) []byte {
 	if r, ok := prov.(provider.Reshaper); ok && !x.Translated() {
-		return r.Reshape(body, c)
+		return r.Reshape(body, client, c)
 	}
 	return body
 }

@@ -12,6 +12,7 @@ import (
 	"halley/internal/exchange"
 	"halley/internal/health"
 	"halley/internal/jsonx"
+	"halley/internal/money"
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/sse"
@@ -29,6 +30,8 @@ type ChannelTest struct {
 	FirstByte time.Duration
 	Message   string // what is wrong, in the upstream's words where it has some; else empty
 	Answer    string // the start of what came back: the model's text, else the body
+
+	cost money.Nano // by what the upstream says that it has used; 0 for streams
 }
 
 // maxExcerpt bounds what is shown of an answer, in bytes.
@@ -55,8 +58,8 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 		return ChannelTest{}, health.Outcome{}, err
 	}
 	where := provider.Call{Operation: op, Model: upstreamModel, Stream: stream}
-	body = ch.Overrides.EditBody(reshape(up.Provider, x, body, where))
 	header := http.Header{"Content-Type": {"application/json"}}
+	body = ch.Overrides.EditBody(reshape(up.Provider, x, body, header, where))
 	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
 	start := g.Now()
@@ -67,15 +70,16 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	if err != nil {
 		return failed(err, "")
 	}
-	secret, err := authorize(ctx, header, up.Provider, ch, own, way)
+	times := ch.Timeouts.Or(g.Timeouts)
+	r := upstream.Request{
+		Method: http.MethodPost, URL: up.Provider.URL(ch, where), Header: header, Body: body,
+		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
+	}
+	secret, err := authorize(ctx, &r, up.Provider, ch, own, way)
 	if err != nil {
 		return failed(err, "")
 	}
-	times := ch.Timeouts.Or(g.Timeouts)
-	call, err := upstream.Do(ctx, way, upstream.Request{
-		Method: http.MethodPost, URL: up.Provider.URL(ch, where), Header: header, Body: body,
-		Times: upstream.Timeouts{Connect: times.Connect, FirstByte: min(times.FirstByte, 30*time.Second), Idle: min(times.Idle, 30*time.Second), Total: min(times.Total, time.Minute)},
-	})
+	call, err := send(ctx, way, up.Provider, r, where)
 	if err != nil {
 		return failed(err, secret)
 	}
@@ -89,11 +93,15 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	}
 	// Before anything is cut: half a secret is one too many.
 	answer = masked(ch, secret, answer)
+	if call.Status == http.StatusOK && !stream {
+		result.cost = g.costOf(x, answer, model, ch)
+	}
 	if x.Translated() && call.Status == http.StatusOK {
 		answer = inChat(x, answer, stream)
 	}
 	result.read(answer, stream && ours == provider.Chat)
-	outcome := health.Outcome{Class: health.Success, FirstByte: result.FirstByte}
+	// So small a request says little of how long others take.
+	outcome := health.Outcome{Class: health.Success}
 	switch {
 	case call.Status != http.StatusOK:
 		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: waitFor(call.Header, answer, up.Provider, g.Now())}
@@ -101,6 +109,16 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 		outcome = health.Outcome{Class: health.Failed, Detail: "an answer that is none"}
 	}
 	return result, outcome, nil
+}
+
+// costOf is what an answer to a request of ours cost by the model's price.
+func (g *Gateway) costOf(x exchange.Exchange, answer []byte, model string, ch *channel.Channel) money.Nano {
+	scanned, _, ok := x.Answer(answer)
+	p := g.Snapshot().priceOf(model, ch)
+	if !ok || !scanned.HasUsage || p == nil {
+		return 0
+	}
+	return p.Cost(scanned.Usage, scanned.ServiceTier, money.One)
 }
 
 // testExchange puts a request of ours into the words of the channel's upstream.

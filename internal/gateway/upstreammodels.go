@@ -11,6 +11,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/provider"
 	"halley/internal/upstream"
+	"halley/internal/wire/bedrock"
 	"halley/internal/wire/gemini"
 	"halley/internal/wire/openai"
 )
@@ -42,6 +43,9 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 		models, ok = gemini.ModelNames(body)
 	}
 	if !ok {
+		models, ok = bedrock.ModelNames(body)
+	}
+	if !ok {
 		return nil, notListed("the answer is not a list of models: " + clip(string(body), 200))
 	}
 	slices.Sort(models)
@@ -62,17 +66,19 @@ func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channe
 	if err != nil {
 		return nil, "", err
 	}
+	where := provider.Call{Operation: provider.Models}
 	header := http.Header{}
-	prepare(up.Provider, header, provider.Call{Operation: provider.Models})
+	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
-	if secret, err = authorize(ctx, header, up.Provider, ch, own, way); err != nil {
+	const limit = 10 * time.Second
+	r := upstream.Request{
+		Method: http.MethodGet, URL: up.Provider.URL(ch, where), Header: header,
+		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
+	}
+	if secret, err = authorize(ctx, &r, up.Provider, ch, own, way); err != nil {
 		return nil, "", err
 	}
-	const limit = 10 * time.Second
-	call, err = upstream.Do(ctx, way, upstream.Request{
-		Method: http.MethodGet, URL: up.Provider.URL(ch, provider.Call{Operation: provider.Models}), Header: header,
-		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
-	})
+	call, err = send(ctx, way, up.Provider, r, where)
 	return call, secret, err
 }
 

@@ -78,8 +78,7 @@ func (a *Attempt) Done(now time.Time, o Outcome) {
 	}
 	a.done = true
 	a.channel.inFlight.Add(-1)
-	silent := o.Class == ClientFault || o.Class == ClientGone
-	if silent && a.probe == 0 {
+	if o.Class.silent() && a.probe == 0 {
 		return
 	}
 	ch := a.change(now)
@@ -95,7 +94,7 @@ func (a *Attempt) Done(now time.Time, o Outcome) {
 		ch.limited(a, o)
 	case Credential, Balance:
 		ch.refused(a, o)
-	case ClientFault, ClientGone:
+	case ClientFault, ClientGone, Overtaken:
 	}
 	if a.probe != 0 {
 		a.release()
@@ -143,6 +142,7 @@ func (ch *change) need(a *Attempt) (*keyState, *modelState) {
 func (ch *change) answered(a *Attempt, firstByte time.Duration) *modelState {
 	key, model := ch.need(a)
 	ch.works(a, &key.gate, a.keyTarget())
+	key.row = 0
 	if model != nil {
 		if ch.works(a, &model.gate, a.target) {
 			a.opened = model.changed
@@ -164,13 +164,17 @@ func (ch *change) works(a *Attempt, g *gate, target Target) (opened bool) {
 		ch.open(g, target)
 		return true
 	case g.state == Suspected && a.epoch >= g.hinted:
-		ch.become(g, target, Closed, time.Time{}, "it answered")
+		ch.become(g, target, Closed, time.Time{}, ByAnswer, "it answered")
 	}
 	return false
 }
 
 func (ch *change) succeeded(a *Attempt, o Outcome) {
 	model := ch.answered(a, o.FirstByte)
+	if a.target.Model == "" {
+		key, _ := ch.channel.find(a.target)
+		ch.reachable(key)
+	}
 	if model == nil || !a.knows(&model.gate) {
 		return
 	}
@@ -179,15 +183,19 @@ func (ch *change) succeeded(a *Attempt, o Outcome) {
 }
 
 func (ch *change) failed(a *Attempt, o Outcome) {
-	_, model := ch.need(a)
+	key, model := ch.need(a)
+	detail := cmp.Or(o.Detail, "no usable answer")
+	if a.target.Model == "" {
+		ch.unreachable(a, key, detail)
+		return
+	}
 	if model == nil || !a.knows(&model.gate) {
 		return
 	}
 	config := &ch.tracker.config
-	detail := cmp.Or(o.Detail, "no usable answer")
 	shut := func(reason string) {
 		model.row, model.window = 0, window{}
-		ch.shut(&model.gate, a.target, Open, ch.backoff(&model.gate, config.Cooldown, config.MaxCooldown), reason)
+		ch.shut(&model.gate, a.target, Open, ch.backoff(&model.gate, config.Cooldown, config.MaxCooldown), ByFailures, reason)
 	}
 	switch {
 	case model.state.shut():
@@ -238,7 +246,7 @@ func (ch *change) limited(a *Attempt, o Outcome) {
 	if o.Detail != "" {
 		reason += ": " + o.Detail
 	}
-	ch.shut(&model.gate, a.target, CoolingDown, cooldown, reason)
+	ch.shut(&model.gate, a.target, CoolingDown, cooldown, ByRateLimit, reason)
 }
 
 func (ch *change) refused(a *Attempt, o Outcome) {
@@ -247,12 +255,12 @@ func (ch *change) refused(a *Attempt, o Outcome) {
 		return
 	}
 	config := &ch.tracker.config
-	reason := "the upstream key was refused"
+	cause, reason := ByCredential, "the upstream key was refused"
 	if o.Class == Balance {
-		reason = "the upstream key's balance is used up"
+		cause, reason = ByBalance, "the upstream key's balance is used up"
 	}
 	if o.Detail != "" {
 		reason += ": " + o.Detail
 	}
-	ch.shut(&key.gate, a.keyTarget(), Out, ch.backoff(&key.gate, config.KeyCooldown, config.MaxKeyCooldown), reason)
+	ch.shut(&key.gate, a.keyTarget(), Out, ch.backoff(&key.gate, config.KeyCooldown, config.MaxKeyCooldown), cause, reason)
 }

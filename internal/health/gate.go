@@ -9,6 +9,7 @@ type gate struct {
 	since   time.Time
 	until   time.Time // when the state is over if nothing happens
 	reason  string
+	cause   Cause         // why it last shut
 	changed uint64        // the channel's epoch in which it last shut or opened
 	hinted  uint64        // the channel's epoch of the hint that made it Suspected
 	streak  int           // how often it has shut since it was last well
@@ -19,7 +20,7 @@ type gate struct {
 
 // verdict is what the gate lets through.
 func (g *gate) verdict(now time.Time, config *Config) Verdict {
-	v := Verdict{State: g.state, Until: g.until, Reason: g.reason}
+	v := Verdict{State: g.state, Until: g.until, Cause: g.cause, Reason: g.reason}
 	over := !now.Before(g.until)
 	switch {
 	case g.state.shut() && over:
@@ -73,22 +74,22 @@ func (ch *change) settle(g *gate, target Target) {
 		if g.state == Suspected {
 			reason = "the other node's warning is over"
 		}
-		ch.become(g, target, Closed, time.Time{}, reason)
+		ch.become(g, target, Closed, time.Time{}, ByTime, reason)
 	}
 }
 
 // shut closes the gate to everything but probes.
-func (ch *change) shut(g *gate, target Target, to State, cooldown time.Duration, reason string) {
+func (ch *change) shut(g *gate, target Target, to State, cooldown time.Duration, cause Cause, reason string) {
 	ch.renew(g)
 	g.streak++
-	g.rest = cooldown
-	ch.become(g, target, to, ch.now.Add(cooldown), reason)
+	g.rest, g.cause = cooldown, cause
+	ch.become(g, target, to, ch.now.Add(cooldown), cause, reason)
 }
 
 // open lets a share through again, because an attempt was answered.
 func (ch *change) open(g *gate, target Target) {
 	ch.renew(g)
-	ch.become(g, target, SlowStart, ch.now.Add(min(ch.tracker.config.SlowStart, g.rest)), "it answered")
+	ch.become(g, target, SlowStart, ch.now.Add(min(ch.tracker.config.SlowStart, g.rest)), ByAnswer, "it answered")
 }
 
 // renew begins an epoch, in which attempts of earlier ones say nothing about
@@ -107,13 +108,13 @@ func (ch *change) claim(g *gate, target Target, probe uint64) bool {
 		return false
 	}
 	if g.state != HalfOpen {
-		ch.become(g, target, HalfOpen, g.until, g.reason)
+		ch.become(g, target, HalfOpen, g.until, ByProbe, g.reason)
 	}
 	g.probe, g.probeBy = probe, ch.now.Add(ch.tracker.config.ProbeTerm)
 	return true
 }
 
-func (ch *change) become(g *gate, target Target, to State, until time.Time, reason string) {
+func (ch *change) become(g *gate, target Target, to State, until time.Time, cause Cause, reason string) {
 	if g.state == Closed {
 		ch.channel.troubled.Add(1)
 	}
@@ -121,7 +122,7 @@ func (ch *change) become(g *gate, target Target, to State, until time.Time, reas
 		ch.channel.troubled.Add(-1)
 		g.streak = 0
 	}
-	ch.notes = append(ch.notes, Transition{Target: target, From: g.state, To: to, At: ch.now, Until: until, Reason: reason})
+	ch.notes = append(ch.notes, Transition{Target: target, From: g.state, To: to, At: ch.now, Until: until, Cause: cause, Reason: reason})
 	g.state, g.since, g.until, g.reason = to, ch.now, until, reason
 }
 

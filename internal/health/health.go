@@ -71,9 +71,10 @@ const (
 	Balance           // the upstream key's balance is used up
 	ClientFault       // the request's own fault (400, 404, 413, 422): says nothing
 	ClientGone        // nobody waited for the end: says nothing
+	Overtaken         // another attempt of the request was faster: says nothing
 )
 
-var classNames = [...]string{"success", "failed", "rate-limited", "credential", "balance", "client-fault", "client-gone"}
+var classNames = [...]string{"success", "failed", "rate-limited", "credential", "balance", "client-fault", "client-gone", "overtaken"}
 
 // String is the class's name in metrics and headers.
 func (c Class) String() string {
@@ -85,6 +86,35 @@ func (c Class) String() string {
 
 // Classes are how many there are.
 const Classes = len(classNames)
+
+// silent reports whether it says nothing about the upstream.
+func (c Class) silent() bool { return c == ClientFault || c == ClientGone || c == Overtaken }
+
+// Cause is what brought a change of state about, in one word.
+type Cause uint8
+
+// The causes.
+const (
+	ByNothing    Cause = iota // there was no change yet
+	ByFailures                // too much failed, or a probe did
+	ByRateLimit               // the upstream asked for fewer requests
+	ByCredential              // the upstream key was refused
+	ByBalance                 // the upstream key's balance is used up
+	ByProbe                   // a probe has begun
+	ByAnswer                  // an attempt was answered
+	ByTime                    // a slow start or a warning is over
+	ByHint                    // another node said so
+)
+
+var causeNames = [...]string{"", "failures", "rate-limit", "credential", "balance", "probe", "answer", "time", "hint"}
+
+// String is the cause's name in logs and metrics.
+func (c Cause) String() string {
+	if int(c) < len(causeNames) {
+		return causeNames[c]
+	}
+	return fmt.Sprintf("cause %d", uint8(c))
+}
 
 // Outcome is how an attempt ended.
 type Outcome struct {
@@ -107,6 +137,7 @@ type Transition struct {
 	To     State
 	At     time.Time
 	Until  time.Time // when the new state is over if nothing happens; zero for Closed
+	Cause  Cause
 	Reason string
 }
 
@@ -116,6 +147,7 @@ type Verdict struct {
 	Share  float64   // the part of its usual traffic that it should get, 0 to 1
 	Probe  bool      // half-open, and nobody probes: one attempt may
 	Until  time.Time // when the state is over if nothing happens; zero for Closed
+	Cause  Cause     // why it last shut
 	Reason string
 }
 

@@ -628,7 +628,7 @@ func TestAdministratorsSeeStatesWithTheirReasons(t *testing.T) {
 		{Target: m, Verdict: idle, Good: 2, Bad: 1, FirstByte: 100 * time.Millisecond},
 		{
 			Target: health.Target{Channel: 1, Credential: "k", Model: "n"}, Since: w.now,
-			Verdict: health.Verdict{State: health.Open, Until: w.now.Add(5 * time.Second), Reason: "5 of 5 attempts failed within 30s, the last: status 503"},
+			Verdict: health.Verdict{State: health.Open, Until: w.now.Add(5 * time.Second), Cause: health.ByFailures, Reason: "5 of 5 attempts failed within 30s, the last: status 503"},
 		},
 	}}}
 	if diff := cmp.Diff(want, w.Channels(w.now)); diff != "" {

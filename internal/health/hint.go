@@ -10,6 +10,12 @@ type Hint struct {
 	Reason string
 }
 
+// ForOthers reports whether other nodes should hear of the change: that a target
+// has shut, or is answered again. What was heard from one of them is not told on.
+func (t Transition) ForOthers() bool {
+	return t.Cause != ByHint && (t.To == SlowStart || (t.To.shut() && t.To != HalfOpen))
+}
+
 // Hint takes what another node knows for what it is worth. A target that is well
 // here and broken there gets less of the traffic until we know ourselves; one
 // that is broken here and answers there is probed at once. A hint never shuts a
@@ -33,8 +39,8 @@ func (t *Tracker) Hint(now time.Time, h Hint) {
 	case h.Broken:
 		ch.suspect(g, h)
 	case g.state == Suspected:
-		ch.become(g, h.Target, Closed, time.Time{}, "it answers another node")
-	case g.state.shut() && now.Before(g.until):
+		ch.become(g, h.Target, Closed, time.Time{}, ByHint, "it answers another node")
+	case g.state.shut() && g.state != CoolingDown && now.Before(g.until): // what was asked for is kept to
 		g.until = now
 	}
 }
@@ -53,5 +59,5 @@ func (ch *change) suspect(g *gate, h Hint) {
 		g.until, g.reason = until, "another node says: "+h.Reason
 		return
 	}
-	ch.become(g, h.Target, Suspected, until, "another node says: "+h.Reason)
+	ch.become(g, h.Target, Suspected, until, ByHint, "another node says: "+h.Reason)
 }

@@ -44,6 +44,7 @@ type channelState struct {
 // keyState is an upstream key, and the models it was used for.
 type keyState struct {
 	gate
+	row    int // probes of the key as a whole that failed since anything was answered
 	models map[string]*modelState
 }
 

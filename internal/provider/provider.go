@@ -5,6 +5,7 @@ package provider
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -29,10 +30,11 @@ const (
 	Rerank        Operation = "rerank"         // Cohere v2 rerank, which others have copied
 	Models        Operation = "models"
 
-	// On Vertex AI bodies differ in a few members from those of the dialect's own
+	// On other clouds bodies differ in a few members from those of the dialect's own
 	// API; see Operation.Dialect.
-	VertexMessages Operation = "vertex_messages"
-	VertexGenerate Operation = "vertex_gemini"
+	BedrockMessages Operation = "bedrock_messages"
+	VertexMessages  Operation = "vertex_messages"
+	VertexGenerate  Operation = "vertex_gemini"
 
 	// Embeddings that are not OpenAI's.
 	CohereEmbed   Operation = "cohere_embed"   // Cohere v2 embed
@@ -45,7 +47,7 @@ const (
 // the provider sees to: see Reshaper.
 func (op Operation) Dialect() Operation {
 	switch op {
-	case VertexMessages:
+	case VertexMessages, BedrockMessages:
 		return Messages
 	case VertexGenerate:
 		return Generate
@@ -70,9 +72,17 @@ type Preparer interface {
 // Reshaper is a Provider whose upstreams want a body in a dialect otherwise than
 // the dialect's own API does.
 type Reshaper interface {
-	// Reshape changes the body of a request that was made in the call's dialect. It
-	// may keep body, and does not change it.
-	Reshape(body []byte, c Call) []byte
+	// Reshape changes the body of a request that was made in the call's dialect,
+	// with the client's header. It may keep body, and does not change it.
+	Reshape(body []byte, client http.Header, c Call) []byte
+}
+
+// Framer is a Provider whose upstreams stream in another framing than that of
+// server-sent events.
+type Framer interface {
+	// Frame gives the body of an answer with the status 200 as server-sent events;
+	// nil when its header says that it is no stream in that framing.
+	Frame(header http.Header, body io.Reader, c Call) io.Reader
 }
 
 // Hinter is a Provider whose error answers say in their body how long to wait.
@@ -169,6 +179,24 @@ type Exchanger interface {
 	// Refused tells that the upstream did not accept the secret that was shown for
 	// the credential, so that the next Exchange gives another.
 	Refused(ch *channel.Channel, credential, secret string)
+}
+
+// Signer is a Provider some of whose credentials are not shown at all: they sign
+// the request as it goes out.
+type Signer interface {
+	// Sign adds to the request's header what proves the credential, of the
+	// channel's. ok is false when the credential is shown itself, as Authorize says.
+	// The secret is what must not come back to a client. An error is like
+	// Exchange's.
+	Sign(ctx context.Context, ch *channel.Channel, credential string, r Outgoing) (secret string, ok bool, err error)
+}
+
+// Outgoing is a request as it goes out, but for its credential.
+type Outgoing struct {
+	Method string
+	URL    string
+	Header http.Header
+	Body   []byte
 }
 
 // Refusal is why there is no token for a credential.

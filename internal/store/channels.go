@@ -43,6 +43,7 @@ type channelTimeouts struct {
 type channelSettings struct {
 	Azure     channelAzure          `json:"azure,omitzero"`
 	Vertex    channelVertex         `json:"vertex,omitzero"`
+	AWS       channelAWS            `json:"aws,omitzero"`
 	Proxy     []byte                `json:"proxy_sealed,omitempty"`
 	CAPEM     string                `json:"ca_pem,omitzero"`
 	Overrides *channel.OverrideSpec `json:"overrides,omitzero"`
@@ -64,6 +65,11 @@ type channelVertex struct {
 	Location string `json:"location,omitzero"`
 }
 
+// channelAWS is a member of the settings column.
+type channelAWS struct {
+	Region string `json:"region,omitzero"`
+}
+
 // channelCaps is a member of the settings column.
 type channelCaps struct {
 	Concurrency int64 `json:"concurrency,omitzero"`
@@ -81,7 +87,7 @@ type channelChecks struct {
 
 func settingsOf(c *channel.Channel) channelSettings {
 	s := channelSettings{
-		Azure: channelAzure(c.Azure), Vertex: channelVertex(c.Vertex), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Azure: channelAzure(c.Azure), Vertex: channelVertex(c.Vertex), AWS: channelAWS(c.AWS), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
 		Caps:   channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
 		API:    string(c.API),
 		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
@@ -94,6 +100,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 
 func (s channelSettings) into(c *channel.Channel) error {
 	c.Azure, c.Vertex = channel.AzureSettings(s.Azure), channel.VertexSettings(s.Vertex)
+	c.AWS = channel.AWSSettings(s.AWS)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
 	c.API = channel.API(s.API)
 	c.Checks = channel.Checks{Mode: channel.CheckMode(s.Checks.Mode), Model: s.Checks.Model, Every: time.Duration(s.Checks.EveryMS) * time.Millisecond}

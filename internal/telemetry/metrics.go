@@ -32,7 +32,8 @@ type Metrics struct {
 	unknownKeys   prometheus.Counter
 	attempts      *prometheus.CounterVec // outcome
 	checks        *prometheus.CounterVec // outcome
-	transitions   *prometheus.CounterVec // to
+	checkCost     prometheus.Counter
+	transitions   *prometheus.CounterVec // to, cause
 	journalFsync  prometheus.Histogram
 	changes       *prometheus.CounterVec // topic, via
 	changeLag     prometheus.Histogram
@@ -151,9 +152,12 @@ func NewMetrics(b Build) *Metrics {
 	m.checks = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "halley_channel_checks_total", Help: "Checks of channels that nobody paid for, by upstream key and by how they ended.",
 	}, []string{"outcome"})
+	m.checkCost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "halley_channel_check_cost_usd_total", Help: "What checks of channels cost by the prices of their models. Nobody is charged for it.",
+	})
 	m.transitions = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "halley_channel_transitions_total", Help: "Changes of what is thought of a channel's health, for a model or an upstream key, by the new state.",
-	}, []string{"to"})
+		Name: "halley_channel_transitions_total", Help: "Changes of what is thought of a channel's health, for a model or an upstream key, by the new state and by what brought it about.",
+	}, []string{"to", "cause"})
 	m.journalFsync = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "halley_journal_fsync_seconds", Help: "How long the disk took to make the usage journal safe.",
 		Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5},
@@ -171,7 +175,7 @@ func NewMetrics(b Build) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, m.attempts, m.checks, m.transitions, build,
+		m.requests, m.duration, m.firstByte, m.modelRequests, m.tokens, m.cost, m.absorbed, m.unknownKeys, m.attempts, m.checks, m.checkCost, m.transitions, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -336,8 +340,24 @@ func (m *Metrics) Attempted(outcome string) { m.attempts.WithLabelValues(outcome
 // Checked counts a check of a channel's upstream key.
 func (m *Metrics) Checked(outcome string) { m.checks.WithLabelValues(outcome).Inc() }
 
-// ChannelTransition counts a change of a channel's health.
-func (m *Metrics) ChannelTransition(to string) { m.transitions.WithLabelValues(to).Inc() }
+// CheckCost adds what a check cost.
+func (m *Metrics) CheckCost(cost money.Nano) { m.checkCost.Add(cost.Float()) }
+
+// ChannelTransition counts a change of a channel's health and what brought it
+// about.
+func (m *Metrics) ChannelTransition(to, cause string) { m.transitions.WithLabelValues(to, cause).Inc() }
+
+// WatchChannels shows how many channels are in each state, asked at every scrape.
+// Which they are is for the log and the channels themselves: a label for each
+// would have no bound.
+func (m *Metrics) WatchChannels(states []string, count func(state int) int) {
+	for i, state := range states {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "halley_channels", Help: "Enabled channels by the worst state that any of their upstream keys and models is in here.",
+			ConstLabels: prometheus.Labels{"state": state},
+		}, func() float64 { return float64(count(i)) }))
+	}
+}
 
 // Finished counts a finished request.
 func (m *Metrics) Finished(r *Request) {

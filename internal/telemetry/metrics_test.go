@@ -52,7 +52,9 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 	m.Finished(absorbed)
 	m.UnknownKey()
 	m.Attempted("success")
-	m.ChannelTransition("open")
+	m.ChannelTransition("open", "failures")
+	m.CheckCost(2_500_000_000)
+	m.WatchChannels([]string{"closed", "open"}, func(state int) int { return 3 * state })
 	text := scrape(t, m)
 	for _, want := range []string{
 		`halley_requests_total{code="200",dialect="openai",endpoint="chat"} 2`,
@@ -71,7 +73,9 @@ func TestAScrapeShowsWhatWasObserved(t *testing.T) {
 		`halley_absorbed_usd_total 4`,
 		`halley_unknown_key_requests_total 1`,
 		`halley_attempts_total{outcome="success"} 1`,
-		`halley_channel_transitions_total{to="open"} 1`,
+		`halley_channel_transitions_total{cause="failures",to="open"} 1`,
+		`halley_channel_check_cost_usd_total 2.5`,
+		`halley_channels{state="open"} 3`,
 		`halley_holds_in_flight 3`,
 		`halley_held_usd 1.5`,
 		`halley_lease_servers 3`, `halley_leases_taken_total 40`, `halley_lease_recalls_total 5`, `halley_lease_lapses_total 1`,

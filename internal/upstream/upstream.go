@@ -5,6 +5,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,25 @@ func (c *Call) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Reframe has the body read through another reader, whose bytes are of the media
+// type. It is for the time before the first Read.
+func (c *Call) Reframe(media string, through io.Reader) {
+	c.body = reframed{through, c.body}
+	c.Header = c.Header.Clone()
+	c.Header.Set("Content-Type", media)
+	c.Header.Del("Content-Length")
+}
+
+// Raw is the body as it comes, for Reframe. Nothing but what it is given to reads
+// it, within Read.
+func (c *Call) Raw() io.Reader { return c.body }
+
+// reframed is a body with a reader before it.
+type reframed struct {
+	io.Reader
+	io.Closer
+}
+
 // Linger bounds what is left of the call to d a read.
 func (c *Call) Linger(d time.Duration) {
 	c.idle = d
@@ -169,6 +189,15 @@ func (c *Call) Close() {
 	if c.after != nil {
 		c.after()
 	}
+}
+
+// Replay has Read give the body once more. It was read to its end.
+func (c *Call) Replay(body []byte) { c.body = replayed{bytes.NewReader(body), c.body} }
+
+// replayed is a body that was read and is still to be closed.
+type replayed struct {
+	io.Reader
+	io.Closer
 }
 
 // OnClose has f called whenever the call is closed.

@@ -1,7 +1,7 @@
 // Package cluster_test runs three real servers on one PostgreSQL and holds them
 // to what one of them does counting on all: changes_test.go tries every kind of
 // edit, lag_test.go measures how long revocations take, limits_test.go counts
-// what rate limits let in. It knows Halley by its
+// what rate limits let in, hints_test.go lets an upstream fail one of them. It knows Halley by its
 // published contract only.
 package cluster_test
 
@@ -78,7 +78,11 @@ var served = answer{status: http.StatusOK}
 
 // ask sends a model request.
 func (c *cluster) ask(ctx context.Context, s *harness.Server, key string) (answer, error) {
-	body := `{"model":"` + model + `","messages":[{"role":"user","content":"Hi"}]}`
+	return c.send(ctx, s, key, `{"model":"`+model+`","messages":[{"role":"user","content":"Hi"}]}`)
+}
+
+// send sends a request with that body.
+func (c *cluster) send(ctx context.Context, s *harness.Server, key, body string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, "POST", s.BaseURL+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return answer{}, err

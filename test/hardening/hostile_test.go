@@ -46,7 +46,7 @@ func TestHostileRequestsAreRefusedAndChangeNothing(t *testing.T) {
 			t.Errorf("hostile requests have changed records (-before +after):\n%s", diff)
 		}
 		for _, got := range w.upstream.Received() {
-			if !strings.Contains(string(got.Body), fair) {
+			if list := got.Method == http.MethodGet && strings.HasSuffix(got.Path, "/models"); !list && !strings.Contains(string(got.Body), fair) {
 				t.Errorf("the upstream has received %.200q", got.Body)
 			}
 		}

@@ -138,7 +138,7 @@ func (*Provider) Prepare(h http.Header, c provider.Call) {
 
 // Reshape implements provider.Reshaper: messages say which version they are in
 // the place of the model, which is in the address.
-func (p *Provider) Reshape(body []byte, c provider.Call) []byte {
+func (p *Provider) Reshape(body []byte, _ http.Header, c provider.Call) []byte {
 	if c.Operation != provider.VertexMessages {
 		return body
 	}

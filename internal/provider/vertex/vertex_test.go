@@ -105,11 +105,11 @@ func TestClaudesRequestsAreFittedInPlace(t *testing.T) {
 	}
 	body := `{"later":{"x": 1.0},"model":"claude-opus-4-6", "stream":true,"anthropic_version":"old"}`
 	want := `{"later":{"x": 1.0}, "stream":true,"anthropic_version":"vertex-2023-10-16"}`
-	if got := string(p.Reshape([]byte(body), call)); got != want {
+	if got := string(p.Reshape([]byte(body), nil, call)); got != want {
 		t.Errorf("body %s\nwant %s", got, want)
 	}
 	call.Operation = provider.VertexGenerate
-	if got := string(p.Reshape([]byte(body), call)); got != body {
+	if got := string(p.Reshape([]byte(body), nil, call)); got != body {
 		t.Errorf("another dialect's body %s", got)
 	}
 }

@@ -91,16 +91,16 @@ func writeCall(w *jsonx.Writer, c *translate.ToolCall) {
 	w.Text("type", typeOf(c.Extra, usual))
 	w.Text("id", c.ID)
 	w.Text("name", c.Name)
-	w.Raw("input", input(c))
+	w.Raw("input", Arguments(c))
 	writeCacheMark(w, c.Cache)
 	writeExtra(w, c.Extra, "type")
 	w.Close('}')
 }
 
-// input is the arguments of a call as the object that the dialect demands. Other
+// Arguments is the arguments of a call as the object that the dialect demands. Other
 // dialects may hold what a model wrote that is none; it goes on as a member, so
 // that one bad call does not end a conversation.
-func input(c *translate.ToolCall) jsontext.Value {
+func Arguments(c *translate.ToolCall) jsontext.Value {
 	args := jsontext.Value(c.Args)
 	switch {
 	case c.Custom:
@@ -229,7 +229,7 @@ func (e *encoder) writeSource(m *translate.Media, feature translate.Feature) err
 // text. The media types are those of Anthropic's reference.
 func (e *encoder) writeData(mime, data string, kind translate.MediaKind, feature translate.Feature) error {
 	if mime == "" || mime == "image/jpg" {
-		mime = sniff(data, mime)
+		mime = Sniff(data, mime)
 	}
 	known := mime == "application/pdf"
 	if kind == translate.Image {
@@ -258,8 +258,8 @@ func isText(mime string) bool {
 	return strings.HasPrefix(mime, "text/") || mime == "application/json" || mime == "application/xml"
 }
 
-// sniff is the media type that the first bytes tell, as base64 shows them.
-func sniff(data, otherwise string) string {
+// Sniff is the media type that the first bytes tell, as base64 shows them.
+func Sniff(data, otherwise string) string {
 	for _, magic := range []struct{ start, mime string }{
 		{"iVBORw0KGgo", "image/png"}, {"/9j/", "image/jpeg"}, {"R0lGOD", "image/gif"}, {"UklGR", "image/webp"}, {"JVBERi", "application/pdf"},
 	} {

@@ -61,7 +61,7 @@ func (e *encoder) planFormat() (p formatPlan, err error) {
 		return p, e.c.Refuse(translate.FeatureFormat, "The format needs a schema that is an object.")
 	}
 	within := withinBounds(f.Schema)
-	if within && e.model.formats(e.codec.Platform) {
+	if within && e.formats {
 		p.native = formatObject(f)
 		return p, nil
 	}
@@ -99,13 +99,17 @@ func (e *encoder) planAnswerTool(f *translate.Format) (p formatPlan, err error) 
 func (p *formatPlan) writeTool(w *jsonx.Writer) {
 	w.Open('{')
 	w.Text("name", p.tool)
+	w.Text("description", p.description())
+	w.Raw("input_schema", p.schema)
+	w.Close('}')
+}
+
+func (p *formatPlan) description() string {
 	about := "Gives the answer to the user. The input is the whole answer, which is said in no other way."
 	if p.about != "" {
 		about += " " + p.about
 	}
-	w.Text("description", about)
-	w.Raw("input_schema", p.schema)
-	w.Close('}')
+	return about
 }
 
 // choice is the tool_choice with it.

@@ -114,7 +114,7 @@ func (e *encoder) turns(messages []translate.Message) []turn {
 	}
 	if !e.same {
 		for i := range turns {
-			turns[i].parts = resultsFirst(turns[i].parts)
+			turns[i].parts = ResultsFirst(turns[i].parts)
 		}
 	}
 	return turns
@@ -168,8 +168,8 @@ func (e *encoder) sayable(parts []translate.Part, last bool) []translate.Part {
 	return kept
 }
 
-// resultsFirst puts what tools said before the rest, where the API demands it.
-func resultsFirst(parts []translate.Part) []translate.Part {
+// ResultsFirst puts what tools said before the rest, where the API demands it.
+func ResultsFirst(parts []translate.Part) []translate.Part {
 	var results, rest []translate.Part
 	for _, p := range parts {
 		if _, ok := p.(*translate.ToolResult); ok {
@@ -237,7 +237,7 @@ func (e *encoder) writePart(p translate.Part) error {
 	case *translate.ToolCall:
 		call := *p
 		if !e.same {
-			call.ID, call.Extra = callID(p.ID), nil
+			call.ID, call.Extra = CallID(p.ID), nil
 		}
 		writeCall(w, &call)
 	case *translate.ToolResult:
@@ -261,7 +261,7 @@ func (e *encoder) writeResult(r *translate.ToolResult) error {
 	w.Text("type", "tool_result")
 	id := r.CallID
 	if !e.same {
-		id = callID(id)
+		id = CallID(id)
 	}
 	w.Text("tool_use_id", id)
 	if parts := e.sayable(r.Parts, false); len(parts) > 0 {

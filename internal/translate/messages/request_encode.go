@@ -24,17 +24,24 @@ type encoder struct {
 	model model
 	same  bool // the request was made in this dialect
 	w     jsonx.Writer
+	// formats says that the model has structured output, within bounds.
+	formats bool
 
 	format   formatPlan
 	thinking thinkingPlan
 	max      int64
 }
 
+func (codec Codec) encoder(c *translate.Conversation, to translate.Target) *encoder {
+	m := modelOf(to.Model)
+	return &encoder{codec: codec, c: c, to: to, model: m, same: c.From == translate.Messages, formats: m.formats(codec.Platform)}
+}
+
 // EncodeRequest implements translate.Upstream. A request that was made in this
 // dialect is written as it was, but for the model and the output bound; one of
 // another is fitted to what the model takes.
 func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]byte, error) {
-	e := &encoder{codec: codec, c: c, to: to, model: modelOf(to.Model), same: c.From == translate.Messages}
+	e := codec.encoder(c, to)
 	e.w.Out = make([]byte, 0, c.Size())
 	e.w.Open('{')
 	switch codec.Platform {
@@ -67,7 +74,7 @@ func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target)
 // POST /v1/messages/count_tokens: the request without what only concerns the
 // answer. On Vertex AI it names the model, unlike other requests there.
 func (codec Codec) EncodeCount(c *translate.Conversation, to translate.Target) ([]byte, error) {
-	e := &encoder{codec: codec, c: c, to: to, model: modelOf(to.Model), same: c.From == translate.Messages}
+	e := codec.encoder(c, to)
 	e.w.Open('{')
 	e.w.Text("model", to.Model)
 	if err := e.plan(); err != nil {
@@ -187,8 +194,17 @@ func (e *encoder) writeRest() {
 // at 1, as is done here. While a model thinks it takes a temperature of 1 and a
 // top_p from 0.95 only; newer models take none at all.
 func (e *encoder) writeSampling() {
+	temperature, topP, topK := e.sampling()
+	e.w.Number("temperature", temperature)
+	e.w.Number("top_p", topP)
+	if topK != nil {
+		e.w.Int("top_k", *topK)
+	}
+}
+
+func (e *encoder) sampling() (temperature, topP *float64, topK *int64) {
 	c := e.c
-	temperature, topP, topK := c.Temperature, c.TopP, c.TopK
+	temperature, topP, topK = c.Temperature, c.TopP, c.TopK
 	if temperature != nil && *temperature > 1 {
 		temperature = new(1.0)
 		c.Drop(translate.FeatureTemperature)
@@ -211,11 +227,7 @@ func (e *encoder) writeSampling() {
 		c.Drop(translate.FeatureTopK)
 		topK = nil
 	}
-	e.w.Number("temperature", temperature)
-	e.w.Number("top_p", topP)
-	if topK != nil {
-		e.w.Int("top_k", *topK)
-	}
+	return temperature, topP, topK
 }
 
 // writeServiceTier translates OpenAI's words. There is no way to ask for its
@@ -386,7 +398,11 @@ func (e *encoder) writeTool(t *translate.Tool) error {
 	}
 	w.Text("name", t.Name)
 	w.TextIf("description", t.Description)
-	w.Raw("input_schema", e.inputSchema(t.Schema))
+	if e.same {
+		w.Raw("input_schema", t.Schema)
+	} else {
+		w.Raw("input_schema", InputSchema(t.Schema))
+	}
 	switch {
 	case t.Strict == nil:
 	case e.same:
@@ -412,12 +428,10 @@ func toolName(t *translate.Tool) string {
 	return string(t.Kind)
 }
 
-// inputSchema is a tool's schema, which must be that of an object; others allow
+// InputSchema is a tool's schema, which must be that of an object; others allow
 // none, or one that leaves that out.
-func (e *encoder) inputSchema(schema jsontext.Value) jsontext.Value {
+func InputSchema(schema jsontext.Value) jsontext.Value {
 	switch {
-	case e.same:
-		return schema
 	case schema.Kind() != '{' || len(translate.ExtraOf(schema)) == 0:
 		return jsontext.Value(`{"type":"object","properties":{}}`)
 	case !wire.Find(schema, "type").Present():
@@ -538,11 +552,11 @@ func (e *encoder) forced() bool {
 	return choice != nil && len(e.c.Tools) > 0 && (choice.Mode == translate.ChooseAny || choice.Mode == translate.ChooseNamed)
 }
 
-// callID fits a call's id to the alphabet that the dialect allows,
+// CallID fits a call's id to the alphabet that the dialect allows,
 // ^[a-zA-Z0-9_-]+$: an id with other characters is written in base64url, the
 // same for the call and its result. The upstream never says it again, so nothing
 // has to turn it back.
-func callID(id string) string {
+func CallID(id string) string {
 	for _, c := range []byte(id) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':

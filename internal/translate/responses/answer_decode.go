@@ -100,9 +100,9 @@ func logprobsObject(tokens []jsontext.Value) jsontext.Value {
 // outputParts reads an item of an output. A message's parts all have its head,
 // so that they can be told to be one.
 func outputParts(at string, raw jsontext.Value) ([]translate.Part, error) {
-	var it item
-	if err := jsonx.Unmarshal(raw, &it); err != nil {
-		return nil, fmt.Errorf("read %s: %w", at, err)
+	it, err := readItem(at, raw)
+	if err != nil {
+		return nil, err
 	}
 	if it.Type != messageItem {
 		p, err := it.part(at, raw)
@@ -125,7 +125,7 @@ func outputParts(at string, raw jsontext.Value) ([]translate.Part, error) {
 // head is what a message of an output says besides its content and role.
 func (it *item) head() jsontext.Value {
 	head := translate.Extra{{Name: "id", Value: wire.Quote(it.ID)}}
-	return append(head, translate.ExtraOf(it.Rest)...).Object()
+	return append(head, it.Rest...).Object()
 }
 
 // putHead gives a part the head of its message.

@@ -433,9 +433,9 @@ func pickUp(messages []translate.Message) []translate.Message {
 
 // messageOf reads an item; at is its path.
 func messageOf(at string, raw jsontext.Value) (m translate.Message, err error) {
-	var it item
-	if err := jsonx.Decode(raw, &it); err != nil {
-		return m, translate.Malform(at, "%s: %s.", at, err.Error())
+	it, err := readItem(at, raw)
+	if err != nil {
+		return m, err
 	}
 	if it.Type == messageItem || it.Type == "" {
 		return it.message(at)
@@ -455,7 +455,7 @@ func messageOf(at string, raw jsontext.Value) (m translate.Message, err error) {
 
 // message reads an item that is a message.
 func (it *item) message(at string) (m translate.Message, err error) {
-	m = translate.Message{ID: it.ID, Extra: translate.ExtraOf(it.Rest)}
+	m = translate.Message{ID: it.ID, Extra: it.Rest}
 	switch it.Role {
 	case "system":
 		m.Role = translate.System
@@ -476,7 +476,7 @@ func (it *item) message(at string) (m translate.Message, err error) {
 
 // part reads an item that is no message.
 func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
-	rest := translate.ExtraOf(it.Rest)
+	rest := it.Rest
 	switch it.Type {
 	case reasoningItem:
 		return it.thinking(rest), nil
@@ -590,11 +590,11 @@ func contents(at string, v jsontext.Value) ([]translate.Part, error) {
 
 // partOf reads a content part.
 func partOf(at string, raw jsontext.Value) (translate.Part, error) {
-	var p part
-	if err := jsonx.Decode(raw, &p); err != nil {
-		return nil, translate.Malform(at, "%s: %s.", at, err.Error())
+	p, err := readPart(at, raw)
+	if err != nil {
+		return nil, err
 	}
-	extra := translate.ExtraOf(p.Rest)
+	extra := p.Rest
 	switch p.Type {
 	case "input_text", "output_text", "text", "summary_text":
 		extra = with(extra, "logprobs", p.Logprobs)

@@ -58,36 +58,133 @@ const (
 )
 
 // item is an item of an input or an output: the members of all kinds that the
-// neutral form has words for.
+// neutral form has words for. Its values are parts of the text that it was read
+// from.
 type item struct {
-	Type      string         `json:"type"`
-	ID        string         `json:"id"`
-	Role      string         `json:"role"`
-	Content   jsontext.Value `json:"content"` // a string or a list of parts
-	CallID    string         `json:"call_id"`
-	Name      jsontext.Value `json:"name"`
-	Arguments jsontext.Value `json:"arguments"` // a string; some kinds have an object
-	Input     jsontext.Value `json:"input"`
-	Output    jsontext.Value `json:"output"` // a string or a list of parts
-	Summary   jsontext.Value `json:"summary"`
-	Encrypted string         `json:"encrypted_content"`
-	Rest      jsontext.Value `json:",embed"`
+	Type      string
+	ID        string
+	Role      string
+	Content   jsontext.Value // a string or a list of parts
+	CallID    string
+	Name      jsontext.Value
+	Arguments jsontext.Value // a string; some kinds have an object
+	Input     jsontext.Value
+	Output    jsontext.Value // a string or a list of parts
+	Summary   jsontext.Value
+	Encrypted string // encrypted_content
+	Rest      translate.Extra
+}
+
+// readItem reads an item; at is its path. An error is a *translate.Malformed.
+func readItem(at string, raw jsontext.Value) (it item, err error) {
+	err = readObject(at, raw, func(name string, v jsontext.Value) (*string, *jsontext.Value) {
+		switch name {
+		case "type":
+			return &it.Type, nil
+		case "id":
+			return &it.ID, nil
+		case "role":
+			return &it.Role, nil
+		case "call_id":
+			return &it.CallID, nil
+		case "encrypted_content":
+			return &it.Encrypted, nil
+		case "content":
+			return nil, &it.Content
+		case "name":
+			return nil, &it.Name
+		case "arguments":
+			return nil, &it.Arguments
+		case "input":
+			return nil, &it.Input
+		case "output":
+			return nil, &it.Output
+		case "summary":
+			return nil, &it.Summary
+		}
+		it.Rest = append(it.Rest, translate.Member{Name: name, Value: v})
+		return nil, nil
+	})
+	return it, err
 }
 
 // part is a content part.
 type part struct {
-	Type        string         `json:"type"`
-	Text        string         `json:"text"`
-	Refusal     string         `json:"refusal"`
-	ImageURL    jsontext.Value `json:"image_url"` // a string; Chat's object is understood
-	Detail      string         `json:"detail"`
-	FileID      string         `json:"file_id"`
-	FileData    string         `json:"file_data"`
-	FileURL     string         `json:"file_url"`
-	Filename    string         `json:"filename"`
-	Annotations jsontext.Value `json:"annotations"`
-	Logprobs    jsontext.Value `json:"logprobs"`
-	Rest        jsontext.Value `json:",embed"`
+	Type        string
+	Text        string
+	Refusal     string
+	ImageURL    jsontext.Value // a string; Chat's object is understood
+	Detail      string
+	FileID      string
+	FileData    string
+	FileURL     string
+	Filename    string
+	Annotations jsontext.Value
+	Logprobs    jsontext.Value
+	Rest        translate.Extra
+}
+
+// readPart reads a content part, as readItem reads an item.
+func readPart(at string, raw jsontext.Value) (p part, err error) {
+	err = readObject(at, raw, func(name string, v jsontext.Value) (*string, *jsontext.Value) {
+		switch name {
+		case "type":
+			return &p.Type, nil
+		case "text":
+			return &p.Text, nil
+		case "refusal":
+			return &p.Refusal, nil
+		case "detail":
+			return &p.Detail, nil
+		case "file_id":
+			return &p.FileID, nil
+		case "file_data":
+			return &p.FileData, nil
+		case "file_url":
+			return &p.FileURL, nil
+		case "filename":
+			return &p.Filename, nil
+		case "image_url":
+			return nil, &p.ImageURL
+		case "annotations":
+			return nil, &p.Annotations
+		case "logprobs":
+			return nil, &p.Logprobs
+		}
+		p.Rest = append(p.Rest, translate.Member{Name: name, Value: v})
+		return nil, nil
+	})
+	return p, err
+}
+
+// readObject gives each member of an object to where it belongs: a string, which
+// may be null, or any value.
+func readObject(at string, raw jsontext.Value, to func(name string, v jsontext.Value) (*string, *jsontext.Value)) error {
+	members, ok := jsonx.Walk(raw)
+	if !ok {
+		return translate.Malform(at, "%s must be an object.", at)
+	}
+	for {
+		nameAt, valueAt, more := members.Next()
+		if !more {
+			break
+		}
+		name, v := wire.Text(raw[nameAt.From:nameAt.To]), raw[valueAt.From:valueAt.To:valueAt.To]
+		word, value := to(name, v)
+		switch {
+		case value != nil:
+			*value = v
+		case word == nil || v[0] == 'n':
+		case v[0] != '"':
+			return translate.Malform(at+"."+name, "%s.%s must be a string.", at, name)
+		default:
+			*word = text(v)
+		}
+	}
+	if _, ok := members.Close(); !ok {
+		return translate.Malform(at, "%s is not valid JSON.", at)
+	}
+	return nil
 }
 
 // annotation says where words come from.

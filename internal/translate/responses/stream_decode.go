@@ -212,9 +212,9 @@ func (d *decoder) start(r *response, emit func(translate.Event)) {
 func (d *decoder) added(e *event, emit func(translate.Event)) error {
 	d.close(emit)
 	raw := e.item.Clone()
-	var it item
-	if err := jsonx.Unmarshal(raw, &it); err != nil {
-		return fmt.Errorf("read an item of a response: %w", err)
+	it, err := readItem("item", raw)
+	if err != nil {
+		return err
 	}
 	d.item = openItem{on: true, index: e.index.Clone(), kind: it.Type, said: d.item.said[:0]}
 	switch it.Type {
@@ -238,8 +238,8 @@ func (d *decoder) added(e *event, emit func(translate.Event)) error {
 
 // unfinished leaves out the status of an item that is added, which is not the
 // one that it will have.
-func unfinished(rest jsontext.Value) jsontext.Value {
-	return slices.DeleteFunc(translate.ExtraOf(rest), func(m translate.Member) bool { return m.Name == "status" }).Object()
+func unfinished(rest translate.Extra) translate.Extra {
+	return slices.DeleteFunc(rest, func(m translate.Member) bool { return m.Name == "status" })
 }
 
 // partAdded opens a part of a message, or begins another part of a summary.
@@ -394,9 +394,9 @@ func (d *decoder) resume(emit func(translate.Event)) error {
 // ended closes an item with what has not come of it before.
 func (d *decoder) ended(e *event, emit func(translate.Event)) error {
 	raw := e.item.Clone()
-	var it item
-	if err := jsonx.Unmarshal(raw, &it); err != nil {
-		return fmt.Errorf("read an item of a response: %w", err)
+	it, err := readItem("item", raw)
+	if err != nil {
+		return err
 	}
 	defer d.close(emit)
 	if !d.item.on || d.item.kind != it.Type {
