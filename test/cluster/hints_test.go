@@ -22,8 +22,10 @@ type picky struct {
 	base  string
 }
 
-func newPicky(t *testing.T) *picky {
+// newPicky makes one, for servers that do not ask their only channel again.
+func newPicky(t *testing.T, c *cluster) *picky {
 	t.Helper()
+	c.root.PutOption(t, "max_attempts", 1)
 	p := &picky{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -54,7 +56,7 @@ func (c *cluster) as(t *testing.T, s *harness.Server, key, user, model string, w
 func TestWhatFailsOneServerIsDoubtedByTheOthers(t *testing.T) {
 	t.Parallel()
 	c := start(t, "HALLEY_ALLOW_PRIVATE_UPSTREAMS=true")
-	up := newPicky(t)
+	up := newPicky(t, c)
 	ch := c.root.CreateChannel(t, harness.Fields{"name": "picky", "kind": "openai", "base_url": up.base, "keys": []string{"sk-up"}, "models": []string{"picky"}})
 	k := c.key(t)
 	path := "/api/channel/" + strconv.FormatInt(ch.ID, 10)
@@ -84,7 +86,7 @@ func TestWhatFailsOneServerIsDoubtedByTheOthers(t *testing.T) {
 func TestFlappingUpstreamsMakeNoStormOfNotices(t *testing.T) {
 	t.Parallel()
 	c := start(t, "HALLEY_ALLOW_PRIVATE_UPSTREAMS=true")
-	up := newPicky(t)
+	up := newPicky(t, c)
 	c.root.CreateChannel(t, harness.Fields{"name": "picky", "kind": "openai", "base_url": up.base, "keys": []string{"sk-up"}, "models": []string{"m-*"}})
 	k := c.key(t)
 	notices := make(chan int)

@@ -217,7 +217,7 @@ func Events(d translate.StreamDecoder, body []byte) (list []translate.Event, err
 	text := strings.ReplaceAll(string(body), "\r\n", "\n")
 	for event := range strings.SplitSeq(text, "\n\n") {
 		if data, ok := sse.Data([]byte(event + "\n\n")); ok {
-			if err := d.Decode("", data, emit); err != nil {
+			if err := d.Decode(string(sse.Name([]byte(event))), data, emit); err != nil {
 				return list, err
 			}
 		}

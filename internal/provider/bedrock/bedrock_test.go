@@ -315,3 +315,19 @@ func TestStreamsBecomeServerSentEvents(t *testing.T) {
 		t.Error("JSON is taken for a stream")
 	}
 }
+
+// BenchmarkSign signs a request of 32 KB.
+func BenchmarkSign(b *testing.B) {
+	p, err := bedrock.New(bedrock.Options{Now: time.Now})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ch := &channel.Channel{Kind: channel.Bedrock, AWS: channel.AWSSettings{Region: "eu-central-1"}}
+	r := provider.Outgoing{Method: http.MethodPost, URL: "https://bedrock-runtime.eu-central-1.amazonaws.com/model/m/converse", Header: http.Header{"Content-Type": {"application/json"}}, Body: make([]byte, 32<<10)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := p.Sign(b.Context(), ch, keyID+":"+secret, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

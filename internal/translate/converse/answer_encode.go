@@ -58,10 +58,8 @@ func writeAnswerPart(w *jsonx.Writer, p translate.Part, same bool) {
 	case *translate.Thinking:
 		writeThinking(w, p)
 	case *translate.ToolCall:
-		if same {
-			writeCall(w, p)
-		} else if p.Server == "" {
-			writeCall(w, &translate.ToolCall{ID: p.ID, Name: p.Name, Args: p.Args, Custom: p.Custom})
+		if same || p.Server == "" {
+			writeCall(w, p, same)
 		}
 	case *translate.ToolResult:
 		if same && len(p.Raw) > 0 {

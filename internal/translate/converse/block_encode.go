@@ -1,6 +1,8 @@
 package converse
 
 import (
+	"github.com/go-json-experiment/json/jsontext"
+
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
@@ -45,15 +47,22 @@ func signature(t *translate.Thinking) string {
 	return t.Carry(translate.Converse)
 }
 
-// writeCall writes a call of a tool.
-func writeCall(w *jsonx.Writer, c *translate.ToolCall) {
+// writeCall writes a call of a tool. Own says that its arguments are of this
+// dialect, which allows any JSON, and its Extra, too.
+func writeCall(w *jsonx.Writer, c *translate.ToolCall, own bool) {
+	args := jsontext.Value(c.Args)
+	if !own || len(args) == 0 {
+		args = messages.Arguments(c)
+	}
 	w.Open('{')
 	w.Name("toolUse")
 	w.Open('{')
 	w.Text("toolUseId", c.ID)
 	w.Text("name", c.Name)
-	w.Raw("input", messages.Arguments(c))
-	writeExtra(w, c.Extra)
+	w.Raw("input", args)
+	if own {
+		writeExtra(w, c.Extra)
+	}
 	w.Close('}')
 	w.Close('}')
 }

@@ -195,9 +195,9 @@ func (e *encoder) writePart(p translate.Part) error {
 	case *translate.ToolCall:
 		call := *p
 		if !e.same {
-			call.ID, call.Extra = callID(p.ID), nil
+			call.ID = callID(p.ID)
 		}
-		writeCall(w, &call)
+		writeCall(w, &call, e.same)
 		cache = p.Cache
 	case *translate.ToolResult:
 		if err := e.writeResult(p); err != nil {

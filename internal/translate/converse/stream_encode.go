@@ -14,6 +14,7 @@ func (Codec) EncodeStream(*translate.Conversation) translate.StreamEncoder { ret
 // streamEncoder writes a stream's events. metadata waits for the end.
 type streamEncoder struct {
 	same, over bool
+	finished   bool
 
 	index int64          // of the next block, or of the open one
 	open  translate.Part // nil when none is
@@ -60,6 +61,9 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 	case translate.Use:
 		s.use = e
 	case translate.Done:
+		if !s.finished { // some upstreams do not say why
+			dst = s.finish(s.end(dst), &translate.Event{Stop: translate.EndOfTurn})
+		}
 		s.over = true
 		dst = s.metadata(dst)
 	case translate.Fault:
@@ -206,6 +210,7 @@ func (s *streamEncoder) whole(dst []byte, p translate.Part) []byte {
 }
 
 func (s *streamEncoder) finish(dst []byte, e *translate.Event) []byte {
+	s.finished = true
 	w := beginEvent(dst, "messageStop")
 	w.Text("stopReason", stopWord(e.Stop, e.StopWord, s.same))
 	if s.same {
