@@ -3,8 +3,13 @@
 package gemini
 
 import (
+	"strconv"
+	"strings"
+	"time"
+
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/wire"
 )
 
 type errorBody struct {
@@ -26,6 +31,23 @@ func Error(f *fault.Error, requestID string) []byte {
 		return []byte(`{"error":{"code":500,"message":"Something went wrong on our side.","status":"INTERNAL"}}`)
 	}
 	return out
+}
+
+// RetryDelay is what the google.rpc.RetryInfo in an error's details says; 0 when
+// there is none.
+func RetryDelay(body []byte) time.Duration {
+	err := wire.Find(body, "error").Of(body)
+	for detail := range wire.Elements(wire.Find(err, "details").Of(err)) {
+		if kind := wire.Text(wire.Find(detail, "@type").Of(detail)); kind != "type.googleapis.com/google.rpc.RetryInfo" {
+			continue
+		}
+		// A protobuf Duration: seconds with up to nine decimals and an s.
+		text, ok := strings.CutSuffix(wire.Text(wire.Find(detail, "retryDelay").Of(detail)), "s")
+		if seconds, err := strconv.ParseFloat(text, 64); ok && err == nil && seconds > 0 {
+			return time.Duration(min(seconds, 1e6) * float64(time.Second))
+		}
+	}
+	return 0
 }
 
 func status(k fault.Kind) string {
