@@ -71,6 +71,18 @@ type azureView struct {
 	Scope      string `json:"scope"`
 }
 
+// vertexBody is merged member by member; null and the empty text are the default.
+type vertexBody struct {
+	Project  jsonx.Opt[string] `json:"project" doc:"The Google Cloud project's id. A service account's key has one; API keys do without."`
+	Location jsonx.Opt[string] `json:"location" doc:"Where the models run, such as us-central1; the default is what the base URL says, or global."`
+}
+
+// vertexView has empty members for defaults.
+type vertexView struct {
+	Project  string `json:"project"`
+	Location string `json:"location"`
+}
+
 // awsBody is merged member by member; null and the empty text are the default.
 type awsBody struct {
 	Region jsonx.Opt[string] `json:"region" doc:"Where the models run, such as us-east-1; the default is what the base URL says."`
@@ -84,7 +96,7 @@ type awsView struct {
 type presetView struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
-	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,bedrock,demo"`
+	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
 	BaseURL string `json:"base_url" doc:"Empty where everybody has another one."`
 	Example string `json:"example" doc:"What the base URL looks like where it is empty."`
 	Local   bool   `json:"local" doc:"A server of one's own, which private addresses must be allowed for."`

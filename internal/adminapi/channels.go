@@ -38,7 +38,7 @@ func (s *Server) channelRoutes() []route {
 // sending what was read, the last 4 characters, keeps the key.
 type channelBody struct {
 	Name         jsonx.Opt[string]            `json:"name"`
-	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,bedrock,demo"`
+	Kind         jsonx.Opt[string]            `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
 	BaseURL      jsonx.Opt[string]            `json:"base_url"`
 	Keys         jsonx.Opt[[]string]          `json:"keys" doc:"Upstream keys. The last 4 characters of one that is there keep it."`
 	Models       jsonx.Opt[[]string]          `json:"models" doc:"Names or patterns such as gpt-5*."`
@@ -53,6 +53,7 @@ type channelBody struct {
 	API          jsonx.Opt[string]            `json:"api" enum:"chat,chat+responses,responses" doc:"Which text endpoints of OpenAI the upstream has, for the kinds openai and azure."`
 	Probe        jsonx.Opt[probeBody]         `json:"probe" doc:"How the upstream is looked after while nobody uses it."`
 	Azure        jsonx.Opt[azureBody]         `json:"azure" doc:"Only for the kind azure."`
+	Vertex       jsonx.Opt[vertexBody]        `json:"vertex" doc:"Only for the kind vertex."`
 	AWS          jsonx.Opt[awsBody]           `json:"aws" doc:"Only for the kind bedrock."`
 	ProxyURL     jsonx.Opt[string]            `json:"proxy_url" doc:"An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays."`
 	CAPEM        jsonx.Opt[string]            `json:"ca_pem" doc:"Certificates in PEM that are trusted besides the system's."`
@@ -74,7 +75,7 @@ type timeoutsBody struct {
 type channelView struct {
 	ID           int64             `json:"id"`
 	Name         string            `json:"name"`
-	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,bedrock,demo"`
+	Kind         string            `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
 	BaseURL      string            `json:"base_url"`
 	Keys         []string          `json:"keys" doc:"The last 4 characters of each upstream key."`
 	Models       []string          `json:"models"`
@@ -89,6 +90,7 @@ type channelView struct {
 	API          string            `json:"api" enum:"chat,chat+responses,responses"`
 	Probe        probeView         `json:"probe"`
 	Azure        azureView         `json:"azure"`
+	Vertex       vertexView        `json:"vertex"`
 	AWS          awsView           `json:"aws"`
 	ProxyURL     string            `json:"proxy_url" doc:"With its credentials masked; empty for none."`
 	CAPEM        string            `json:"ca_pem"`
@@ -139,7 +141,7 @@ func viewChannel(c *channel.Channel) channelView {
 			Connect: c.Timeouts.Connect.Milliseconds(), FirstByte: c.Timeouts.FirstByte.Milliseconds(),
 			Idle: c.Timeouts.Idle.Milliseconds(), Total: c.Timeouts.Total.Milliseconds(), Drain: c.Timeouts.Drain.Milliseconds(),
 		},
-		OnDisconnect: string(c.OnDisconnect), API: string(cmp.Or(c.API, channel.ChatOnly)), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), AWS: awsView(c.AWS), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
+		OnDisconnect: string(c.OnDisconnect), API: string(cmp.Or(c.API, channel.ChatOnly)), Probe: viewProbe(c.Checks), Azure: azureView(c.Azure), Vertex: vertexView(c.Vertex), AWS: awsView(c.AWS), ProxyURL: c.Network.Proxy.Shown(), CAPEM: c.Network.CAPEM,
 		Overrides: c.Overrides.Spec(), Caps: viewCaps(c.Caps), CreatedTime: c.Created.Unix(), Version: c.Version,
 	}
 	for _, credential := range c.Credentials {
@@ -156,7 +158,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		notNull("models", b.Models), notNull("model_mapping", b.ModelMapping), notNull("groups", b.Groups),
 		notNull("priority", b.Priority), notNull("weight", b.Weight), notNull("status", b.Status), notNull("tag", b.Tag),
 		notNull("timeouts", b.Timeouts), notNull("on_disconnect", b.OnDisconnect),
-		notNull("api", b.API), notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("aws", b.AWS), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
+		notNull("api", b.API), notNull("probe", b.Probe), notNull("azure", b.Azure), notNull("vertex", b.Vertex), notNull("aws", b.AWS), notNull("proxy_url", b.ProxyURL), notNull("ca_pem", b.CAPEM),
 	)
 	return channel.Change{
 		Name: b.Name.Ptr(), Kind: as[channel.Kind](b.Kind), BaseURL: b.BaseURL.Ptr(), Keys: b.Keys.Ptr(), Models: b.Models.Ptr(),
@@ -165,6 +167,7 @@ func (b *channelBody) change() (channel.Change, error) {
 		ConnectMS: orZero(t.Connect), FirstByteMS: orZero(t.FirstByte), IdleMS: orZero(t.Idle), TotalMS: orZero(t.Total), DrainMS: orZero(t.Drain),
 		API: as[channel.API](b.API), CheckMode: orZero(b.Probe.Value.Mode), CheckModel: orZero(b.Probe.Value.Model), CheckEverySeconds: orZero(b.Probe.Value.EveryS),
 		AzureAPIVersion: orZero(b.Azure.Value.APIVersion), AzureAuthority: orZero(b.Azure.Value.Authority), AzureScope: orZero(b.Azure.Value.Scope),
+		VertexProject: orZero(b.Vertex.Value.Project), VertexLocation: orZero(b.Vertex.Value.Location),
 		AWSRegion: orZero(b.AWS.Value.Region),
 		ProxyURL:  b.ProxyURL.Ptr(), CAPEM: b.CAPEM.Ptr(), Overrides: b.Overrides, Caps: b.Caps,
 	}, err
@@ -412,7 +415,7 @@ func (b *channelBody) changes(now channelView) map[string]any {
 		{"models", b.Models.Set, now.Models}, {"model_mapping", b.ModelMapping.Set, now.ModelMapping}, {"groups", b.Groups.Set, now.Groups},
 		{"priority", b.Priority.Set, now.Priority}, {"weight", b.Weight.Set, now.Weight}, {"status", b.Status.Set, now.Status},
 		{"tag", b.Tag.Set, now.Tag}, {"timeouts", b.Timeouts.Set, now.Timeouts}, {"on_disconnect", b.OnDisconnect.Set, now.OnDisconnect},
-		{"api", b.API.Set, now.API}, {"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"aws", b.AWS.Set, now.AWS}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
+		{"api", b.API.Set, now.API}, {"probe", b.Probe.Set, now.Probe}, {"azure", b.Azure.Set, now.Azure}, {"vertex", b.Vertex.Set, now.Vertex}, {"aws", b.AWS.Set, now.AWS}, {"proxy_url", b.ProxyURL.Set, now.ProxyURL}, {"ca_pem", b.CAPEM.Set, now.CAPEM},
 		{"overrides", b.Overrides.Set, now.Overrides}, {"caps", b.Caps.Set, now.Caps},
 	} {
 		if f.set {

@@ -24,7 +24,7 @@ func TestAChannelIsMadeReadChangedAndDeleted(t *testing.T) {
 	made := d.must(t, "POST", "/api/channel/", aChannel)
 	want := `{"id":1,"name":"main","kind":"openai","base_url":"https://api.example.com/v1","keys":["1234","5678"],"models":["gpt-4o","gpt-5*"],` +
 		`"model_mapping":{},"groups":["default"],"priority":0,"weight":1,"status":1,"tag":"","timeouts":{"connect_ms":0,"first_byte_ms":0,"idle_ms":0,"total_ms":0,"drain_ms":0},` +
-		`"on_disconnect":"cancel","api":"chat","probe":{"mode":"off","model":"","every_s":0},"azure":{"api_version":"","authority":"","scope":""},"aws":{"region":""},"proxy_url":"","ca_pem":"",` +
+		`"on_disconnect":"cancel","api":"chat","probe":{"mode":"off","model":"","every_s":0},"azure":{"api_version":"","authority":"","scope":""},"vertex":{"project":"","location":""},"aws":{"region":""},"proxy_url":"","ca_pem":"",` +
 		`"overrides":{"headers":{"set":{},"default":{},"remove":[]},"body":{"set":{},"default":{},"remove":[]}},` +
 		`"caps":{"concurrency":0,"rpm":0,"tpm":0,"queue_ms":0},"created_time":1777863721,"version":1}`
 	if diff := cmp.Diff(want, string(made.Data)); diff != "" || made.header.Get("ETag") != `"1"` {

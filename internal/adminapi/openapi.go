@@ -219,7 +219,7 @@ func queryParameter(rt route, name string) *huma.Param {
 	case "source":
 		p.Schema = words("catalog", "custom")
 	case "kind":
-		p.Schema = words("openai", "azure", "demo")
+		p.Schema = words("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "demo")
 	case "key":
 		p.Description = "An API key, for callers who cannot send headers."
 	case "token":

@@ -40,7 +40,7 @@ func newDescriber(schemas map[string]*huma.Schema) *describer {
 // nullUnsets reports whether null takes a member of the struct away.
 func nullUnsets(t reflect.Type) bool {
 	switch t {
-	case reflect.TypeFor[key.LimitsPatch](), reflect.TypeFor[account.LimitsPatch](), reflect.TypeFor[limit.Patch](), reflect.TypeFor[limit.RatePatch](), reflect.TypeFor[timeoutsBody](), reflect.TypeFor[azureBody](), reflect.TypeFor[awsBody](),
+	case reflect.TypeFor[key.LimitsPatch](), reflect.TypeFor[account.LimitsPatch](), reflect.TypeFor[limit.Patch](), reflect.TypeFor[limit.RatePatch](), reflect.TypeFor[timeoutsBody](), reflect.TypeFor[azureBody](), reflect.TypeFor[vertexBody](), reflect.TypeFor[awsBody](),
 		reflect.TypeFor[channel.OverridesPatch](), reflect.TypeFor[channel.HeaderOverridesPatch](), reflect.TypeFor[channel.BodyOverridesPatch](), reflect.TypeFor[channel.CapsPatch]():
 		return true
 	}

@@ -26,16 +26,21 @@ import (
 	"halley/internal/provider/anthropic"
 	"halley/internal/provider/azure"
 	"halley/internal/provider/bedrock"
+	cohereapi "halley/internal/provider/cohere"
 	"halley/internal/provider/demo"
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/openai"
+	"halley/internal/provider/token"
+	"halley/internal/provider/vertex"
 	"halley/internal/reconcile"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/telemetry"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/cohere"
 	"halley/internal/translate/converse"
+	"halley/internal/translate/embed"
 	translategemini "halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
@@ -67,6 +72,7 @@ type services struct {
 	hints    *hints
 	checks   *checks
 	azure    *azure.Provider
+	vertex   *vertex.Provider
 	bedrock  *bedrock.Provider
 	gateway  *gateway.Gateway
 	live     *live
@@ -174,7 +180,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	}
 	s.metrics.WatchChannels(healthStates(), s.channelsIn)
 	s.ways = upstream.NewTransports(addresses)
-	s.azure = azure.New(azure.Options{Now: now, Log: o.Log})
+	s.azure = azure.New(token.Options{Now: now, Log: o.Log})
+	if s.vertex, err = vertex.New(token.Options{Now: now, Log: o.Log}); err != nil {
+		return err
+	}
 	if s.bedrock, err = bedrock.New(bedrock.Options{Now: now, Ambient: &bedrock.Ambient{}}); err != nil {
 		return err
 	}
@@ -205,6 +214,8 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			channel.Azure:     {Provider: s.azure, Transport: s.ways.Direct()},
 			channel.Anthropic: {Provider: anthropic.Provider{}, Transport: s.ways.Direct()},
 			channel.Gemini:    {Provider: gemini.Provider{}, Transport: s.ways.Direct()},
+			channel.Vertex:    {Provider: s.vertex, Transport: s.ways.Direct()},
+			channel.Cohere:    {Provider: cohereapi.Provider{}, Transport: s.ways.Direct()},
 			channel.Bedrock:   {Provider: s.bedrock, Transport: s.ways.Direct()},
 			channel.Demo:      {Provider: openai.Provider{}, Transport: demo.New(demo.Options{Pace: o.DemoPace, SlowFirstByte: 2 * time.Second})},
 		},
@@ -216,6 +227,16 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.Converse:  converse.Codec{},
 
 			provider.BedrockMessages: messages.Codec{Platform: messages.Bedrock},
+			provider.CohereChat:      cohere.Codec{},
+			provider.VertexMessages:  messages.Codec{Platform: messages.Vertex},
+			provider.VertexGenerate:  translategemini.Codec{Vertex: true},
+		},
+		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
+		EmbedUpstreams: map[provider.Operation]embed.Upstream{
+			provider.CohereEmbed:   embed.Cohere{},
+			provider.GeminiEmbed:   embed.Gemini{},
+			provider.VertexEmbed:   embed.VertexContent{},
+			provider.VertexPredict: embed.VertexPredict{},
 		},
 		Networks: s.ways,
 		Log:      o.Log, Now: now, NewEventID: newEventID, Limiter: s.limits.Limiter, Roll: mathrand.Float64, Health: s.health,
@@ -410,6 +431,7 @@ func (s *services) tidyKeys(ctx context.Context) error {
 func (s *services) close(ctx context.Context) error {
 	s.limits.close()
 	s.azure.Close()
+	s.vertex.Close()
 	s.ways.Close()
 	stopped := s.recorder.Stop(ctx)
 	shared := s.sharing.end(ctx, stopped == nil && s.recorder.Stats().Depth == 0)

@@ -17,6 +17,8 @@ const (
 	Azure     Kind = "azure"     // Azure OpenAI: deployments, or its v1 API
 	Anthropic Kind = "anthropic" // Anthropic's API
 	Gemini    Kind = "gemini"    // Google's Gemini API (AI Studio)
+	Vertex    Kind = "vertex"    // Google's Vertex AI: Gemini, Claude and others
+	Cohere    Kind = "cohere"    // Cohere's API
 	Bedrock   Kind = "bedrock"   // Amazon Bedrock
 	Demo      Kind = "demo"      // the built-in provider, in-process
 )
@@ -106,6 +108,7 @@ type Channel struct {
 	Overrides    *Overrides // of headers and bodies that it is sent
 	Caps         Caps
 	Azure        AzureSettings
+	Vertex       VertexSettings
 	AWS          AWSSettings
 	Checks       Checks
 	Network      Network

@@ -16,13 +16,13 @@ type Sealer interface {
 // replaceCredentials makes the pool that values ask for. A value that is in old
 // keeps its credential; so does one that reads as an old one is shown, its last
 // characters, which lets a caller send back what it read. Doubles are dropped.
-func replaceCredentials(old []Credential, values []string, sealer Sealer) ([]Credential, error) {
+func replaceCredentials(kind Kind, old []Credential, values []string, sealer Sealer) ([]Credential, error) {
 	if len(values) > MaxCredentials {
 		return nil, invalid("keys", "invalid_keys", "keys must be at most %d, there are %d.", MaxCredentials, len(values))
 	}
 	pool := make([]Credential, 0, len(values))
 	for i, value := range values {
-		value = strings.TrimSpace(value)
+		value = compactKey(kind, strings.TrimSpace(value))
 		if err := checkCredential(i, value); err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func find(list []Credential, wanted func(Credential) bool) int {
 }
 
 func newCredential(value string, sealer Sealer) Credential {
-	c := Credential{ID: rand.Text(), Value: value, Last4: last4(value)}
+	c := Credential{ID: rand.Text(), Value: value, Last4: shownOf(value)}
 	c.Sealed = sealer.Seal([]byte(value), c.aad())
 	return c
 }

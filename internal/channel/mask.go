@@ -30,13 +30,16 @@ func Mask(text []byte, credential string) []byte {
 }
 
 // Masked is a text without any secret of the channel: upstream keys, those of
-// applications at Entra ID, the halves of Amazon's access keys, and what its
-// proxy's URL holds.
+// applications at Entra ID and of service accounts, the halves of Amazon's access
+// keys, and what its proxy's URL holds.
 func (c *Channel) Masked(text []byte) []byte {
 	for _, credential := range c.Credentials {
 		text = Mask(text, credential.Value)
 		if e, ok, err := ParseEntra(credential.Value); ok && err == nil && c.Kind == Azure {
 			text = Mask(text, e.Secret)
+		}
+		if a, ok, err := ParseServiceAccount(credential.Value); ok && err == nil && c.Kind == Vertex {
+			text = Mask(text, a.PrivateKey)
 		}
 		if k, ok, err := ParseAWSKey(credential.Value); ok && err == nil && c.Kind == Bedrock {
 			text = Mask(Mask(text, k.Secret), k.SessionToken)

@@ -49,7 +49,9 @@ func checkName(name string) error {
 }
 
 // Kinds are the kinds there are.
-func Kinds() []Kind { return []Kind{OpenAI, Azure, Anthropic, Gemini, Bedrock, Demo} }
+func Kinds() []Kind {
+	return []Kind{OpenAI, Azure, Anthropic, Gemini, Vertex, Cohere, Bedrock, Demo}
+}
 
 func checkKind(kind Kind) error {
 	if slices.Contains(Kinds(), kind) {
@@ -81,6 +83,10 @@ func checkBaseURL(kind Kind, text string, policy AddressPolicy) (string, error) 
 			example = "https://api.anthropic.com"
 		case Gemini:
 			example = "https://generativelanguage.googleapis.com"
+		case Vertex:
+			example = "https://us-central1-aiplatform.googleapis.com or https://aiplatform.googleapis.com"
+		case Cohere:
+			example = "https://api.cohere.com"
 		case Bedrock:
 			example = "https://bedrock-runtime.us-east-1.amazonaws.com"
 		case OpenAI, Demo:

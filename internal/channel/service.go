@@ -68,6 +68,8 @@ type Change struct {
 	AzureAPIVersion   *string // "" the default; so for the next two
 	AzureAuthority    *string
 	AzureScope        *string
+	VertexProject     *string // "" the default; so for the next
+	VertexLocation    *string
 	AWSRegion         *string                   // "" the default
 	ProxyURL          *string                   // "" none
 	CAPEM             *string                   // "" none
@@ -262,7 +264,7 @@ func require(c *Change) {
 // disabling its channel.
 func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	c := old
-	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyAWS, s.applyNetwork, applyChecks, applyAPI} {
+	for _, step := range []func(*Channel, Change) error{s.applyIdentity, s.applyOffer, applyOrder, applyTimeouts, applyShape, s.applyAzure, applyVertex, applyAWS, s.applyNetwork, applyChecks, applyAPI} {
 		if err := step(&c, change); err != nil {
 			return nil, err
 		}
@@ -273,10 +275,12 @@ func (s *Service) apply(old Channel, change Change) (*Channel, error) {
 	if err := s.applyKeys(&c, change); err != nil {
 		return nil, err
 	}
-	if err := checkAWSKeys(&c); err != nil {
-		return nil, err
+	for _, check := range []func(*Channel) error{checkAWSKeys, checkEntraKeys, s.completeVertex} {
+		if err := check(&c); err != nil {
+			return nil, err
+		}
 	}
-	return &c, checkEntraKeys(&c)
+	return &c, nil
 }
 
 func (s *Service) applyIdentity(c *Channel, change Change) error {
@@ -384,7 +388,7 @@ func (s *Service) applyKeys(c *Channel, change Change) error {
 	if change.Keys == nil {
 		return nil
 	}
-	pool, err := replaceCredentials(c.Credentials, *change.Keys, s.deps.Sealer)
+	pool, err := replaceCredentials(c.Kind, c.Credentials, *change.Keys, s.deps.Sealer)
 	if err != nil {
 		return err
 	}

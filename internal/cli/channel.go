@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 // channelCommands manage upstream channels.
@@ -76,7 +77,7 @@ type channelAddCommand struct {
 	serverFlags
 	Name     string            `arg:"" help:"A name for people."`
 	Preset   string            `help:"A well-known provider, as in halley channel presets: gives kind and base URL." placeholder:"ID"`
-	Kind     string            `help:"Who is spoken to: openai (any OpenAI-compatible server; what is meant without a preset), azure or demo (built in)." enum:"openai,azure,demo," default:""`
+	Kind     string            `help:"Who is spoken to: openai (any OpenAI-compatible server; what is meant without a preset), azure, anthropic, gemini, vertex, cohere or demo (built in)." enum:"openai,azure,anthropic,gemini,vertex,cohere,demo," default:""`
 	BaseURL  string            `name:"base-url" help:"What an SDK would be given, such as https://api.openai.com/v1." placeholder:"URL"`
 	Models   []string          `help:"Models it offers, names or patterns such as gpt-5*." required:"" placeholder:"MODEL,…"`
 	Map      map[string]string `help:"Names that the upstream knows by another one." placeholder:"PUBLIC=UPSTREAM;…"`
@@ -86,8 +87,10 @@ type channelAddCommand struct {
 	Tag      string            `help:"A word to find it by."`
 	Proxy    string            `name:"proxy-url" help:"An http, https or socks5 proxy to reach it through. One with a password is better set in the environment." placeholder:"URL" env:"HALLEY_CHANNEL_PROXY_URL"`
 	CA       string            `name:"ca-file" help:"A file with certificates in PEM to trust besides the system's." type:"existingfile" placeholder:"FILE"`
+	Project  string            `help:"The Google Cloud project of a Vertex AI channel; a service account's key has one." placeholder:"ID"`
+	Location string            `help:"Where a Vertex AI channel's models run, such as us-central1." placeholder:"REGION"`
 	Version  string            `name:"api-version" help:"The api-version of requests to an Azure deployment." placeholder:"VERSION"`
-	KeyStdin bool              `name:"key-stdin" help:"Read upstream keys from standard input, one a line; keys on a command line would be seen by others."`
+	KeyStdin bool              `name:"key-stdin" help:"Read upstream keys from standard input, one a line, or the JSON file of one Google service account; keys on a command line would be seen by others."`
 }
 
 // Run adds the channel and says its id.
@@ -131,6 +134,9 @@ func (c channelAddCommand) body(keys []string) (map[string]any, error) {
 	}
 	if c.Version != "" {
 		body["azure"] = map[string]string{"api_version": c.Version}
+	}
+	if c.Project != "" || c.Location != "" {
+		body["vertex"] = map[string]string{"project": c.Project, "location": c.Location}
 	}
 	if len(c.Map) > 0 {
 		body["model_mapping"] = c.Map
@@ -198,6 +204,10 @@ func readKeys(from io.Reader) ([]string, error) {
 	text, err := io.ReadAll(io.LimitReader(from, limit))
 	if err != nil {
 		return nil, fmt.Errorf("read the keys from standard input: %w", err)
+	}
+	// The file of a Google service account's key, which has many lines.
+	if whole := strings.TrimSpace(string(text)); strings.HasPrefix(whole, "{") && jsonx.Value(whole).IsValid() {
+		return []string{whole}, nil
 	}
 	var keys []string
 	for line := range strings.Lines(string(text)) {

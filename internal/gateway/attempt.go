@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -331,7 +333,10 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	}
 	body = t.masked(body)
 	outcome := health.Outcome{Class: classOf(call.Status, body, prov), Detail: fmt.Sprintf("status %d", call.Status)}
-	answer := &theirs{plan: p, status: call.Status, header: answerHeader(call.Header, x), secret: t.secret, body: x.Failure(call.Status, body, t.in.RequestID)}
+	if outcome.Class == health.Failed || outcome.Class == health.RateLimited {
+		outcome.RetryAfter = waitFor(call.Header, body, prov, t.gateway.Now())
+	}
+	answer := &theirs{plan: p, status: call.Status, header: errorHeader(call.Header, x, outcome.RetryAfter), secret: t.secret, body: x.Failure(call.Status, body, t.in.RequestID)}
 	switch outcome.Class {
 	case health.Credential, health.Balance:
 		if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
@@ -340,7 +345,6 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
 		return ending{err: badGateway(refused), again: true, outcome: outcome}
 	case health.Failed, health.RateLimited:
-		outcome.RetryAfter = retryAfter(call.Header, t.gateway.Now())
 		t.theirs = answer
 		return ending{again: true, outcome: outcome}
 	case health.Success, health.ClientFault, health.ClientGone, health.Overtaken:
@@ -374,6 +378,28 @@ func classOf(status int, body []byte, prov provider.Provider) health.Class {
 func isObject(body []byte) bool {
 	_, ok := openai.ScanAnswer(body)
 	return ok
+}
+
+// waitFor is how long an upstream wants to be left alone, by its answer's header
+// or its body; 0 when it does not say.
+func waitFor(h http.Header, body []byte, prov provider.Provider, now time.Time) time.Duration {
+	wait := retryAfter(h, now)
+	if hinter, ok := prov.(provider.Hinter); ok && wait == 0 {
+		wait = hinter.RetryAfter(body)
+	}
+	return wait
+}
+
+// errorHeader is the header that an error answer goes to the client with. Clients
+// look there for how long to wait, not in the body.
+func errorHeader(from http.Header, x exchange.Exchange, wait time.Duration) http.Header {
+	h := answerHeader(from, x)
+	if wait <= 0 || h.Get("Retry-After") != "" {
+		return h
+	}
+	h = maps.Clone(h)
+	h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(wait.Seconds())), 10))
+	return h
 }
 
 // retryAfter is how long an upstream wants to be left alone, 0 when it does not
@@ -433,7 +459,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x
 // estimateAnswer is for upstreams that do not say what they used.
 func estimateAnswer(a *ask, x exchange.Exchange, body []byte) usage.Tokens {
 	tokens := usage.Tokens{Prompt: promptEstimate(a)}
-	if a.operation != provider.Embeddings {
+	if a.operation.Writes() {
 		text := x.OutputText(body)
 		tokens.Completion = max(1, textTokens(text.ASCII, text.Other))
 	}

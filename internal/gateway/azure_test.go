@@ -17,6 +17,7 @@ import (
 	"halley/internal/group"
 	"halley/internal/health"
 	"halley/internal/provider/azure"
+	"halley/internal/provider/token"
 	"halley/internal/upstream"
 )
 
@@ -41,7 +42,7 @@ func atAzure(t *testing.T) func(*house) {
 // withAzure gives the gateway what speaks to it.
 func withAzure(t *testing.T, h *house) *house {
 	t.Helper()
-	prov := azure.New(azure.Options{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	prov := azure.New(token.Options{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(prov.Close)
 	h.Upstreams[channel.Azure] = gateway.Upstream{Provider: prov, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}
 	return h

@@ -10,6 +10,7 @@ import (
 	"halley/internal/health"
 	"halley/internal/provider"
 	"halley/internal/translate"
+	"halley/internal/translate/embed"
 )
 
 // exchange is how the request is put to the plan's upstream, and the operation
@@ -24,16 +25,37 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 		}
 		return same, op, nil
 	}
+	if up, ok := g.EmbedUpstreams[op]; ok {
+		x, err := g.embeddings(a, up)
+		return x, op, err
+	}
 	client, known := g.client(a)
 	up, speaks := g.Codecs[op]
 	if !known || !speaks {
-		return nil, op, fault.New(fault.Malformed, "unsupported_operation", "The model %q is not offered at this endpoint.", a.head.Model).Field("model")
+		return nil, op, notOffered(a)
 	}
 	c, err := a.neutral(client)
 	if err != nil {
 		return nil, op, err
 	}
 	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model, ID: a.id}, op, nil
+}
+
+func notOffered(a *ask) error {
+	return fault.New(fault.Malformed, "unsupported_operation", "The model %q is not offered at this endpoint.", a.head.Model).Field("model")
+}
+
+// embeddings is the exchange with an upstream that has another form of them.
+func (g *Gateway) embeddings(a *ask, up embed.Upstream) (exchange.Exchange, error) {
+	client, ok := g.EmbedClients[a.operation]
+	if !ok {
+		return nil, notOffered(a)
+	}
+	request, err := client.DecodeRequest(a.body)
+	if err != nil {
+		return nil, exchange.Fault(err)
+	}
+	return &exchange.Embeddings{Request: request, Client: client, Upstream: up, Model: a.head.Model}, nil
 }
 
 // mustTranslate reports whether the body cannot go to an upstream of the

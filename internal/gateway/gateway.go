@@ -28,6 +28,7 @@ import (
 	"halley/internal/provider"
 	"halley/internal/route"
 	"halley/internal/translate"
+	"halley/internal/translate/embed"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -104,8 +105,12 @@ type Config struct {
 	Networks Networks
 	// Codecs are the dialects between which requests are translated.
 	Codecs map[provider.Operation]translate.Codec
-	Log    *slog.Logger
-	Now    func() time.Time
+	// EmbedClients and EmbedUpstreams are the forms of embeddings between which
+	// requests are translated.
+	EmbedClients   map[provider.Operation]embed.Client
+	EmbedUpstreams map[provider.Operation]embed.Upstream
+	Log            *slog.Logger
+	Now            func() time.Time
 	// NewEventID makes the idempotency key of a settlement.
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.

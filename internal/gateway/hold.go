@@ -149,7 +149,7 @@ func (t *ticket) covers(output int64) bool {
 // outputCap is the most output tokens one choice may have.
 func outputCap(a *ask, p *plan) int64 {
 	switch {
-	case a.operation == provider.Embeddings:
+	case !a.operation.Writes():
 		return 0
 	case a.head.Cap > 0:
 		return a.head.Cap

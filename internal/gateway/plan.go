@@ -42,7 +42,7 @@ func readAsk(in *Inbound) (*ask, error) {
 		return nil, err
 	}
 	head := request.Facts()
-	if in.Operation == provider.Embeddings {
+	if !in.Operation.Writes() {
 		head.Stream = false
 	}
 	return &ask{

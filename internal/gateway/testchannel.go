@@ -104,7 +104,7 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	outcome := health.Outcome{Class: health.Success}
 	switch {
 	case call.Status != http.StatusOK:
-		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: retryAfter(call.Header, g.Now())}
+		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: waitFor(call.Header, answer, up.Provider, g.Now())}
 	case !result.OK:
 		outcome = health.Outcome{Class: health.Failed, Detail: "an answer that is none"}
 	}

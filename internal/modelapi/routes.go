@@ -17,6 +17,7 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/provider"
 	"halley/internal/wire/anthropic"
+	"halley/internal/wire/cohere"
 	"halley/internal/wire/openai"
 )
 
@@ -48,6 +49,8 @@ func New(c Config) *Server {
 	s.route("/v1/chat/completions", http.MethodPost, s.generate(provider.Chat, openai.Format{}))
 	s.route("/v1/completions", http.MethodPost, s.generate(provider.Completions, openai.Format{}))
 	s.route("/v1/embeddings", http.MethodPost, s.generate(provider.Embeddings, openai.Format{}))
+	s.route("/v1/rerank", http.MethodPost, s.generate(provider.Rerank, cohere.Rerank{}))
+	s.route("/v2/rerank", http.MethodPost, s.generate(provider.Rerank, cohere.Rerank{}))
 	s.route("/v1/responses", http.MethodPost, s.generate(provider.Responses, openai.Responses{}))
 	s.route("/v1/messages", http.MethodPost, s.generate(provider.Messages, anthropic.Messages{}))
 	s.route("/v1/messages/count_tokens", http.MethodPost, s.generate(provider.CountMessages, anthropic.Messages{}))

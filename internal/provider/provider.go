@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"halley/internal/channel"
 )
@@ -25,19 +26,31 @@ const (
 	Completions   Operation = "completions"    // OpenAI completions, of before chat
 	CountMessages Operation = "count_messages" // Anthropic count_tokens: what a prompt is long
 	CountGenerate Operation = "count_gemini"   // Google countTokens
-	Embeddings    Operation = "embeddings"
+	Embeddings    Operation = "embeddings"     // OpenAI embeddings
+	Rerank        Operation = "rerank"         // Cohere v2 rerank, which others have copied
 	Models        Operation = "models"
 
-	// On Amazon Bedrock bodies differ in a few members from those of the dialect's
-	// own API; see Operation.Dialect.
+	// On other clouds bodies differ in a few members from those of the dialect's own
+	// API; see Operation.Dialect.
 	BedrockMessages Operation = "bedrock_messages"
+	VertexMessages  Operation = "vertex_messages"
+	VertexGenerate  Operation = "vertex_gemini"
+
+	// Embeddings that are not OpenAI's.
+	CohereEmbed   Operation = "cohere_embed"   // Cohere v2 embed
+	GeminiEmbed   Operation = "gemini_embed"   // Google batchEmbedContents
+	VertexEmbed   Operation = "vertex_embed"   // Vertex AI embedContent
+	VertexPredict Operation = "vertex_predict" // Vertex AI predict
 )
 
 // Dialect is the operation whose bodies these are, but for a few members that
 // the provider sees to: see Reshaper.
 func (op Operation) Dialect() Operation {
-	if op == BedrockMessages {
+	switch op {
+	case VertexMessages, BedrockMessages:
 		return Messages
+	case VertexGenerate:
+		return Generate
 	}
 	return op
 }
@@ -72,6 +85,13 @@ type Framer interface {
 	Frame(header http.Header, body io.Reader, c Call) io.Reader
 }
 
+// Hinter is a Provider whose error answers say in their body how long to wait.
+type Hinter interface {
+	// RetryAfter is how long the upstream wants to be left alone, 0 when it does
+	// not say.
+	RetryAfter(body []byte) time.Duration
+}
+
 // Speaker is a provider whose upstreams speak other dialects than OpenAI's chat
 // completions and embeddings.
 type Speaker interface {
@@ -91,7 +111,10 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 		return OpenAIDialect(ch, op)
 	case Completions, Embeddings, Models:
 		return op
-	case Converse, CohereChat, CountMessages, CountGenerate:
+	case Rerank: // which servers of one's own have
+		if ch.Kind == channel.OpenAI {
+			return op
+		}
 	}
 	return ""
 }
@@ -118,6 +141,11 @@ func (op Operation) Endpoint() string {
 		return string(Generate)
 	}
 	return string(op)
+}
+
+// Writes reports whether the model answers with words of its own, which cost.
+func (op Operation) Writes() bool {
+	return op != Embeddings && op != Rerank && !op.Counts()
 }
 
 // Counts reports whether the operation only says how long a prompt is.

@@ -42,6 +42,7 @@ type channelTimeouts struct {
 // channelSettings is the settings column: what most channels do without.
 type channelSettings struct {
 	Azure     channelAzure          `json:"azure,omitzero"`
+	Vertex    channelVertex         `json:"vertex,omitzero"`
 	AWS       channelAWS            `json:"aws,omitzero"`
 	Proxy     []byte                `json:"proxy_sealed,omitempty"`
 	CAPEM     string                `json:"ca_pem,omitzero"`
@@ -56,6 +57,12 @@ type channelAzure struct {
 	APIVersion string `json:"api_version,omitzero"`
 	Authority  string `json:"authority,omitzero"`
 	Scope      string `json:"scope,omitzero"`
+}
+
+// channelVertex is a member of the settings column.
+type channelVertex struct {
+	Project  string `json:"project,omitzero"`
+	Location string `json:"location,omitzero"`
 }
 
 // channelAWS is a member of the settings column.
@@ -80,7 +87,7 @@ type channelChecks struct {
 
 func settingsOf(c *channel.Channel) channelSettings {
 	s := channelSettings{
-		Azure: channelAzure(c.Azure), AWS: channelAWS(c.AWS), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
+		Azure: channelAzure(c.Azure), Vertex: channelVertex(c.Vertex), AWS: channelAWS(c.AWS), Proxy: c.Network.Proxy.Sealed, CAPEM: c.Network.CAPEM,
 		Caps:   channelCaps{Concurrency: c.Caps.Concurrency, RPM: c.Caps.RPM, TPM: c.Caps.TPM, QueueMS: c.Caps.Queue.Milliseconds()},
 		API:    string(c.API),
 		Checks: channelChecks{string(c.Checks.Mode), c.Checks.Model, c.Checks.Every.Milliseconds()},
@@ -92,7 +99,7 @@ func settingsOf(c *channel.Channel) channelSettings {
 }
 
 func (s channelSettings) into(c *channel.Channel) error {
-	c.Azure = channel.AzureSettings(s.Azure)
+	c.Azure, c.Vertex = channel.AzureSettings(s.Azure), channel.VertexSettings(s.Vertex)
 	c.AWS = channel.AWSSettings(s.AWS)
 	c.Network.Proxy.Sealed, c.Network.CAPEM = s.Proxy, s.CAPEM
 	c.API = channel.API(s.API)

@@ -28,7 +28,6 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 		return provider.Messages
 	case provider.CountMessages, provider.Models:
 		return op
-	case provider.Embeddings, provider.Converse, provider.CohereChat, provider.Completions, provider.CountGenerate:
 	}
 	return ""
 }

@@ -15,11 +15,12 @@ import (
 	"halley/internal/channel"
 	"halley/internal/provider"
 	"halley/internal/provider/openai"
+	"halley/internal/provider/token"
 )
 
 // Provider is the kind. It keeps the tokens it has got.
 type Provider struct {
-	tokens *tokens
+	tokens *token.Cache[application]
 }
 
 var (

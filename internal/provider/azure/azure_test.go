@@ -19,6 +19,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/provider"
 	"halley/internal/provider/azure"
+	"halley/internal/provider/token"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -140,7 +141,7 @@ func (b *syncBuffer) String() string {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{authority: newAuthority(t), way: &http.Transport{}}
-	b.Provider = azure.New(azure.Options{
+	b.Provider = azure.New(token.Options{
 		Now: func() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
 	t.Cleanup(func() { b.Provider.Close(); b.way.CloseIdleConnections() })

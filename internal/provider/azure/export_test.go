@@ -1,4 +1,4 @@
 package azure
 
 // Settle waits for the calls for tokens that are under way.
-func (p *Provider) Settle() { p.tokens.fetches.Wait() }
+func (p *Provider) Settle() { p.tokens.Settle() }

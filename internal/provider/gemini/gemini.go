@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"halley/internal/channel"
 	"halley/internal/provider"
+	"halley/internal/wire/gemini"
 )
 
 // Provider is the kind; it has no state.
@@ -18,17 +20,19 @@ type Provider struct{}
 var (
 	_ provider.Provider = Provider{}
 	_ provider.Speaker  = Provider{}
+	_ provider.Hinter   = Provider{}
 )
 
 // Speaks implements provider.Speaker: everything that makes text is asked for as
-// generateContent. Embeddings go to the endpoint that is OpenAI's.
+// generateContent.
 func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) provider.Operation {
 	switch op {
 	case provider.Chat, provider.Responses, provider.Messages, provider.Generate:
 		return provider.Generate
-	case provider.CountGenerate, provider.Models, provider.Embeddings:
+	case provider.Embeddings:
+		return provider.GeminiEmbed
+	case provider.CountGenerate, provider.Models:
 		return op
-	case provider.Converse, provider.CohereChat, provider.Completions, provider.CountMessages:
 	}
 	return ""
 }
@@ -37,11 +41,8 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 // are always asked for as server-sent events.
 func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 	base := strings.TrimSuffix(ch.BaseURL, "/v1beta") + "/v1beta"
-	switch c.Operation {
-	case provider.Models:
+	if c.Operation == provider.Models {
 		return base + "/models?pageSize=1000"
-	case provider.Embeddings:
-		return base + "/openai/embeddings"
 	}
 	return base + "/models/" + Method(c)
 }
@@ -52,6 +53,8 @@ func Method(c provider.Call) string {
 	switch {
 	case c.Operation == provider.CountGenerate:
 		return at + ":countTokens"
+	case c.Operation == provider.GeminiEmbed:
+		return at + ":batchEmbedContents"
 	case c.Stream:
 		return at + ":streamGenerateContent?alt=sse"
 	}
@@ -62,6 +65,9 @@ func Method(c provider.Call) string {
 func (Provider) Authorize(credential string) (header, value string) {
 	return "X-Goog-Api-Key", credential
 }
+
+// RetryAfter implements provider.Hinter: Google says it in the error's details.
+func (Provider) RetryAfter(body []byte) time.Duration { return gemini.RetryDelay(body) }
 
 // Classify knows Google's words: a wrong key is a 400 that says so, and a quota
 // that is used up a 429 like too many requests, after which it recovers.

@@ -19,6 +19,8 @@ var _ provider.Provider = Provider{}
 // URL appends the operation's path to the channel's base URL.
 func (Provider) URL(ch *channel.Channel, c provider.Call) string {
 	switch c.Operation {
+	case provider.Rerank: // of those that have copied Cohere's
+		return ch.BaseURL + "/rerank"
 	case provider.Embeddings:
 		return ch.BaseURL + "/embeddings"
 	case provider.Models:

@@ -47,6 +47,7 @@ func fullChannel() *channel.Channel {
 		}),
 		Caps:    channel.Caps{Concurrency: 1, RPM: 2, TPM: 3, Queue: 4 * time.Millisecond},
 		Azure:   channel.AzureSettings{APIVersion: "2025-04-01-preview", Authority: "https://login.microsoftonline.us", Scope: "https://cognitiveservices.azure.us/.default"},
+		Vertex:  channel.VertexSettings{Project: "p", Location: "eu"},
 		Network: channel.Network{Proxy: channel.Proxy{Sealed: []byte{3, 0}, URL: "http://in:the-clear@proxy"}, CAPEM: "-----BEGIN…\n"},
 	}
 }

@@ -405,7 +405,7 @@ func TestThePlatformsBodiesDiffer(t *testing.T) {
 		want  string
 	}{
 		"Anthropic": {messages.Codec{}, `[null,"claude-sonnet-4-5",true,null]`},
-		"Vertex":    {messages.Codec{Platform: messages.Vertex, Betas: []string{"x"}}, `["vertex-2023-10-16",null,null,null]`},
+		"Vertex":    {messages.Codec{Platform: messages.Vertex, Betas: []string{"x"}}, `["vertex-2023-10-16",null,true,null]`},
 		"Bedrock":   {messages.Codec{Platform: messages.Bedrock, Betas: []string{"x"}}, `["bedrock-2023-05-31",null,null,["x"]]`},
 	} {
 		body, _ := encoded(t, row.codec, ask(streamed), claude("claude-sonnet-4-5"))

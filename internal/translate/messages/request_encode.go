@@ -42,7 +42,7 @@ func (codec Codec) encoder(c *translate.Conversation, to translate.Target) *enco
 // another is fitted to what the model takes.
 func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]byte, error) {
 	e := codec.encoder(c, to)
-	e.w.Out = make([]byte, 0, sizeOf(c))
+	e.w.Out = make([]byte, 0, c.Size())
 	e.w.Open('{')
 	switch codec.Platform {
 	case Direct:
@@ -63,46 +63,11 @@ func (codec Codec) EncodeRequest(c *translate.Conversation, to translate.Target)
 	if err := e.writeSettings(); err != nil {
 		return nil, err
 	}
-	if c.Stream && codec.Platform == Direct {
+	if c.Stream && codec.Platform != Bedrock {
 		e.w.Flag("stream", true)
 	}
 	e.w.Close('}')
 	return e.w.Out, nil
-}
-
-// sizeOf is about the length of a request, so that its text is not copied as it
-// grows.
-func sizeOf(c *translate.Conversation) int {
-	size := 1024
-	for i := range c.Tools {
-		t := &c.Tools[i]
-		size += 128 + len(t.Description) + len(t.Schema) + len(t.Raw)
-	}
-	for i := range c.Messages {
-		size += 40 + sizeOfParts(c.Messages[i].Parts)
-	}
-	return size
-}
-
-func sizeOfParts(parts []translate.Part) (size int) {
-	for _, p := range parts {
-		size += 80
-		switch p := p.(type) {
-		case *translate.Text:
-			size += len(p.Text) + len(p.Text)/16 // for what is escaped
-		case *translate.Thinking:
-			size += len(p.Text) + len(p.Signature) + len(p.Sealed)
-		case *translate.Media:
-			size += len(p.Data) + len(p.Text) + len(p.Raw)
-		case *translate.ToolCall:
-			size += len(p.Args)
-		case *translate.ToolResult:
-			size += len(p.Raw) + sizeOfParts(p.Parts)
-		case *translate.Other:
-			size += len(p.Raw)
-		}
-	}
-	return size
 }
 
 // EncodeCount writes the request that asks how many tokens the prompt has,

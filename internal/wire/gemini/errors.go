@@ -3,8 +3,13 @@
 package gemini
 
 import (
+	"strconv"
+	"strings"
+	"time"
+
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/wire"
 )
 
 type errorBody struct {
@@ -36,6 +41,23 @@ func AppendError(out, body []byte) []byte {
 	out = append(append(out, "data: "...), body...)
 	out = append(append(out, "\r\n\r\n"...), body...)
 	return append(out, '\n')
+}
+
+// RetryDelay is what the google.rpc.RetryInfo in an error's details says; 0 when
+// there is none.
+func RetryDelay(body []byte) time.Duration {
+	err := wire.Find(body, "error").Of(body)
+	for detail := range wire.Elements(wire.Find(err, "details").Of(err)) {
+		if kind := wire.Text(wire.Find(detail, "@type").Of(detail)); kind != "type.googleapis.com/google.rpc.RetryInfo" {
+			continue
+		}
+		// A protobuf Duration: seconds with up to nine decimals and an s.
+		text, ok := strings.CutSuffix(wire.Text(wire.Find(detail, "retryDelay").Of(detail)), "s")
+		if seconds, err := strconv.ParseFloat(text, 64); ok && err == nil && seconds > 0 {
+			return time.Duration(min(seconds, 1e6) * float64(time.Second))
+		}
+	}
+	return 0
 }
 
 func status(k fault.Kind) string {

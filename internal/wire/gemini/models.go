@@ -10,11 +10,14 @@ import (
 func ModelNames(body []byte) (names []string, ok bool) {
 	list := wire.Find(body, "models")
 	if !list.Present() {
+		list = wire.Find(body, "publisherModels") // Vertex AI's
+	}
+	if !list.Present() {
 		return nil, false
 	}
 	for m := range wire.Elements(list.Of(body)) {
 		if name := wire.Text(wire.Find(m, "name").Of(m)); name != "" {
-			names = append(names, strings.TrimPrefix(name, "models/"))
+			names = append(names, name[strings.LastIndexByte(name, '/')+1:])
 		}
 	}
 	return names, true

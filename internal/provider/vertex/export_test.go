@@ -1,0 +1,4 @@
+package vertex
+
+// Settle waits for the calls for tokens that are under way.
+func (p *Provider) Settle() { p.tokens.Settle() }

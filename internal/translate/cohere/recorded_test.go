@@ -1,0 +1,368 @@
+package cohere_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"halley/internal/sse"
+	"halley/internal/translate"
+	"halley/internal/translate/cohere"
+	"halley/test/fakeprovider"
+)
+
+const chatAPI = "cohere.chat_v2"
+
+func recordings(t testing.TB, api string) []fakeprovider.Interaction {
+	t.Helper()
+	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(api))
+}
+
+func parse(t testing.TB, text []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("not JSON: %v\n%s", err, text)
+	}
+	return v
+}
+
+// plain takes out of a body what makes no difference in the dialect, so that two
+// bodies can be compared. These are the allowed differences:
+//
+//   - content that is a string is one text part;
+//   - stream that is false, and a member that is null, is absent;
+//   - arguments that are "null" are "{}".
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, member := range v {
+			member = plain(member)
+			switch {
+			case name == "content":
+				if text, ok := member.(string); ok && v["role"] != nil {
+					member = []any{map[string]any{"type": "text", "text": text}}
+				}
+			case name == "stream" && member == false:
+				continue
+			case name == "arguments" && member == "null":
+				member = "{}"
+			}
+			if member != nil {
+				out[name] = member
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = plain(v[i])
+		}
+		return out
+	}
+	return v
+}
+
+func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, in := range recordings(t, chatAPI) {
+		if in.Request.Body == nil {
+			continue
+		}
+		seen++
+		requestSurvives(t, in.File, in.Request.Body, in.Model)
+	}
+	t.Logf("%d requests", seen)
+}
+
+func requestSurvives(t *testing.T, name string, body []byte, model string) {
+	t.Helper()
+	c, err := cohere.Codec{}.DecodeRequest(body)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	out, err := cohere.Codec{}.EncodeRequest(c, translate.Target{Model: model})
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	if diff := cmp.Diff(plain(parse(t, body)), plain(parse(t, out))); diff != "" {
+		t.Errorf("%s:\n%s", name, diff)
+	}
+	if dropped := c.TakeDropped(); dropped != nil {
+		t.Errorf("%s: dropped %v", name, dropped)
+	}
+}
+
+func TestARequestWithEverythingSurvivesItsOwnDialect(t *testing.T) {
+	t.Parallel()
+	requestSurvives(t, "everything", []byte(`{"model":"m","stream":true,"messages":[
+		{"role":"system","content":"Be brief."},
+		{"role":"user","content":[{"type":"text","text":"Look","x":1},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}},{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]},
+		{"role":"assistant","content":[{"type":"thinking","thinking":"Hm."},{"type":"text","text":"I look."}],"tool_plan":"I will look.","tool_calls":[{"id":"a","type":"function","function":{"name":"look","arguments":"{\"x\":1}"}}]},
+		{"role":"tool","tool_call_id":"a","content":[{"type":"document","document":{"id":"1","data":"{}"}}],"later":true}],
+		"tools":[{"type":"function","function":{"name":"look","description":"Looks","parameters":{"type":"object"}}}],"strict_tools":true,"tool_choice":"REQUIRED",
+		"documents":["one",{"id":"2","data":{"text":"two"}}],"citation_options":{"mode":"FAST"},"safety_mode":"OFF","priority":3,
+		"response_format":{"type":"json_object","schema":{"type":"object"}},"max_tokens":5,"stop_sequences":["a"],"temperature":0.5,"seed":1,
+		"frequency_penalty":0.1,"presence_penalty":0.2,"k":3,"p":0.4,"logprobs":true,"thinking":{"type":"enabled","token_budget":100}}`), "m")
+}
+
+func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, in := range recordings(t, chatAPI) {
+		if in.Response.IsSSE() || in.Response.Status != 200 {
+			continue
+		}
+		seen++
+		a, err := cohere.Codec{}.DecodeAnswer(in.Response.Body)
+		if err != nil {
+			t.Errorf("%s: %v", in.File, err)
+			continue
+		}
+		if a.Usage == nil || a.Usage.Prompt == 0 || a.Usage.Completion == 0 || a.Usage.CachedRead > a.Usage.Prompt {
+			t.Errorf("%s: usage %+v", in.File, a.Usage)
+		}
+		out, err := cohere.Codec{}.EncodeAnswer(nil, a)
+		if err != nil {
+			t.Errorf("%s: %v", in.File, err)
+			continue
+		}
+		if diff := cmp.Diff(plain(parse(t, in.Response.Body)), plain(parse(t, out))); diff != "" {
+			t.Errorf("%s:\n%s", in.File, diff)
+		}
+	}
+	t.Logf("%d answers", seen)
+}
+
+// stream is the data of a streamed answer's events.
+type stream struct {
+	file   string
+	events [][]byte
+}
+
+func streams(t testing.TB) (all []stream) {
+	t.Helper()
+	for _, in := range recordings(t, chatAPI) {
+		if in.Response.IsSSE() {
+			all = append(all, stream{in.File, events(in.Response.Body)})
+		}
+	}
+	return append(all, stream{"by hand", [][]byte{
+		[]byte(`{"type":"message-start","id":"m","delta":{"message":{"role":"assistant"}}}`),
+		[]byte(`{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}}`),
+		[]byte(`{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"It is sunny."}}}}`),
+		[]byte(`{"type":"content-end","index":0}`),
+		[]byte(`{"type":"citation-start","index":0,"delta":{"message":{"citations":{"start":6,"end":11,"text":"sunny","sources":[{"type":"document","id":"d","document":{"title":"Weather","url":"https://example.com","text":"Sun."}}],"type":"TEXT_CONTENT"}}}}`),
+		[]byte(`{"type":"citation-end","index":0}`),
+		[]byte(`{"type":"tool-call-start","index":0,"delta":{"message":{"tool_calls":{"id":"a","type":"function","function":{"name":"f","arguments":""}}}}}`),
+		[]byte(`{"type":"tool-call-delta","index":0,"delta":{"message":{"tool_calls":{"function":{"arguments":"{\"a\":"}}}}}`),
+		[]byte(`{"type":"tool-call-delta","index":0,"delta":{"message":{"tool_calls":{"function":{"arguments":"1}"}}}}}`),
+		[]byte(`{"type":"tool-call-end","index":0}`),
+		[]byte(`{"type":"tool-call-start","index":1,"delta":{"message":{"tool_calls":{"id":"b","type":"function","function":{"name":"g","arguments":""}}}}}`),
+		[]byte(`{"type":"tool-call-end","index":1}`),
+		[]byte(`{"type":"message-end","delta":{"finish_reason":"TOOL_CALL","usage":{"billed_units":{"input_tokens":3,"output_tokens":4},"tokens":{"input_tokens":50,"output_tokens":9}}}}`),
+	}})
+}
+
+// events is the data of each event in an SSE body.
+func events(body []byte) (list [][]byte) {
+	for event := range bytes.SplitSeq(bytes.ReplaceAll(body, []byte("\r\n"), []byte("\n")), []byte("\n\n")) {
+		if data, ok := sse.Data(append(event, "\n\n"...)); ok {
+			list = append(list, slices.Clone(data))
+		}
+	}
+	return list
+}
+
+func run(events [][]byte) (list []translate.Event, err error) {
+	d := cohere.Codec{}.DecodeStream()
+	emit := func(e translate.Event) { list = append(list, e) }
+	for _, data := range events {
+		if err := d.Decode("", data, emit); err != nil {
+			return list, err
+		}
+	}
+	return list, d.End(emit)
+}
+
+// whole puts a stream together the way Cohere's reference says.
+func whole(t testing.TB, s stream) []byte {
+	t.Helper()
+	message := map[string]any{"role": "assistant"}
+	answer := map[string]any{"message": message}
+	for _, data := range s.events {
+		if string(data) == "[DONE]" {
+			continue
+		}
+		e := parse(t, data).(map[string]any)
+		delta, _ := e["delta"].(map[string]any)
+		piece, _ := delta["message"].(map[string]any)
+		last := func(list string) map[string]any {
+			all := message[list].([]any)
+			return all[len(all)-1].(map[string]any)
+		}
+		add := func(to map[string]any, name string, v any) {
+			old, _ := to[name].(string)
+			to[name] = old + v.(string)
+		}
+		grow := func(list string, v any) {
+			all, _ := message[list].([]any)
+			message[list] = append(all, v)
+		}
+		switch e["type"] {
+		case "message-start":
+			answer["id"] = e["id"]
+		case "content-start":
+			grow("content", piece["content"])
+		case "content-delta":
+			for name, v := range piece["content"].(map[string]any) {
+				add(last("content"), name, v)
+			}
+		case "tool-plan-delta":
+			add(message, "tool_plan", piece["tool_plan"])
+		case "tool-call-start":
+			grow("tool_calls", piece["tool_calls"])
+		case "tool-call-delta":
+			add(last("tool_calls")["function"].(map[string]any), "arguments", piece["tool_calls"].(map[string]any)["function"].(map[string]any)["arguments"])
+		case "tool-call-end":
+			if f := last("tool_calls")["function"].(map[string]any); f["arguments"] == "" {
+				f["arguments"] = "{}"
+			}
+		case "citation-start":
+			grow("citations", piece["citations"])
+		case "content-end", "citation-end":
+		case "message-end":
+			answer["finish_reason"], answer["usage"] = delta["finish_reason"], delta["usage"]
+		default:
+			t.Fatalf("%s: unknown event %v", s.file, e["type"])
+		}
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
+	t.Parallel()
+	for _, s := range streams(t) {
+		list, err := run(s.events)
+		if err != nil {
+			t.Errorf("%s: %v", s.file, err)
+			continue
+		}
+		var a translate.Assembler
+		for _, e := range list {
+			a.Add(e)
+		}
+		got, whole_, fault := a.Answer()
+		if !whole_ || fault != nil {
+			t.Errorf("%s: whole %v, fault %v", s.file, whole_, fault)
+		}
+		text := whole(t, s)
+		out, err := cohere.Codec{}.EncodeAnswer(nil, got)
+		if err != nil {
+			t.Errorf("%s: %v", s.file, err)
+			continue
+		}
+		if diff := cmp.Diff(plain(parse(t, text)), plain(parse(t, out))); diff != "" {
+			t.Errorf("%s:\n%s", s.file, diff)
+		}
+		want, err := cohere.Codec{}.DecodeAnswer(text)
+		if err != nil {
+			t.Fatalf("%s: %v", s.file, err)
+		}
+		if diff := cmp.Diff(want.Usage, got.Usage); diff != "" || got.Usage == nil || want.Candidates[0].Stop != got.Candidates[0].Stop {
+			t.Errorf("%s: usage %+v, stop %v:\n%s", s.file, got.Usage, got.Candidates[0].Stop, diff)
+		}
+	}
+}
+
+func TestRecordedStreamsSurviveTheirOwnDialect(t *testing.T) {
+	t.Parallel()
+	for _, s := range streams(t) {
+		want, err := run(s.events)
+		if err != nil {
+			t.Errorf("%s: %v", s.file, err)
+			continue
+		}
+		enc := cohere.Codec{}.EncodeStream(nil)
+		var out []byte
+		for _, e := range want {
+			out = enc.Encode(out, e)
+		}
+		named(t, out)
+		got, err := run(events(out))
+		if err != nil {
+			t.Errorf("%s: %v", s.file, err)
+			continue
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s:\n%s", s.file, diff)
+		}
+	}
+}
+
+// named holds each event's name against its type.
+func named(t testing.TB, out []byte) {
+	t.Helper()
+	for event := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte("\n\n")), []byte("\n\n")) {
+		name, data, ok := bytes.Cut(event, []byte("\ndata: "))
+		if !ok || string(name) != "event: "+parse(t, data).(map[string]any)["type"].(string) {
+			t.Fatalf("not an event: %q", event)
+		}
+	}
+}
+
+func TestAStreamCutAnywhereIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, s := range streams(t) {
+		ends := len(s.events) - 1
+		if string(s.events[ends]) == "[DONE]" {
+			ends--
+		}
+		for n := range ends + 1 {
+			list, err := run(s.events[:n])
+			if err == nil || slices.ContainsFunc(list, func(e translate.Event) bool { return e.Kind == translate.Done }) {
+				t.Fatalf("%s: cut after %d events is taken for whole", s.file, n)
+			}
+		}
+	}
+}
+
+func TestRecordedErrorsKeepTheirWords(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, api := range []string{chatAPI, "cohere.chat_v1", "cohere.embed_v2"} {
+		for _, in := range recordings(t, api) {
+			if in.Response.Status < 400 {
+				continue
+			}
+			seen++
+			want := parse(t, in.Response.Body).(map[string]any)
+			f := cohere.Codec{}.DecodeFailure(in.Response.Status, in.Response.Body)
+			if f.Message != want["message"] || f.Kind != translate.NotFound {
+				t.Errorf("%s: %+v", in.File, f)
+			}
+			if diff := cmp.Diff(want, parse(t, cohere.Codec{}.EncodeFailure(f, want["id"].(string)))); diff != "" {
+				t.Errorf("%s:\n%s", in.File, diff)
+			}
+		}
+	}
+	if seen < 3 {
+		t.Errorf("only %d errors are recorded", seen)
+	}
+	if f := (cohere.Codec{}).DecodeFailure(502, []byte("<html>bad gateway</html>")); !strings.Contains(f.Message, "bad gateway") {
+		t.Errorf("%+v", f)
+	}
+}

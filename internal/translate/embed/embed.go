@@ -1,0 +1,170 @@
+// Package embed translates requests for embeddings and their answers: a file for
+// each form there is of them. It does no I/O.
+package embed
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"halley/internal/jsonx"
+	"halley/internal/translate"
+)
+
+// Request is a request for embeddings in no dialect.
+type Request struct {
+	Texts      []string
+	TokenIDs   bool // the input is numbers of a tokenizer, which no other upstream knows
+	Dimensions *int64
+	// Purpose is what the vectors are for, in Cohere's words; "" when that was not
+	// said. Models that tell queries from documents want it.
+	Purpose string
+	// Base64 says that the client wants vectors as base64 of 32-bit floats.
+	Base64 bool
+	// Left are members that the neutral form has no place for, by their names.
+	Left []string
+}
+
+// Vectors are an answer in no dialect.
+type Vectors struct {
+	Values [][]float64
+	// Tokens is how many the texts had; nil when the upstream does not say.
+	Tokens *int64
+}
+
+// Client is the side of a form that faces who asked.
+type Client interface {
+	// DecodeRequest reads a request body. What is wrong with it is a
+	// *translate.Malformed.
+	DecodeRequest(body []byte) (*Request, error)
+	// EncodeAnswer writes the answer to the request e; model is the public name.
+	EncodeAnswer(e *Request, v *Vectors, model string) ([]byte, error)
+	// EncodeFailure writes an error answer's body.
+	EncodeFailure(f translate.Failure, requestID string) []byte
+}
+
+// Upstream is the side of a form that faces who answers.
+type Upstream interface {
+	// EncodeRequest writes a request body. What the upstream has no words for is a
+	// *translate.Unsupported.
+	EncodeRequest(e *Request, to translate.Target) ([]byte, error)
+	// DecodeAnswer reads an answer's body. An error means that it is none.
+	DecodeAnswer(body []byte) (*Vectors, error)
+	// DecodeFailure reads the body of an answer with an error status.
+	DecodeFailure(status int, body []byte) translate.Failure
+}
+
+// purposes are what vectors may be for: in Cohere's words, and in Google's.
+var purposes = [...]struct{ cohere, google string }{
+	{"search_document", "RETRIEVAL_DOCUMENT"},
+	{"search_query", "RETRIEVAL_QUERY"},
+	{"classification", "CLASSIFICATION"},
+	{"clustering", "CLUSTERING"},
+}
+
+// taskType is a purpose in Google's words; "" when it has none.
+func taskType(purpose string) string {
+	for _, p := range purposes {
+		if p.cohere == purpose {
+			return p.google
+		}
+	}
+	return ""
+}
+
+// textsOnly refuses what is not text.
+func textsOnly(e *Request) error {
+	if e.TokenIDs {
+		return translate.Unsupport("input", "The model's upstream embeds text, and does not know the token ids of another's tokenizer.")
+	}
+	return nil
+}
+
+// one is the only text, for upstreams that take one at a time.
+func one(e *Request, model string) (string, error) {
+	if err := textsOnly(e); err != nil {
+		return "", err
+	}
+	if len(e.Texts) != 1 {
+		return "", translate.Unsupport("input", "The upstream of the model %q embeds one text a request, not %d.", model, len(e.Texts))
+	}
+	return e.Texts[0], nil
+}
+
+func malformed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*jsonx.DecodeError](err); ok && e.Field != "" {
+		return translate.Malform(e.Field, "%s %s.", e.Field, e.Reason)
+	}
+	return translate.Malform("", "The request is unreadable: %s.", err.Error())
+}
+
+// whole is an answer that has been read, or why it is none.
+func whole(v *Vectors, err error) (*Vectors, error) {
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read embeddings: %w", err)
+	case len(v.Values) == 0:
+		return nil, errors.New("read embeddings: there are none")
+	}
+	return v, nil
+}
+
+// readMember reads the list of numbers that is a member of an object.
+func readMember(r *jsonx.Reader, member string) (list []float64) {
+	for r.Object(); r.Next('}'); {
+		if r.Is(member) {
+			list = readNumbers(r)
+		} else {
+			r.Skip()
+		}
+	}
+	return list
+}
+
+// readNumbers reads a list of numbers, or base64 of 32-bit floats, little end
+// first, which is OpenAI's other form.
+func readNumbers(r *jsonx.Reader) (list []float64) {
+	if r.Kind() == '"' {
+		at := r.At()
+		raw, err := base64.StdEncoding.DecodeString(r.String())
+		if err != nil || len(raw)%4 != 0 {
+			r.Fault(at, "must be a list of numbers or base64 of 32-bit floats")
+			return nil
+		}
+		for i := 0; i < len(raw); i += 4 {
+			list = append(list, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[i:]))))
+		}
+		return list
+	}
+	for r.Array(); r.Next(']'); {
+		if n := r.FloatOpt(); n != nil {
+			list = append(list, *n)
+		}
+	}
+	return list
+}
+
+func writeNumbers(w *jsonx.Writer, values []float64) {
+	w.Open('[')
+	for i, f := range values {
+		if i > 0 {
+			w.Out = append(w.Out, ',')
+		}
+		w.Out = strconv.AppendFloat(w.Out, f, 'g', -1, 64)
+	}
+	w.Close(']')
+}
+
+func packed(values []float64) string {
+	raw := make([]byte, 0, 4*len(values))
+	for _, f := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(f)))
+	}
+	return base64.StdEncoding.EncodeToString(raw)
+}
