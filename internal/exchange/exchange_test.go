@@ -9,6 +9,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
+	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
 	"halley/internal/usage"
 	"halley/internal/wire"
@@ -152,5 +153,48 @@ func TestTheMarkOfCarriedReasoningIsSeenInBase64Too(t *testing.T) {
 	t.Parallel()
 	if coded := base64.StdEncoding.EncodeToString([]byte(translate.CarryMark + "anything")); !strings.HasPrefix(coded, translate.CarryMarkBase64) {
 		t.Errorf("%s begins with something else than %s", coded, translate.CarryMarkBase64)
+	}
+}
+
+// fromGemini is a Messages client's request at a Gemini upstream.
+func fromGemini(t *testing.T) wire.Stream {
+	t.Helper()
+	x := across(t, ask)
+	x.Upstream = gemini.Codec{}
+	return x.Stream()
+}
+
+const (
+	geminiWords = `{"candidates":[{"content":{"role":"model","parts":[{"text":"Hello"}]}}],"modelVersion":"up"}`
+	geminiEnd   = `{"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"finishReason":"STOP"}],"modelVersion":"up"}`
+)
+
+func TestAStreamWithoutAFinalEventCountsAsFinishedBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	s := fromGemini(t)
+	out := take(s, geminiWords)
+	if p := s.Progress(); p.Finished != 0 {
+		t.Errorf("finished in the middle: %+v", p)
+	}
+	out += take(s, geminiEnd)
+	if p := s.Progress(); p.Finished != 1 || p.Failed {
+		t.Errorf("not finished: %+v", p)
+	}
+	out += string(s.AppendEnd(nil))
+	if p := s.Progress(); p.Finished != 1 || !p.Done || !strings.Contains(out, "event: message_stop") {
+		t.Errorf("%+v\n%s", p, out)
+	}
+}
+
+func TestAnErrorThatStandsBareInAStreamIsTheUpstreams(t *testing.T) {
+	t.Parallel()
+	s := fromGemini(t)
+	take(s, geminiWords)
+	bare := []byte("{\n  \"error\": {\n    \"code\": 503,\n    \"message\": \"Overloaded.\",\n    \"status\": \"UNAVAILABLE\"\n  }\n}\n")
+	if !s.Complete(bare) || s.Complete([]byte(": a comment\n")) {
+		t.Error("it is not told from a comment")
+	}
+	if out := string(s.Take(nil, bare)); !s.Progress().Failed || !strings.Contains(out, "event: error") || !strings.Contains(out, "Overloaded.") {
+		t.Errorf("%+v\n%s", s.Progress(), out)
 	}
 }

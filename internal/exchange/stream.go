@@ -13,19 +13,22 @@ import (
 // Stream begins to translate a streamed answer.
 func (x *Across) Stream() wire.Stream {
 	s := &stream{x: x, in: x.Upstream.DecodeStream(), out: x.Client.EncodeStream(x.Conversation)}
+	s.ender, _ = s.in.(translate.Ender)
 	s.emit = s.event
 	return s
 }
 
 // stream is one streamed answer on its way from one dialect to another.
 type stream struct {
-	x    *Across
-	in   translate.StreamDecoder
-	out  translate.StreamEncoder
-	p    wire.Progress
-	emit func(translate.Event)
-	to   []byte // what emit appends to, while an event is taken
-	open map[int]bool
+	x  *Across
+	in translate.StreamDecoder
+	// ender is in where that knows no final event.
+	ender translate.Ender
+	out   translate.StreamEncoder
+	p     wire.Progress
+	emit  func(translate.Event)
+	to    []byte // what emit appends to, while an event is taken
+	open  map[int]bool
 	// ended says that the client has been told the end, good or bad.
 	ended bool
 }
@@ -38,22 +41,33 @@ func (s *stream) Progress() *wire.Progress { return &s.p }
 // Complete implements wire.Stream. Half an event does not decode, so that a rest
 // that is none does no harm.
 func (s *stream) Complete(rest []byte) bool {
-	_, ok := sse.Data(rest)
+	_, ok := data(rest)
 	return ok
 }
 
 // Take implements wire.Stream.
 func (s *stream) Take(out, event []byte) []byte {
-	data, ok := sse.Data(event)
+	said, ok := data(event)
 	if !ok || s.ended {
 		return out
 	}
 	s.to = out
-	if err := s.in.Decode(string(sse.Name(event)), data, s.emit); err != nil {
+	if err := s.in.Decode(string(sse.Name(event)), said, s.emit); err != nil {
 		s.broken("The upstream sent something that cannot be read; the answer is not complete.")
+	}
+	if s.ender != nil && s.ender.Ended() {
+		s.p.Finished = max(1, value(s.x.Conversation.Candidates))
 	}
 	out, s.to = s.to, nil
 	return out
+}
+
+// data is what an event says, bare errors included.
+func data(event []byte) (said []byte, ok bool) {
+	if said, ok = sse.Data(event); ok {
+		return said, true
+	}
+	return sse.Bare(event)
 }
 
 // event meters an event and writes it for the client.
@@ -79,7 +93,9 @@ func (s *stream) event(e translate.Event) {
 			s.p.Chunks++
 		}
 	case translate.Finish:
-		s.p.Finished++
+		if s.ender == nil {
+			s.p.Finished++
+		}
 	case translate.Use:
 		if e.Usage != nil {
 			s.p.Report(*e.Usage)

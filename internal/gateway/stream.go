@@ -116,7 +116,8 @@ func (r *relay) take(out, event []byte) []byte {
 	if r.spoken {
 		return r.Take(out, event)
 	}
-	if _, r.spoken = sse.Data(event); r.spoken {
+	if _, r.spoken = sse.Data(event); r.spoken || r.Complete(event) { // an error may stand bare
+		r.spoken = true
 		out, r.silence = append(out, r.silence...), nil
 		return r.Take(out, event)
 	}

@@ -202,3 +202,11 @@ func Name(event []byte) (name []byte) {
 	}
 	return name
 }
+
+// Bare is an object that stands in the place of an event without a field's name:
+// Google's APIs tell of an error in the middle of a stream so. ok is false when
+// it is anything else, or not whole.
+func Bare(event []byte) (object []byte, ok bool) {
+	object = bytes.TrimSpace(event)
+	return object, len(object) > 1 && object[0] == '{' && object[len(object)-1] == '}'
+}

@@ -141,3 +141,16 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	}
 }
+
+func TestABareObjectIsKnown(t *testing.T) {
+	t.Parallel()
+	rows := map[string]bool{
+		"{\n \"error\": {}\n}\n": true, "{}": true,
+		"data: {}\n\n": false, ": {}\n\n": false, "{\"error\": ": false, "{": false, "": false, "[{}]": false,
+	}
+	for text, want := range rows {
+		if object, ok := sse.Bare([]byte(text)); ok != want || ok && (object[0] != '{' || object[len(object)-1] != '}') {
+			t.Errorf("%q: %q, %v", text, object, ok)
+		}
+	}
+}

@@ -78,6 +78,14 @@ type StreamDecoder interface {
 	End(emit func(Event)) error
 }
 
+// Ender is a StreamDecoder of a dialect without a final event, which therefore
+// tells of Finish and Done only in End.
+type Ender interface {
+	// Ended reports whether the stream may end here: every candidate has said why
+	// it stops.
+	Ended() bool
+}
+
 // StreamEncoder writes one streamed answer, event by event, as the bytes that go
 // to the client: for the SSE dialects whole events with their blank line.
 type StreamEncoder interface {

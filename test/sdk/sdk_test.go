@@ -1,8 +1,9 @@
-// Package sdk_test drives the official OpenAI SDKs against the real binary: the
-// npm package in node/ and openai-go in go/. It starts the server, puts a
-// scripted upstream behind it, makes a key in every state, and runs the two
-// suites with that in their environment. What the suites check is in their own
-// folders; what only the upstream and the operator can see is checked here.
+// Package sdk_test drives the official SDKs against the real binary: npm
+// packages in node/ and Go modules in go/. It starts the server, puts scripted
+// upstreams behind it, makes a key in every state, and runs the suites with that
+// in their environment. What the suites check is in their own folders; what only
+// the upstream and the operator can see is checked here. OpenAI's SDKs are looked
+// at in depth (sdk_test.go); every SDK meets every upstream in matrix_test.go.
 package sdk_test
 
 import (
@@ -14,12 +15,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"halley/test/fakeprovider"
 	"halley/test/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 func TestOfficialSDKs(t *testing.T) {
 	t.Parallel()
@@ -160,16 +164,7 @@ func (s *scene) environment() []string {
 }
 
 func runNode(t *testing.T, env []string) {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			leaveOut(t, "no %s: %v", program, err)
-		}
-	}
-	if _, err := os.Stat(filepath.Join("node", "node_modules", "openai")); err != nil {
-		if out, err := command(t, "node", nil, "npm", "ci", "--no-audit", "--no-fund"); err != nil {
-			leaveOut(t, "npm ci: %v\n%s", err, out)
-		}
-	}
+	install(t)
 	out, err := command(t, "node", env, "node", "--test")
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, out)
@@ -177,10 +172,44 @@ func runNode(t *testing.T, env []string) {
 	t.Logf("%s", out)
 }
 
-func runGo(t *testing.T, env []string) {
+// install gets the packages for Node, once, as the lock file says.
+func install(t *testing.T) {
+	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			leaveOut(t, "no %s: %v", program, err)
+		}
+	}
+	lock, err := os.ReadFile(filepath.Join("node", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := filepath.Join("node", "node_modules", ".installed")
+	if was, err := os.ReadFile(done); err == nil && string(was) == string(lock) {
+		return
+	}
+	if out, err := command(t, "node", nil, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
+		leaveOut(t, "npm ci: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(done, lock, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// installing lets one test at a time look whether Node's packages are there.
+var installing sync.Mutex
+
+func download(t *testing.T) {
+	t.Helper()
 	if out, err := command(t, "go", nil, "go", "mod", "download"); err != nil {
 		leaveOut(t, "go mod download: %v\n%s", err, out)
 	}
+}
+
+func runGo(t *testing.T, env []string) {
+	download(t)
 	// -count=1: the answers come from a server that the test cache cannot see.
 	out, err := command(t, "go", env, "go", "test", "-count=1", "./...")
 	if err != nil {

@@ -252,6 +252,16 @@ func (d *streamDecoder) whole(s *streamed, call *translate.ToolCall, emit func(t
 	emit(translate.Event{Kind: translate.Whole, Candidate: s.index, Part: call, From: translate.Gemini})
 }
 
+// Ended implements translate.Ender.
+func (d *streamDecoder) Ended() bool {
+	for _, s := range d.candidates {
+		if s.stop == "" {
+			return false
+		}
+	}
+	return d.blocked != nil || len(d.candidates) > 0
+}
+
 // End implements translate.StreamDecoder.
 func (d *streamDecoder) End(emit func(translate.Event)) error {
 	if d.failed {

@@ -8,6 +8,7 @@ import (
 
 	"halley/internal/jsonx"
 	"halley/internal/translate"
+	geminiwire "halley/internal/wire/gemini"
 )
 
 // EncodeStream implements translate.Client.
@@ -42,6 +43,7 @@ type streamEncoder struct {
 type writing struct {
 	index  int
 	part   translate.Part // the open one
+	held   string         // the last words of open thoughts, which their signature goes with
 	args   []byte         // of the open call
 	text   string         // of the open text, when it may be cited
 	base   int            // bytes of text before it
@@ -209,10 +211,24 @@ func (s *streamEncoder) text(dst []byte, c *writing, text string) []byte {
 		dst = append(s.open(dst, c.index), `{"text":`...)
 		return s.close(append(quote(dst, text), '}'))
 	case *translate.Thinking:
-		dst = append(s.open(dst, c.index), `{"text":`...)
-		return s.close(append(quote(dst, text), `,"thought":true}`...))
+		dst = s.thought(dst, c)
+		if s.same() {
+			c.held = text
+			return s.thought(dst, c)
+		}
+		c.held = text
 	}
 	return dst
+}
+
+// thought writes the words of thoughts that were held.
+func (s *streamEncoder) thought(dst []byte, c *writing) []byte {
+	if c.held == "" {
+		return dst
+	}
+	dst = append(quote(append(s.open(dst, c.index), `{"text":`...), c.held), `,"thought":true}`...)
+	c.held = ""
+	return s.close(dst)
 }
 
 // quote appends a JSON string; what is not UTF-8 in it becomes U+FFFD.
@@ -222,7 +238,9 @@ func quote(dst []byte, text string) []byte {
 	return w.Out
 }
 
-// sign writes a signature, in a part without words as Google does.
+// sign writes a signature: in a part without words as Google does, but for
+// thoughts of others, of which the last words have waited: the AI SDK loses what
+// stands at a thought without any.
 func (s *streamEncoder) sign(dst []byte, c *writing, text string) []byte {
 	switch p := c.part.(type) {
 	case *translate.ToolCall:
@@ -233,8 +251,8 @@ func (s *streamEncoder) sign(dst []byte, c *writing, text string) []byte {
 		signed := *p
 		signed.Signature = text
 		c.part = &translate.Thinking{} // nothing is left to say
-		dst = append(s.open(dst, c.index), `{"text":"","thought":true,"thoughtSignature":`...)
-		return s.close(append(quote(dst, signature(&signed)), '}'))
+		signed.Text, c.held = c.held, ""
+		return s.write(dst, c, &signed)
 	case *translate.Text:
 		dst = append(s.open(dst, c.index), `{"text":"","thoughtSignature":`...)
 		return s.close(append(quote(dst, text), '}'))
@@ -258,9 +276,12 @@ func (s *streamEncoder) endPart(dst []byte, c *writing) []byte {
 	case *translate.Refusal:
 		c.base += len(c.text)
 	case *translate.Thinking:
-		if p.Signature != "" || p.Sealed != "" {
-			return s.write(dst, c, &translate.Thinking{Signature: p.Signature, Sealed: p.Sealed, Origin: p.Origin, ID: p.ID})
+		if p.Signature == "" && p.Sealed == "" {
+			return s.thought(dst, c)
 		}
+		last := translate.Thinking{Text: c.held, Signature: p.Signature, Sealed: p.Sealed, Origin: p.Origin, ID: p.ID}
+		c.held = ""
+		return s.write(dst, c, &last)
 	}
 	return dst
 }
@@ -335,12 +356,11 @@ func (s *streamEncoder) writeFinish(w *jsonx.Writer, c *writing) {
 // Fail implements translate.StreamEncoder.
 func (s *streamEncoder) Fail(dst []byte, f translate.Failure, requestID string) []byte {
 	s.over = true
-	dst = append(s.element(dst), Codec{}.EncodeFailure(f, requestID)...)
-	dst = s.closeElement(dst)
-	if s.array {
-		dst = append(dst, ']')
+	body := Codec{}.EncodeFailure(f, requestID)
+	if !s.array {
+		return geminiwire.AppendError(dst, body)
 	}
-	return dst
+	return append(append(s.element(dst), body...), ']')
 }
 
 // ContentType is what the stream is.

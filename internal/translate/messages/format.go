@@ -62,7 +62,7 @@ func (e *encoder) planFormat() (p formatPlan, err error) {
 	}
 	within := withinBounds(f.Schema)
 	if within && e.formats {
-		p.native = formatObject(f)
+		p.native = formatObject(&translate.Format{Kind: f.Kind, Schema: f.Schema}) // its own words are From's
 		return p, nil
 	}
 	if !e.model.forcible() {

@@ -15,7 +15,7 @@ const closed = `{"type":"object","properties":{"city":{"type":"string"}},"requir
 
 func inFormat(schema string, change func(*translate.Conversation)) *translate.Conversation {
 	return ask(func(c *translate.Conversation) {
-		c.Format = &translate.Format{Kind: translate.JSONSchema, Name: "place", Description: "A place.", Schema: jsontext.Value(schema)}
+		c.Format = &translate.Format{Kind: translate.JSONSchema, Name: "place", Description: "A place.", Schema: jsontext.Value(schema), Raw: jsontext.Value(`{"said":"otherwise"}`)}
 		if change != nil {
 			change(c)
 		}

@@ -33,6 +33,16 @@ func Error(f *fault.Error, requestID string) []byte {
 	return out
 }
 
+// AppendError ends an event stream with an error's body. Google writes it bare, and
+// its SDK for JavaScript finds it only so; other readers of event streams find it
+// only in an event. So it stands there in both forms. No empty line follows: where
+// the SDK reads the two in one piece, what is left over is an error to it as well.
+func AppendError(out, body []byte) []byte {
+	out = append(append(out, "data: "...), body...)
+	out = append(append(out, "\r\n\r\n"...), body...)
+	return append(out, '\n')
+}
+
 // RetryDelay is what the google.rpc.RetryInfo in an error's details says; 0 when
 // there is none.
 func RetryDelay(body []byte) time.Duration {

@@ -275,11 +275,14 @@ func (s *stream) ContentType() string {
 
 // Complete implements wire.Stream.
 func (*stream) Complete(rest []byte) bool {
-	from, to, ok := sse.DataSpan(rest)
+	data, ok := sse.Data(rest)
+	if !ok {
+		data, ok = sse.Bare(rest)
+	}
 	if !ok {
 		return false
 	}
-	_, whole := Generate{}.ScanAnswer(rest[from:to])
+	_, whole := Generate{}.ScanAnswer(data)
 	return whole
 }
 
@@ -287,10 +290,7 @@ func (*stream) Complete(rest []byte) bool {
 func (s *stream) Take(out, event []byte) []byte {
 	from, to, ok := sse.DataSpan(event)
 	if !ok {
-		if s.array {
-			return out // a comment has no place in an array
-		}
-		return append(out, event...)
+		return s.bare(out, event)
 	}
 	data := event[from:to]
 	a, ok := Generate{}.ScanAnswer(data)
@@ -308,6 +308,24 @@ func (s *stream) Take(out, event []byte) []byte {
 		return append(s.next(out), data...)
 	}
 	return append(out, event...)
+}
+
+// bare takes what has no data: a comment, which has no place in an array, or an
+// error, which Google writes without a field's name.
+func (s *stream) bare(out, event []byte) []byte {
+	object, ok := sse.Bare(event)
+	if ok {
+		a, whole := Generate{}.ScanAnswer(object)
+		s.p.Failed = s.p.Failed || whole && a.IsError
+		ok = whole
+	}
+	switch {
+	case !s.array:
+		return append(out, event...)
+	case ok:
+		return append(s.next(out), object...)
+	}
+	return out
 }
 
 // next begins the array, or its next element.
@@ -414,6 +432,9 @@ func (s *stream) AppendLengthEnd(out []byte, tokens *usage.Tokens) []byte {
 
 // AppendFault implements wire.Stream.
 func (s *stream) AppendFault(out []byte, f *fault.Error, requestID string) []byte {
+	if !s.array {
+		return AppendError(out, Error(f, requestID))
+	}
 	return s.end(append(s.begin(out), Error(f, requestID)...))
 }
 
