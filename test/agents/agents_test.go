@@ -244,6 +244,11 @@ func (a agent) run(t *testing.T, home, work string, p place) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	program, err := filepath.Abs(filepath.Join("node_modules", ".bin", a.name))
+	// Claude Code's own file is put in its place by a script of its package; those are not run.
+	native, _ := filepath.Glob(filepath.Join("node_modules", "@anthropic-ai", "claude-code-linux-*", a.name))
+	if err == nil && len(native) > 0 {
+		program, err = filepath.Abs(native[0])
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
