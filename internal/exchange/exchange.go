@@ -5,6 +5,8 @@
 package exchange
 
 import (
+	"errors"
+
 	"cmp"
 
 	"halley/internal/fault"
@@ -149,12 +151,10 @@ func (x *Across) Translated() bool { return true }
 // Fault is an error of a codec as a fault: what the client got wrong, and what
 // the upstream cannot do, are the request's.
 func Fault(err error) error {
-	switch e := err.(type) { //nolint:errorlint // codecs return their own errors bare
-	case nil:
-		return nil
-	case *translate.Malformed:
+	if e, ok := errors.AsType[*translate.Malformed](err); ok {
 		return wire.Invalid(e.Field, "%s", e.Why)
-	case *translate.Unsupported:
+	}
+	if e, ok := errors.AsType[*translate.Unsupported](err); ok {
 		return fault.New(fault.Malformed, "unsupported_parameter", "%s", e.Why).Field(e.Field)
 	}
 	return err

@@ -33,7 +33,7 @@ func (a *ask) named() string {
 		return key
 	}
 	metadata := h.MetadataAt.Of(a.body)
-	return cmp.Or(wire.Text(wire.Find(metadata, "user_id").Of(metadata)), h.EndUser)
+	return cmp.Or(wire.Text(wire.Get(metadata, "user_id")), h.EndUser)
 }
 
 // before is where the conversation was served before.

@@ -11,9 +11,11 @@
 package translate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"halley/internal/jsonx"
 	"halley/internal/usage"
 )
 
@@ -178,6 +180,18 @@ func (m *Malformed) Error() string { return m.Why }
 // Malform makes a Malformed.
 func Malform(field, format string, args ...any) *Malformed {
 	return &Malformed{Field: field, Why: fmt.Sprintf(format, args...)}
+}
+
+// Undecodable is a *Malformed that says which member of a body jsonx did not like;
+// nil for no error.
+func Undecodable(err error) error {
+	if err == nil {
+		return nil
+	}
+	if bad, ok := errors.AsType[*jsonx.DecodeError](err); ok && bad.Field != "" {
+		return Malform(bad.Field, "%s %s.", bad.Field, bad.Reason)
+	}
+	return Malform("", "The request is unreadable: %s.", err)
 }
 
 // Unsupported is a request that an upstream's dialect has no words for, and that

@@ -50,6 +50,14 @@ func Find(body []byte, name string) Span {
 	}
 }
 
+// Get is the value of a member of the JSON object body; nil when there is none.
+func Get(body []byte, name string) []byte {
+	if at := Find(body, name); at.Present() {
+		return at.Of(body)
+	}
+	return nil
+}
+
 // Text is the string in a JSON value; "" when it is not a string.
 func Text(value []byte) string {
 	if len(value) < 2 || value[0] != '"' {
@@ -219,6 +227,35 @@ func (n Names) Take(name []byte) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// Scan walks a request body of a dialect whose members stand at its top: take is
+// told of each that is one of the names, with its value and where that stands. It
+// gives the offset of the closing brace, and how many members of the media's names
+// there are below the top.
+func Scan(body []byte, names Names, media []string, take func(name string, value []byte, at Span) error) (closing, seen int, err error) {
+	members, ok := jsonx.Walk(body)
+	if !ok {
+		return 0, 0, Invalid("", "The body must be a JSON object in UTF-8.")
+	}
+	members.Watch(media)
+	for {
+		nameAt, at, more := members.Next()
+		if !more {
+			break
+		}
+		name, err := names.Take(body[nameAt.From:nameAt.To])
+		if err == nil && name != "" {
+			err = take(name, body[at.From:at.To], Span(at))
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+	if closing, ok = members.Close(); !ok {
+		return 0, 0, NotJSON()
+	}
+	return closing, members.Seen(), nil
 }
 
 // Edits are gathered in any order.

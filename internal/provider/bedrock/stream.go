@@ -53,4 +53,4 @@ func unwrap(dst []byte, m awsstream.Message) ([]byte, error) {
 }
 
 // kindOf is the event's type, which Anthropic's streams have as its name, too.
-func kindOf(data []byte) string { return wire.Text(wire.Find(data, "type").Of(data)) }
+func kindOf(data []byte) string { return wire.Text(wire.Get(data, "type")) }

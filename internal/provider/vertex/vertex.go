@@ -162,7 +162,7 @@ func (*Provider) Classify(status int, body []byte) provider.Class {
 			return provider.OfChannel
 		}
 	}
-	if wire.Text(wire.Find(body, "type").Of(body)) == "error" {
+	if wire.Text(wire.Get(body, "type")) == "error" {
 		return anthropic.Provider{}.Classify(status, body)
 	}
 	return gemini.Provider{}.Classify(status, body)

@@ -16,7 +16,7 @@ import (
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	var r request
 	if err := jsonx.Decode(body, &r); err != nil {
-		return nil, malformed(err)
+		return nil, translate.Undecodable(err)
 	}
 	c := &translate.Conversation{
 		From: translate.Chat, Model: r.Model, ParallelTools: r.ParallelToolCalls, Stream: r.Stream != nil && *r.Stream,
@@ -51,14 +51,6 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	}
 	c.Reasoning = reasoning(c, &r)
 	return c, messages(c, r.Messages)
-}
-
-// malformed names the member that could not be decoded.
-func malformed(err error) error {
-	if d, ok := err.(*jsonx.DecodeError); ok { //nolint:errorlint // Decode returns it bare
-		return translate.Malform(d.Field, "%s", d.Error())
-	}
-	return translate.Malform("", "The body is not valid JSON.")
 }
 
 func given(v jsontext.Value) jsontext.Value {
@@ -105,14 +97,14 @@ func formatOf(v jsontext.Value) (*translate.Format, error) {
 	switch {
 	case f.Type == "text":
 		return &translate.Format{Kind: translate.PlainText}, nil
-	case f.Type == "json_object" && !translate.Given(wire.Find(v, "schema").Of(v)):
+	case f.Type == "json_object" && !translate.Given(wire.Get(v, "schema")):
 		return &translate.Format{Kind: translate.JSONObject}, nil
 	case f.Type == "json_schema" && f.Schema != nil:
 		return &translate.Format{
 			Kind: translate.JSONSchema, Name: f.Schema.Name, Description: f.Schema.Description, Schema: given(f.Schema.Schema), Strict: f.Schema.Strict,
 		}, nil
 	case f.Type == "json_object": // Together: with a schema beside the type
-		return &translate.Format{Kind: translate.JSONSchema, Name: "answer", Schema: jsontext.Value(wire.Find(v, "schema").Of(v)), Raw: v}, nil
+		return &translate.Format{Kind: translate.JSONSchema, Name: "answer", Schema: jsontext.Value(wire.Get(v, "schema")), Raw: v}, nil
 	}
 	return &translate.Format{Kind: translate.OtherFormat, Raw: v}, nil
 }
@@ -128,16 +120,16 @@ func tools(c *translate.Conversation, r *request) error {
 		switch {
 		case t.Type == "custom":
 			raw := marshal(t)
-			def := wire.Find(raw, "custom").Of(raw)
+			def := wire.Get(raw, "custom")
 			c.Tools = append(c.Tools, translate.Tool{
-				Kind: translate.Custom, Name: text(wire.Find(def, "name").Of(def)), Description: text(wire.Find(def, "description").Of(def)), Raw: raw,
+				Kind: translate.Custom, Name: text(wire.Get(def, "name")), Description: text(wire.Get(def, "description")), Raw: raw,
 			})
 		case t.Function == nil:
 			c.Tools = append(c.Tools, translate.Tool{Kind: serverTool(t.Type), Name: t.Type, Raw: marshal(t)})
 		default:
 			def := functionTool(t.Function)
 			if mark := translate.ExtraOf(t.Rest).Get("cache_control"); mark != nil {
-				def.Cache = &translate.CacheMark{Raw: mark, TTL: text(wire.Find(mark, "ttl").Of(mark))}
+				def.Cache = &translate.CacheMark{Raw: mark, TTL: text(wire.Get(mark, "ttl"))}
 			}
 			c.Tools = append(c.Tools, def)
 		}
@@ -472,7 +464,7 @@ func joined(v jsontext.Value) string {
 	}
 	var b strings.Builder
 	for p := range wire.Elements(v) {
-		b.WriteString(text(jsontext.Value(wire.Find(p, "text").Of(p))))
+		b.WriteString(text(jsontext.Value(wire.Get(p, "text"))))
 	}
 	return b.String()
 }
@@ -496,9 +488,9 @@ func (m *message) thinking() *translate.Thinking {
 	details := t.Extra.Get("reasoning_details")
 	for d := range wire.Elements(details) {
 		if t.Text == "" {
-			t.Text += text(jsontext.Value(wire.Find(d, "text").Of(d)))
+			t.Text += text(jsontext.Value(wire.Get(d, "text")))
 		}
-		if signature := wire.Text(wire.Find(d, "signature").Of(d)); strings.HasPrefix(signature, translate.CarryMark) {
+		if signature := wire.Text(wire.Get(d, "signature")); strings.HasPrefix(signature, translate.CarryMark) {
 			t.Uncarry(translate.Chat, signature)
 			t.Extra = nil // they are ours
 			return t

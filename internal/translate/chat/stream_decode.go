@@ -88,7 +88,7 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 	use := chunk.Usage
 	if !translate.Given(use) { // Groq
 		use = jsontext.Value(wire.Find(chunk.Rest, "x_groq").Of(chunk.Rest))
-		use = jsontext.Value(wire.Find(use, "usage").Of(use))
+		use = jsontext.Value(wire.Get(use, "usage"))
 	}
 	if u, ok := openai.ParseUsage(use); ok {
 		emit(translate.Event{Kind: translate.Use, Usage: &u, UsageRaw: use.Clone(), Tier: chunk.ServiceTier, From: translate.Chat})

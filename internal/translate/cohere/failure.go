@@ -12,10 +12,10 @@ import (
 // and an id that says nothing.
 func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	f := translate.Failure{Status: status, Kind: translate.KindOf(status), Origin: translate.Cohere}
-	f.Message = wire.Text(wire.Find(body, "message").Of(body))
+	f.Message = wire.Text(wire.Get(body, "message"))
 	if f.Message == "" {
-		object := wire.Find(body, "error").Of(body) // of gateways before it
-		f.Message = cmp.Or(wire.Text(object), wire.Text(wire.Find(object, "message").Of(object)), translate.Clip(string(body)))
+		object := wire.Get(body, "error") // of gateways before it
+		f.Message = cmp.Or(wire.Text(object), wire.Text(wire.Get(object, "message")), translate.Clip(string(body)))
 	}
 	return f
 }

@@ -1,7 +1,6 @@
 package cohere
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,10 +18,7 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 		readSetting(r, c)
 	}
 	if err := r.End(); err != nil {
-		if fault, ok := errors.AsType[*jsonx.DecodeError](err); ok && fault.Field != "" {
-			return nil, translate.Malform(fault.Field, "%s %s.", fault.Field, fault.Reason)
-		}
-		return nil, translate.Malform("", "%s.", err)
+		return nil, translate.Undecodable(err)
 	}
 	switch {
 	case c.Model == "":

@@ -177,7 +177,7 @@ func tokens(raw jsontext.Value) (u translate.Usage, ok bool) {
 			for d := range wire.Elements(v) {
 				if textOf(d, "ttl") == "1h" {
 					var one wire.Count
-					one.Read(wire.Find(d, "inputTokens").Of(d))
+					one.Read(wire.Get(d, "inputTokens"))
 					write1h.Tokens += one.Tokens
 				}
 			}

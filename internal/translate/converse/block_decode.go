@@ -47,8 +47,8 @@ func mark(p translate.Part, m *translate.CacheMark) bool {
 
 // markOf is the mark of a block {"cachePoint": …}.
 func markOf(block jsontext.Value) *translate.CacheMark {
-	point := wire.Find(block, "cachePoint").Of(block)
-	return &translate.CacheMark{TTL: wire.Text(wire.Find(point, "ttl").Of(point)), Raw: block}
+	point := wire.Get(block, "cachePoint")
+	return &translate.CacheMark{TTL: wire.Text(wire.Get(point, "ttl")), Raw: block}
 }
 
 // readBlock reads a block: an object of one member, which says what it is.
@@ -133,7 +133,7 @@ func readSource(r *jsonx.Reader, m *translate.Media) (odd bool) {
 			m.Text = r.String()
 		case r.Is("s3Location"):
 			place := r.Value()
-			m.URL, odd = wire.Text(wire.Find(place, "uri").Of(place)), true
+			m.URL, odd = wire.Text(wire.Get(place, "uri")), true
 		default:
 			r.Skip()
 			odd = true
@@ -228,12 +228,12 @@ func readThinking(r *jsonx.Reader) translate.Part {
 func readCitations(r *jsonx.Reader) (p translate.Part, text string) {
 	t := &translate.Text{}
 	raw := r.Value()
-	content := wire.Find(raw, "content").Of(raw)
+	content := wire.Get(raw, "content")
 	var words strings.Builder
 	for piece := range wire.Elements(content) {
-		words.WriteString(wire.Text(wire.Find(piece, "text").Of(piece)))
+		words.WriteString(wire.Text(wire.Get(piece, "text")))
 	}
-	for c := range wire.Elements(wire.Find(raw, "citations").Of(raw)) {
+	for c := range wire.Elements(wire.Get(raw, "citations")) {
 		t.Citations = append(t.Citations, *readCitation(c))
 	}
 	t.Extra = translate.Extra{{Name: "citationsContent", Value: raw}}
@@ -243,11 +243,11 @@ func readCitations(r *jsonx.Reader) (p translate.Part, text string) {
 // readCitation reads a citation.
 func readCitation(value []byte) *translate.Citation {
 	c := &translate.Citation{Title: textOf(value, "title"), Raw: jsontext.Value(strings.Clone(string(value)))}
-	for source := range wire.Elements(wire.Find(value, "sourceContent").Of(value)) {
+	for source := range wire.Elements(wire.Get(value, "sourceContent")) {
 		c.Quote += textOf(source, "text")
 	}
-	location := wire.Find(value, "location").Of(value)
-	if web := wire.Find(location, "web").Of(location); len(web) > 0 {
+	location := wire.Get(value, "location")
+	if web := wire.Get(location, "web"); len(web) > 0 {
 		c.URL = textOf(web, "url")
 	} else if source := textOf(value, "source"); strings.Contains(source, "://") {
 		c.URL = source

@@ -1,7 +1,6 @@
 package converse
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -69,7 +68,7 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 			c.Extra = append(c.Extra, member(r))
 		}
 	}
-	if err := malformed(r.End()); err != nil {
+	if err := translate.Undecodable(r.End()); err != nil {
 		return nil, err
 	}
 	if len(system) > 0 {
@@ -77,19 +76,6 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	}
 	readModelFields(c)
 	return c, nil
-}
-
-// malformed says which member a Reader did not like.
-func malformed(err error) error {
-	bad, ok := errors.AsType[*jsonx.DecodeError](err)
-	switch {
-	case err == nil:
-		return nil
-	case !ok || bad.Field == "":
-		why := err.Error()
-		return translate.Malform("", "%s%s.", strings.ToUpper(why[:1]), why[1:])
-	}
-	return translate.Malform(bad.Field, "%s: %s.", bad.Field, bad.Reason)
 }
 
 func readMessages(r *jsonx.Reader, c *translate.Conversation) {
@@ -207,7 +193,7 @@ func readToolSpec(r *jsonx.Reader, t *translate.Tool) {
 			t.Description = r.String()
 		case r.Is("inputSchema"):
 			schema := r.Value()
-			t.Schema = jsontext.Value(wire.Find(schema, "json").Of(schema))
+			t.Schema = jsontext.Value(wire.Get(schema, "json"))
 		case r.Is("strict"):
 			t.Strict = r.BoolOpt()
 		default:
@@ -246,7 +232,7 @@ func readOutputConfig(r *jsonx.Reader, c *translate.Conversation) {
 		at := r.At()
 		f := &translate.Format{Kind: translate.OtherFormat, Raw: r.Value()}
 		structure := wire.Find(f.Raw, "structure").Of(f.Raw)
-		if schema := wire.Find(structure, "jsonSchema").Of(structure); len(schema) > 0 {
+		if schema := wire.Get(structure, "jsonSchema"); len(schema) > 0 {
 			f.Kind, f.Name, f.Description = translate.JSONSchema, textOf(schema, "name"), textOf(schema, "description")
 			if f.Schema = jsontext.Value(textOf(schema, "schema")); !f.Schema.IsValid() {
 				r.Fault(at, "must have a jsonSchema.schema that is a text of JSON")

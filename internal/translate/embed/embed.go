@@ -94,16 +94,6 @@ func one(e *Request, model string) (string, error) {
 	return e.Texts[0], nil
 }
 
-func malformed(err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*jsonx.DecodeError](err); ok && e.Field != "" {
-		return translate.Malform(e.Field, "%s %s.", e.Field, e.Reason)
-	}
-	return translate.Malform("", "The request is unreadable: %s.", err.Error())
-}
-
 // whole is an answer that has been read, or why it is none.
 func whole(v *Vectors, err error) (*Vectors, error) {
 	switch {

@@ -34,7 +34,7 @@ func (OpenAI) DecodeRequest(body []byte) (*Request, error) {
 			r.Skip()
 		}
 	}
-	if err := malformed(r.End()); err != nil {
+	if err := translate.Undecodable(r.End()); err != nil {
 		return nil, err
 	}
 	if len(e.Texts) == 0 && !e.TokenIDs {

@@ -19,15 +19,15 @@ func openAILogprobs(v jsontext.Value) jsontext.Value {
 		return nil
 	}
 	var top []jsontext.Value
-	for list := range wire.Elements(wire.Find(v, "topCandidates").Of(v)) {
-		top = append(top, jsontext.Value(wire.Find(list, "candidates").Of(list)).Clone())
+	for list := range wire.Elements(wire.Get(v, "topCandidates")) {
+		top = append(top, jsontext.Value(wire.Get(list, "candidates")).Clone())
 	}
 	var w jsonx.Writer
 	w.Open('{')
 	w.Name("content")
 	w.Open('[')
 	n := 0
-	for token := range wire.Elements(wire.Find(v, "chosenCandidates").Of(v)) {
+	for token := range wire.Elements(wire.Get(v, "chosenCandidates")) {
 		w.Open('{')
 		writeToken(&w, token)
 		w.Name("top_logprobs")
@@ -52,9 +52,9 @@ func openAILogprobs(v jsontext.Value) jsontext.Value {
 }
 
 func writeToken(w *jsonx.Writer, v jsontext.Value) {
-	token := wire.Text(wire.Find(v, "token").Of(v))
+	token := wire.Text(wire.Get(v, "token"))
 	w.Text("token", token)
-	logprob := jsontext.Value(wire.Find(v, "logProbability").Of(v))
+	logprob := jsontext.Value(wire.Get(v, "logProbability"))
 	if logprob.Kind() != '0' {
 		logprob = jsontext.Value("0") // which JSON protocol buffers leave out
 	}
@@ -86,7 +86,7 @@ func writeLogprobs(w *jsonx.Writer, tokens jsontext.Value) {
 		w.Open('{')
 		w.Name("candidates")
 		w.Open('[')
-		top := jsontext.Value(wire.Find(token, "top_logprobs").Of(token)).Clone()
+		top := jsontext.Value(wire.Get(token, "top_logprobs")).Clone()
 		for other := range wire.Elements(top) {
 			writeChosen(w, other)
 		}
@@ -99,8 +99,8 @@ func writeLogprobs(w *jsonx.Writer, tokens jsontext.Value) {
 
 func writeChosen(w *jsonx.Writer, v jsontext.Value) {
 	w.Open('{')
-	w.Raw("token", jsontext.Value(wire.Find(v, "token").Of(v)))
-	w.Raw("logProbability", jsontext.Value(wire.Find(v, "logprob").Of(v)))
+	w.Raw("token", jsontext.Value(wire.Get(v, "token")))
+	w.Raw("logProbability", jsontext.Value(wire.Get(v, "logprob")))
 	w.Close('}')
 }
 
@@ -109,5 +109,5 @@ func tokensOf(logprobs jsontext.Value) jsontext.Value {
 	if !translate.Given(logprobs) {
 		return nil
 	}
-	return wire.Find(logprobs, "content").Of(logprobs)
+	return wire.Get(logprobs, "content")
 }

@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -49,7 +48,7 @@ func (codec Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	r := jsonx.Read(body)
 	c := codec.conversation()
 	readRequest(r, c)
-	if err := malformed(r.End()); err != nil {
+	if err := translate.Undecodable(r.End()); err != nil {
 		return nil, err
 	}
 	settleIDs(c.Messages)
@@ -62,17 +61,6 @@ func (codec Codec) conversation() *translate.Conversation {
 		c.Name(f.feature, f.name)
 	}
 	return c
-}
-
-// malformed says in the dialect's terms what a reader found.
-func malformed(err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*jsonx.DecodeError](err); ok && e.Field != "" {
-		return translate.Malform(e.Field, "%s %s.", e.Field, e.Reason)
-	}
-	return translate.Malform("", "The request is unreadable: %s.", err.Error())
 }
 
 func readRequest(r *jsonx.Reader, c *translate.Conversation) {
@@ -375,7 +363,7 @@ func (f *formatWish) neutral() *translate.Format {
 // schema's title, as far as it is a name.
 func schemaName(schema jsontext.Value) string {
 	var name []byte
-	for _, c := range []byte(wire.Text(wire.Find(schema, "title").Of(schema))) {
+	for _, c := range []byte(wire.Text(wire.Get(schema, "title"))) {
 		if c == ' ' || c == '-' {
 			c = '_'
 		}

@@ -33,7 +33,7 @@ func writeSchema(w *jsonx.Writer, schema jsontext.Value, depth int) {
 		w.Value(schema)
 		return
 	}
-	nullable := string(wire.Find(schema, "nullable").Of(schema)) == "true"
+	nullable := string(wire.Get(schema, "nullable")) == "true"
 	w.Open('{')
 	for name, v := range wire.Members(schema) {
 		value := jsontext.Value(v)

@@ -46,7 +46,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 			break
 		}
 	}
-	object := jsontext.Value(wire.Find(value, "error").Of(value))
+	object := jsontext.Value(wire.Get(value, "error"))
 	if object.Kind() != '{' {
 		object = value
 	}

@@ -72,10 +72,7 @@ var fields = [...]struct {
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	var r request
 	if err := jsonx.Decode(body, &r); err != nil {
-		if d, ok := err.(*jsonx.DecodeError); ok { //nolint:errorlint // Decode returns it bare
-			return nil, translate.Malform(d.Field, "%s", d.Error())
-		}
-		return nil, translate.Malform("", "The body is not valid JSON.")
+		return nil, translate.Undecodable(err)
 	}
 	c := &translate.Conversation{
 		From: translate.Responses, Model: r.Model, ParallelTools: r.ParallelToolCalls, Stream: r.Stream, IncludeUsage: true,

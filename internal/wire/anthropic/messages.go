@@ -35,32 +35,15 @@ var mediaNames = [...]string{`"source"`}
 // ScanRequest implements wire.Format.
 func (Messages) ScanRequest(body []byte) (wire.Request, error) {
 	r := &request{head: wire.Head{Choices: 1}}
-	members, ok := jsonx.Walk(body)
-	if !ok {
-		return nil, wire.Invalid("", "The body must be a JSON object in UTF-8.")
-	}
-	members.Watch(mediaNames[:])
+	var err error
 	names := wire.Names{"model", "stream", "max_tokens", "metadata", "service_tier"}
-	for {
-		nameAt, at, more := members.Next()
-		if !more {
-			break
-		}
-		name, err := names.Take(body[nameAt.From:nameAt.To])
-		if err != nil {
-			return nil, err
-		}
-		if err := r.take(name, body[at.From:at.To], wire.Span(at)); err != nil {
-			return nil, err
-		}
-	}
-	if r.close, ok = members.Close(); !ok {
-		return nil, wire.NotJSON()
+	r.close, r.head.Media, err = wire.Scan(body, names, mediaNames[:], r.take)
+	if err != nil {
+		return nil, err
 	}
 	if !r.modelAt.Present() {
 		return nil, wire.Invalid("model", "model is required.")
 	}
-	r.head.Media = members.Seen()
 	return r, nil
 }
 
@@ -77,7 +60,7 @@ func (r *request) take(name string, value []byte, at wire.Span) (err error) {
 			r.head.Cap, err = wire.Limit(name, value)
 		}
 	case "metadata":
-		r.head.EndUser = wire.Text(wire.Find(value, "user_id").Of(value))
+		r.head.EndUser = wire.Text(wire.Get(value, "user_id"))
 	case "service_tier":
 		r.head.ServiceTier = tier(wire.Text(value))
 	}
@@ -138,7 +121,7 @@ func (Messages) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 
 // OutputText implements wire.Format.
 func (Messages) OutputText(body []byte) (text wire.TextBytes) {
-	wire.CountStrings(wire.Find(body, "content").Of(body), &text, "text", "thinking", "input")
+	wire.CountStrings(wire.Get(body, "content"), &text, "text", "thinking", "input")
 	return text
 }
 
@@ -203,7 +186,7 @@ func (u *Usage) Read(value []byte) bool {
 func (u *Usage) readIterations(value []byte) {
 	u.beside = usage.Tokens{}
 	for v := range wire.Elements(value) {
-		switch wire.Text(wire.Find(v, "type").Of(v)) {
+		switch wire.Text(wire.Get(v, "type")) {
 		case "compaction", "advisor_message":
 			var one Usage
 			one.Read(v)

@@ -122,7 +122,7 @@ func eventType(value []byte) string {
 // the event. ok is false when nothing is to be edited.
 func (s *stream) start(message []byte, at int) (edit wire.Edit, ok bool) {
 	a, _ := Messages{}.ScanAnswer(message)
-	s.use(wire.Find(message, "usage").Of(message))
+	s.use(wire.Get(message, "usage"))
 	if s.rename == nil || !a.ModelAt.Present() {
 		return edit, false
 	}

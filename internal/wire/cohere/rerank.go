@@ -17,7 +17,7 @@ var _ wire.Format = Rerank{}
 func (f Rerank) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 	a, ok = f.Format.ScanAnswer(body)
 	if ok && !a.HasUsage {
-		a.Usage, a.HasUsage = Usage(wire.Find(body, "meta").Of(body))
+		a.Usage, a.HasUsage = Usage(wire.Get(body, "meta"))
 	}
 	return a, ok
 }

@@ -46,13 +46,13 @@ func AppendError(out, body []byte) []byte {
 // RetryDelay is what the google.rpc.RetryInfo in an error's details says; 0 when
 // there is none.
 func RetryDelay(body []byte) time.Duration {
-	err := wire.Find(body, "error").Of(body)
-	for detail := range wire.Elements(wire.Find(err, "details").Of(err)) {
-		if kind := wire.Text(wire.Find(detail, "@type").Of(detail)); kind != "type.googleapis.com/google.rpc.RetryInfo" {
+	err := wire.Get(body, "error")
+	for detail := range wire.Elements(wire.Get(err, "details")) {
+		if kind := wire.Text(wire.Get(detail, "@type")); kind != "type.googleapis.com/google.rpc.RetryInfo" {
 			continue
 		}
 		// A protobuf Duration: seconds with up to nine decimals and an s.
-		text, ok := strings.CutSuffix(wire.Text(wire.Find(detail, "retryDelay").Of(detail)), "s")
+		text, ok := strings.CutSuffix(wire.Text(wire.Get(detail, "retryDelay")), "s")
 		if seconds, err := strconv.ParseFloat(text, 64); ok && err == nil && seconds > 0 {
 			return time.Duration(min(seconds, 1e6) * float64(time.Second))
 		}

@@ -183,7 +183,7 @@ func (Generate) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 
 // OutputText implements wire.Format.
 func (Generate) OutputText(body []byte) (text wire.TextBytes) {
-	wire.CountStrings(wire.Find(body, "candidates").Of(body), &text, "text", "args", "code")
+	wire.CountStrings(wire.Get(body, "candidates"), &text, "text", "args", "code")
 	return text
 }
 
@@ -229,8 +229,8 @@ func modalities(value []byte) (audio, image int64) {
 	}
 	for v := range wire.Elements(value) {
 		var n wire.Count
-		n.Read(wire.Find(v, "tokenCount").Of(v))
-		switch wire.Text(wire.Find(v, "modality").Of(v)) {
+		n.Read(wire.Get(v, "tokenCount"))
+		switch wire.Text(wire.Get(v, "modality")) {
 		case "AUDIO":
 			audio += n.Tokens
 		case "IMAGE":

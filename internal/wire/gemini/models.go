@@ -16,7 +16,7 @@ func ModelNames(body []byte) (names []string, ok bool) {
 		return nil, false
 	}
 	for m := range wire.Elements(list.Of(body)) {
-		if name := wire.Text(wire.Find(m, "name").Of(m)); name != "" {
+		if name := wire.Text(wire.Get(m, "name")); name != "" {
 			names = append(names, name[strings.LastIndexByte(name, '/')+1:])
 		}
 	}

@@ -33,38 +33,15 @@ func (Responses) Dialect() wire.Dialect { return wire.OpenAI }
 // ScanRequest implements wire.Format.
 func (Responses) ScanRequest(body []byte) (wire.Request, error) {
 	r := &responsesRequest{head: wire.Head{Choices: 1, IncludeUsage: true}}
-	members, ok := jsonx.Walk(body)
-	if !ok {
-		return nil, wire.Invalid("", "The body must be a JSON object in UTF-8.")
-	}
-	members.Watch(responsesMedia[:])
-	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier"}
-	for {
-		nameAt, at, more := members.Next()
-		if !more {
-			break
-		}
-		switch string(body[nameAt.From:nameAt.To]) {
-		case `"prompt_cache_key"`:
-			r.head.CacheKeyAt = wire.Span(at)
-		case `"metadata"`:
-			r.head.MetadataAt = wire.Span(at)
-		}
-		name, err := names.Take(body[nameAt.From:nameAt.To])
-		if err != nil {
-			return nil, err
-		}
-		if err := r.take(name, body[at.From:at.To], wire.Span(at)); err != nil {
-			return nil, err
-		}
-	}
-	if r.close, ok = members.Close(); !ok {
-		return nil, wire.NotJSON()
+	var err error
+	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier", "prompt_cache_key", "metadata"}
+	r.close, r.head.Media, err = wire.Scan(body, names, responsesMedia[:], r.take)
+	if err != nil {
+		return nil, err
 	}
 	if !r.modelAt.Present() {
 		return nil, wire.Invalid("model", "model is required.")
 	}
-	r.head.Media = members.Seen()
 	return r, nil
 }
 
@@ -89,6 +66,10 @@ func (r *responsesRequest) take(name string, value []byte, at wire.Span) (err er
 		r.head.ServiceTier = wire.Text(value)
 	case "user":
 		r.head.EndUser = wire.Text(value)
+	case "prompt_cache_key":
+		r.head.CacheKeyAt = at
+	case "metadata":
+		r.head.MetadataAt = at
 	case "safety_identifier":
 		if r.head.EndUser == "" {
 			r.head.EndUser = wire.Text(value)
@@ -148,7 +129,7 @@ func (Responses) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 
 // OutputText implements wire.Format.
 func (Responses) OutputText(body []byte) (text wire.TextBytes) {
-	wire.CountStrings(wire.Find(body, "output").Of(body), &text, "text", "arguments", "refusal", "input")
+	wire.CountStrings(wire.Get(body, "output"), &text, "text", "arguments", "refusal", "input")
 	return text
 }
 
@@ -273,8 +254,8 @@ func (s *responsesStream) response(value []byte, at int) (edit wire.Edit, ok boo
 		s.p.Tier = a.ServiceTier
 	}
 	if s.id == "" {
-		s.id = wire.Text(wire.Find(value, "id").Of(value))
-		s.created, _ = strconv.ParseInt(string(wire.Find(value, "created_at").Of(value)), 10, 64)
+		s.id = wire.Text(wire.Get(value, "id"))
+		s.created, _ = strconv.ParseInt(string(wire.Get(value, "created_at")), 10, 64)
 	}
 	if s.rename == nil || !a.ModelAt.Present() {
 		return edit, false
