@@ -179,7 +179,6 @@ func (t *ticket) canMove(a *ask, o health.Outcome) bool {
 // attempt sends the request to one upstream and brings back its answer.
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
 	defer func() { p.seat.leave(t.used()) }() // last, when the upstream is let go
-	t.record.Attempts++
 	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
 	t.trying = true
 	if len(p.channel.Credentials) > 1 {
@@ -195,9 +194,12 @@ func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Up
 	}()
 	tether := g.tether(ctx, p.channel)
 	defer tether.release()
-	d, end, ok := g.dispatch(tether.ctx, t, a, p, up)
+	d, failure, ok := g.dispatch(tether.ctx, t, a, p, up)
+	if ok || failure.outcome.Class != health.ClientFault { // what it has no words for it is not asked
+		t.record.Attempts++
+	}
 	if !ok {
-		return end
+		return failure
 	}
 	if t.hedgeable(a) {
 		r := g.hedge(ctx, tether, t, a, d)

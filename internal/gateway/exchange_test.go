@@ -1,0 +1,198 @@
+package gateway_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"halley/internal/channel"
+	"halley/internal/gateway"
+	"halley/internal/group"
+	"halley/internal/health"
+	"halley/internal/provider"
+	"halley/internal/provider/anthropic"
+	"halley/internal/translate"
+	"halley/internal/translate/responses"
+	"halley/internal/upstream"
+	"halley/internal/usage"
+	wireanthropic "halley/internal/wire/anthropic"
+	wireopenai "halley/internal/wire/openai"
+)
+
+const claudeAnswer = `{"type":"message","id":"m1","model":"m","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}`
+
+// claude is an upstream that speaks Messages, and what it was sent.
+type claude struct {
+	mu     sync.Mutex
+	bodies []string
+	paths  []string
+}
+
+func (u *claude) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	u.mu.Lock()
+	u.bodies, u.paths = append(u.bodies, string(body)), append(u.paths, r.URL.Path)
+	u.mu.Unlock()
+	answer := claudeAnswer
+	if strings.HasSuffix(r.URL.Path, "/count_tokens") {
+		answer = `{"input_tokens":7}`
+	}
+	answers(200, "application/json", answer)(w, r)
+}
+
+// dialects is a house whose own channel speaks Chat, with u as another behind it
+// when it is not nil.
+func dialects(t *testing.T, chat http.HandlerFunc, u *claude, changes ...func(*house)) *house {
+	t.Helper()
+	changes = append(changes, first)
+	if u != nil {
+		server := httptest.NewServer(http.HandlerFunc(u.serve))
+		t.Cleanup(server.Close)
+		changes = append(changes, func(h *house) {
+			h.more = append(h.more, &channel.Channel{
+				ID: 9, Kind: channel.Anthropic, BaseURL: server.URL, Models: []string{"m"}, Groups: []string{group.Default}, Status: channel.Enabled, Weight: 1,
+				Credentials: []channel.Credential{{ID: "c", Value: "sk-ant"}},
+			})
+		})
+	}
+	h := withOthers(t, newHouse(t, chat, changes...))
+	h.Upstreams[channel.Anthropic] = gateway.Upstream{Provider: anthropic.Provider{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}
+	h.Codecs[provider.Responses] = responses.Codec{}
+	return h
+}
+
+const searching = `{"model":"m","max_tokens":50,"tools":[{"type":"web_search_20250305","name":"web_search"}],"messages":[{"role":"user","content":"news?"}]}`
+
+func TestWhatOneUpstreamHasNoWordsForGoesToAnother(t *testing.T) {
+	t.Parallel()
+	var u claude
+	h := dialects(t, func(http.ResponseWriter, *http.Request) { t.Error("asked for what it has no words for") }, &u)
+	h.maxAttempts = 1
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, searching, &c)
+	if c.status != 200 || r.ChannelID != 9 || r.Attempts != 1 || c.body.String() != claudeAnswer {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+	if len(u.bodies) != 1 || u.bodies[0] != searching {
+		t.Errorf("the upstream got %v", u.bodies)
+	}
+}
+
+func TestWhatNobodyHasWordsForIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	h := dialects(t, func(http.ResponseWriter, *http.Request) { t.Error("asked for what it has no words for") }, nil)
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, searching, &c)
+	if c.status != 400 || r.Attempts != 0 || r.Cost != 0 || r.ErrorCode != "unsupported_parameter" || !strings.Contains(c.body.String(), `"type":"invalid_request_error"`) || !strings.Contains(c.body.String(), "web_search") {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+	if holds, held := h.ledger.InFlight(); holds != 0 || held != 0 {
+		t.Errorf("%d holds of %d are left", holds, held)
+	}
+}
+
+func TestWhatIsLeftOutIsNamed(t *testing.T) {
+	t.Parallel()
+	h := dialects(t, answers(200, "application/json", plainAnswer), nil)
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, `{"model":"m","max_tokens":50,"top_k":5,"messages":[{"role":"user","content":"hi"}]}`, &c)
+	if c.status != 200 || c.header.Get("X-Halley-Dropped") != "top_k" || r.Tokens.Prompt != 100 || r.Tokens.Completion != 50 {
+		t.Errorf("client got %d, dropped %q, record %+v", c.status, c.header.Get("X-Halley-Dropped"), r)
+	}
+	if got := c.header.Get("Content-Type"); got != "application/json" || !strings.Contains(c.body.String(), `"stop_reason":"end_turn"`) {
+		t.Errorf("%s: %s", got, c.body.String())
+	}
+}
+
+// Cursor sends such.
+func TestABodyOfResponsesAtTheAddressOfChatIsAnsweredAsChat(t *testing.T) {
+	t.Parallel()
+	var sent string
+	h := dialects(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		answers(200, "application/json", plainAnswer)(w, r)
+	}, nil)
+	var c client
+	r := h.ask(t, provider.Chat, wireopenai.Format{}, `{"model":"m","input":[{"role":"user","content":"hi"}],"tools":[{"type":"function","name":"f","parameters":{"type":"object"}}]}`, &c)
+	if c.status != 200 || !strings.Contains(c.body.String(), `"choices"`) || r.Tokens.Prompt != 100 {
+		t.Errorf("client got %d %s", c.status, c.body.String())
+	}
+	if !strings.Contains(sent, `"messages":[{"role":"user","content":"hi"}]`) || !strings.Contains(sent, `"function":{"name":"f"`) || strings.Contains(sent, `"input"`) {
+		t.Errorf("the upstream got %s", sent)
+	}
+}
+
+func TestReasoningThatAnotherUpstreamSignedStaysAway(t *testing.T) {
+	t.Parallel()
+	foreign := translate.Thinking{Text: "hm", Signature: "sealed", Origin: translate.Responses}
+	ask := `{"model":"m","max_tokens":50,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"` +
+		foreign.Carry(translate.Messages) + `"},{"type":"text","text":"ho"}]},{"role":"user","content":"and?"}]}`
+	var u claude
+	h := dialects(t, nil, &u, func(h *house) { h.channel.Status = channel.Disabled })
+	var c client
+	if h.ask(t, provider.Messages, wireanthropic.Messages{}, ask, &c); c.status != 200 {
+		t.Fatalf("client got %d %s", c.status, c.body.String())
+	}
+	if len(u.bodies) != 1 || strings.Contains(u.bodies[0], translate.CarryMark) || !strings.Contains(u.bodies[0], `"ho"`) {
+		t.Errorf("the upstream got %v", u.bodies)
+	}
+}
+
+func TestTokensAreCountedByWhoCanElseEstimatedAndNeverCharged(t *testing.T) {
+	t.Parallel()
+	const ask = `{"model":"m","messages":[{"role":"user","content":"How long is this?"}]}`
+	for name, row := range map[string]struct {
+		counts, exact bool
+		status        int
+		body          string
+		estimated     string
+	}{
+		"an upstream counts": {true, false, 200, `{"input_tokens":7}`, ""},
+		"none does":          {false, false, 200, `{"input_tokens":`, "true"},
+		"and none may guess": {false, true, 404, "not_found_error", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var u *claude
+			if row.counts {
+				u = &claude{}
+			}
+			h := dialects(t, func(http.ResponseWriter, *http.Request) { t.Error("asked to count") }, u)
+			h.Gateway.Snapshot().ExactCounts = row.exact
+			var c client
+			r := h.ask(t, provider.CountMessages, wireanthropic.Messages{}, ask, &c)
+			if c.status != row.status || !strings.Contains(c.body.String(), row.body) || c.header.Get("X-Halley-Estimated") != row.estimated {
+				t.Errorf("client got %d %s, estimated %q", c.status, c.body.String(), c.header.Get("X-Halley-Estimated"))
+			}
+			if r.Cost != 0 || r.Tokens != (usage.Tokens{}) || r.Endpoint != "messages" || r.Status != row.status {
+				t.Errorf("record %+v", r)
+			}
+			if row.counts && (len(u.paths) != 1 || u.paths[0] != "/v1/messages/count_tokens") {
+				t.Errorf("asked at %v", u.paths)
+			}
+			if holds, held := h.ledger.InFlight(); holds != 0 || held != 0 {
+				t.Errorf("%d holds of %d are left", holds, held)
+			}
+		})
+	}
+}
+
+// stumbles is an upstream kind with a mistake in how it reads errors.
+type stumbles struct{ anthropic.Provider }
+
+func (stumbles) Classify(int, []byte) provider.Class { panic("boom") }
+
+func TestAPanicSaysNothingOfAnUpstreamsHealth(t *testing.T) {
+	t.Parallel()
+	h := dialects(t, answers(500, "application/json", `{}`), nil, func(h *house) { h.channel.Kind = "stumbles" })
+	h.Upstreams["stumbles"] = gateway.Upstream{Provider: stumbles{}, Transport: upstream.NewTransport(channel.AddressPolicy{AllowAll: true})}
+	var c client
+	h.ask(t, provider.Messages, wireanthropic.Messages{}, `{"model":"m","max_tokens":5,"messages":[]}`, &c)
+	if c.status != 500 || len(h.outcomes) != 1 || h.outcomes[0] != health.ClientGone {
+		t.Errorf("client got %d %s after %v", c.status, c.body.String(), h.outcomes)
+	}
+}
