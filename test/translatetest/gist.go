@@ -15,6 +15,7 @@ import (
 
 	"halley/internal/sse"
 	"halley/internal/translate"
+	"halley/test/fakeprovider"
 )
 
 // Gist is what must get through another dialect.
@@ -190,6 +191,22 @@ func AndBack(t *testing.T, a *translate.Answer, far translate.Codec) *translate.
 		t.Fatalf("%v in %s", err, out)
 	}
 	return back
+}
+
+// Recordings are the recorded exchanges of the APIs.
+func Recordings(t testing.TB, apis ...string) []fakeprovider.Interaction {
+	t.Helper()
+	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(apis...))
+}
+
+// Parse is a JSON text as Go values.
+func Parse(t testing.TB, text []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("not JSON: %v\n%s", err, text)
+	}
+	return v
 }
 
 // Streamed writes events for a client of the far dialect, and reads them again.

@@ -4,16 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
 	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 func recordings(t testing.TB, stream bool) []fakeprovider.Interaction {
@@ -161,30 +160,7 @@ func TestEveryRecordedAnswerSurvives(t *testing.T) {
 
 // decode reads a stream's events.
 func decode(body []byte) (events []translate.Event, err error) {
-	d := chat.Codec{}.DecodeStream()
-	emit := func(e translate.Event) { events = append(events, e) }
-	r := sse.NewReader(bytes.NewReader(body), nil, 16<<20)
-	for {
-		err := r.Fill()
-		for e := r.Buffered(); e != nil; e = r.Buffered() {
-			if data, ok := sse.Data(e); ok {
-				if err := d.Decode(string(sse.Name(e)), data, emit); err != nil {
-					return events, err
-				}
-			}
-		}
-		if err == io.EOF {
-			if data, ok := sse.Data(r.Rest()); ok {
-				if err := d.Decode("", data, emit); err != nil {
-					return events, err
-				}
-			}
-			return events, d.End(emit)
-		}
-		if err != nil {
-			return events, err
-		}
-	}
+	return translatetest.Events(chat.Codec{}.DecodeStream(), body)
 }
 
 func assemble(events []translate.Event) (*translate.Answer, bool, *translate.Failure) {

@@ -19,7 +19,7 @@ func TestRecordedConversationsOfOthersGetThrough(t *testing.T) {
 	t.Parallel()
 	for api, client := range map[string]translate.Client{"openai.chat": chat.Codec{}, "anthropic.messages": messages.Codec{}} {
 		var tally translatetest.Tally
-		for _, in := range recordings(t, api) {
+		for _, in := range translatetest.Recordings(t, api) {
 			if in.Request.Body == nil || in.Response.Status != 200 {
 				continue
 			}
@@ -45,7 +45,7 @@ func TestRecordedAnswersReachOthersClients(t *testing.T) {
 	t.Parallel()
 	for name, far := range map[string]translate.Codec{"chat": chat.Codec{}, "messages": messages.Codec{}} {
 		var tally translatetest.Tally
-		for _, in := range recordings(t, chatAPI) {
+		for _, in := range translatetest.Recordings(t, chatAPI) {
 			if in.Response.Status != 200 || in.Response.IsSSE() {
 				continue
 			}
@@ -91,7 +91,7 @@ func asked(t *testing.T, model string, change func(*translate.Conversation)) (bo
 	if err != nil {
 		return nil, nil, err
 	}
-	return parse(t, out).(map[string]any), c.TakeDropped(), nil
+	return translatetest.Parse(t, out).(map[string]any), c.TakeDropped(), nil
 }
 
 func tool(name string) translate.Tool { return translate.Tool{Kind: translate.Function, Name: name} }

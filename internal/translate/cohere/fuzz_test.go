@@ -8,6 +8,7 @@ import (
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/cohere"
+	"halley/test/translatetest"
 )
 
 func wellFormed(text []byte) bool {
@@ -17,7 +18,7 @@ func wellFormed(text []byte) bool {
 }
 
 func FuzzDecodeRequest(f *testing.F) {
-	for _, in := range recordings(f, chatAPI) {
+	for _, in := range translatetest.Recordings(f, chatAPI) {
 		if in.Request.Body != nil {
 			f.Add(in.Request.Body)
 		}
@@ -41,7 +42,7 @@ func FuzzDecodeRequest(f *testing.F) {
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	for _, in := range recordings(f, chatAPI) {
+	for _, in := range translatetest.Recordings(f, chatAPI) {
 		if !in.Response.IsSSE() {
 			f.Add(in.Response.Body)
 		}

@@ -13,24 +13,10 @@ import (
 	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/internal/translate/cohere"
-	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 const chatAPI = "cohere.chat_v2"
-
-func recordings(t testing.TB, api string) []fakeprovider.Interaction {
-	t.Helper()
-	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(api))
-}
-
-func parse(t testing.TB, text []byte) any {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatalf("not JSON: %v\n%s", err, text)
-	}
-	return v
-}
 
 // plain takes out of a body what makes no difference in the dialect, so that two
 // bodies can be compared. These are the allowed differences:
@@ -72,7 +58,7 @@ func plain(v any) any {
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, chatAPI) {
+	for _, in := range translatetest.Recordings(t, chatAPI) {
 		if in.Request.Body == nil {
 			continue
 		}
@@ -94,7 +80,7 @@ func requestSurvives(t *testing.T, name string, body []byte, model string) {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	if diff := cmp.Diff(plain(parse(t, body)), plain(parse(t, out))); diff != "" {
+	if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
 		t.Errorf("%s:\n%s", name, diff)
 	}
 	if dropped := c.TakeDropped(); dropped != nil {
@@ -118,7 +104,7 @@ func TestARequestWithEverythingSurvivesItsOwnDialect(t *testing.T) {
 func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, chatAPI) {
+	for _, in := range translatetest.Recordings(t, chatAPI) {
 		if in.Response.IsSSE() || in.Response.Status != 200 {
 			continue
 		}
@@ -136,7 +122,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, in.Response.Body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Response.Body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -151,7 +137,7 @@ type stream struct {
 
 func streams(t testing.TB) (all []stream) {
 	t.Helper()
-	for _, in := range recordings(t, chatAPI) {
+	for _, in := range translatetest.Recordings(t, chatAPI) {
 		if in.Response.IsSSE() {
 			all = append(all, stream{in.File, events(in.Response.Body)})
 		}
@@ -203,7 +189,7 @@ func whole(t testing.TB, s stream) []byte {
 		if string(data) == "[DONE]" {
 			continue
 		}
-		e := parse(t, data).(map[string]any)
+		e := translatetest.Parse(t, data).(map[string]any)
 		delta, _ := e["delta"].(map[string]any)
 		piece, _ := delta["message"].(map[string]any)
 		last := func(list string) map[string]any {
@@ -275,7 +261,7 @@ func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, text)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, text)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", s.file, diff)
 		}
 		want, err := cohere.Codec{}.DecodeAnswer(text)
@@ -318,7 +304,7 @@ func named(t testing.TB, out []byte) {
 	t.Helper()
 	for event := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte("\n\n")), []byte("\n\n")) {
 		name, data, ok := bytes.Cut(event, []byte("\ndata: "))
-		if !ok || string(name) != "event: "+parse(t, data).(map[string]any)["type"].(string) {
+		if !ok || string(name) != "event: "+translatetest.Parse(t, data).(map[string]any)["type"].(string) {
 			t.Fatalf("not an event: %q", event)
 		}
 	}
@@ -344,17 +330,17 @@ func TestRecordedErrorsKeepTheirWords(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, api := range []string{chatAPI, "cohere.chat_v1", "cohere.embed_v2"} {
-		for _, in := range recordings(t, api) {
+		for _, in := range translatetest.Recordings(t, api) {
 			if in.Response.Status < 400 {
 				continue
 			}
 			seen++
-			want := parse(t, in.Response.Body).(map[string]any)
+			want := translatetest.Parse(t, in.Response.Body).(map[string]any)
 			f := cohere.Codec{}.DecodeFailure(in.Response.Status, in.Response.Body)
 			if f.Message != want["message"] || f.Kind != translate.NotFound {
 				t.Errorf("%s: %+v", in.File, f)
 			}
-			if diff := cmp.Diff(want, parse(t, cohere.Codec{}.EncodeFailure(f, want["id"].(string)))); diff != "" {
+			if diff := cmp.Diff(want, translatetest.Parse(t, cohere.Codec{}.EncodeFailure(f, want["id"].(string)))); diff != "" {
 				t.Errorf("%s:\n%s", in.File, diff)
 			}
 		}

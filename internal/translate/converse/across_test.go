@@ -40,7 +40,7 @@ func TestRecordedRequestsReachBedrock(t *testing.T) {
 	for _, from := range others {
 		for _, model := range models {
 			var y translatetest.Tally
-			for _, in := range recordings(t, from.api) {
+			for _, in := range translatetest.Recordings(t, from.api) {
 				if in.Request.Body == nil || in.Response.Status >= 400 {
 					continue
 				}
@@ -99,7 +99,7 @@ func TestRecordedAnswersReachEveryClient(t *testing.T) {
 	t.Parallel()
 	for _, to := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, plainAPI) {
+		for _, in := range translatetest.Recordings(t, plainAPI) {
 			if in.Response.Status != 200 {
 				continue
 			}
@@ -143,7 +143,7 @@ func TestAnswersReachConverseClients(t *testing.T) {
 	t.Parallel()
 	for _, from := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, from.api) {
+		for _, in := range translatetest.Recordings(t, from.api) {
 			if in.Response.Status != 200 {
 				continue
 			}

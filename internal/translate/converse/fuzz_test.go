@@ -10,6 +10,7 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/converse"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // wellFormed says whether a text is JSON. What a body says twice, or in half a
@@ -24,7 +25,7 @@ func wellFormed(text []byte) bool {
 func small(body []byte) bool { return len(body) > 0 && len(body) < 8<<10 }
 
 func FuzzDecodeRequest(f *testing.F) {
-	for _, in := range recordings(f, plainAPI, streamAPI) {
+	for _, in := range translatetest.Recordings(f, plainAPI, streamAPI) {
 		if small(in.Request.Body) {
 			f.Add(in.Request.Body)
 		}
@@ -57,7 +58,7 @@ func FuzzDecodeRequest(f *testing.F) {
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	for _, in := range recordings(f, plainAPI) {
+	for _, in := range translatetest.Recordings(f, plainAPI) {
 		if small(in.Response.Body) {
 			f.Add(in.Response.Body)
 		}
@@ -140,7 +141,7 @@ func FuzzDecodeStream(f *testing.F) {
 }
 
 func FuzzDecodeFailure(f *testing.F) {
-	for _, in := range recordings(f, plainAPI, streamAPI) {
+	for _, in := range translatetest.Recordings(f, plainAPI, streamAPI) {
 		if in.Response.Status >= 400 {
 			f.Add(in.Response.Status, in.Response.Body)
 		}

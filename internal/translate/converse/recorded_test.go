@@ -14,29 +14,13 @@ import (
 	"halley/internal/awsstream"
 	"halley/internal/translate"
 	"halley/internal/translate/converse"
-	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 const (
 	plainAPI  = "bedrock.converse"
 	streamAPI = "bedrock.converseStream"
 )
-
-// recordings are all interactions of the APIs.
-func recordings(t testing.TB, apis ...string) []fakeprovider.Interaction {
-	t.Helper()
-	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(apis...))
-}
-
-// parse is a JSON text as Go values.
-func parse(t testing.TB, text []byte) any {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatalf("not JSON: %v\n%s", err, text)
-	}
-	return v
-}
 
 // plain takes out of a body what makes no difference in the dialect. These are
 // the allowed differences:
@@ -73,7 +57,7 @@ const notJSON = "bedrock-model-other-parameters"
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, plainAPI, streamAPI) {
+	for _, in := range translatetest.Recordings(t, plainAPI, streamAPI) {
 		if in.Request.Body == nil || strings.Contains(in.File, notJSON) {
 			continue
 		}
@@ -88,7 +72,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, in.Request.Body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Request.Body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		if dropped := c.TakeDropped(); dropped != nil {
@@ -101,7 +85,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, plainAPI) {
+	for _, in := range translatetest.Recordings(t, plainAPI) {
 		if in.Response.Status != 200 {
 			continue
 		}
@@ -116,7 +100,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(parse(t, in.Response.Body), parse(t, out)); diff != "" {
+		if diff := cmp.Diff(translatetest.Parse(t, in.Response.Body), translatetest.Parse(t, out)); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		checkUsage(t, in.File, a.Usage, in.Response.Body)
@@ -214,7 +198,7 @@ func whole(t testing.TB, list []happening) []byte {
 		return object[name].(map[string]any)
 	}
 	for _, h := range list {
-		e := parse(t, h.data).(map[string]any)
+		e := translatetest.Parse(t, h.data).(map[string]any)
 		switch h.name {
 		case "contentBlockStart":
 			for name, v := range e["start"].(map[string]any)["toolUse"].(map[string]any) {
@@ -237,7 +221,7 @@ func whole(t testing.TB, list []happening) []byte {
 			}
 		case "contentBlockStop":
 			if call, ok := block(e)["toolUse"].(map[string]any); ok {
-				call["input"] = parse(t, []byte(call["input"].(string)))
+				call["input"] = translatetest.Parse(t, []byte(call["input"].(string)))
 			}
 		case "messageStop":
 			out["stopReason"] = e["stopReason"]
@@ -261,7 +245,7 @@ func whole(t testing.TB, list []happening) []byte {
 func streams(t testing.TB) (all map[string][]happening) {
 	t.Helper()
 	all = map[string][]happening{}
-	for _, in := range recordings(t, streamAPI) {
+	for _, in := range translatetest.Recordings(t, streamAPI) {
 		if in.Response.Status == 200 {
 			all[in.File] = happenings(t, in.Response.Body)
 		}
@@ -333,7 +317,7 @@ func TestRecordedStreamsSurviveTheirOwnDialect(t *testing.T) {
 		}
 		var want, got []any
 		for _, h := range list {
-			v := parse(t, h.data).(map[string]any)
+			v := translatetest.Parse(t, h.data).(map[string]any)
 			delete(v, "p") // padding
 			if delta, ok := v["delta"].(map[string]any); ok && empty(delta) {
 				continue // it says nothing
@@ -342,7 +326,7 @@ func TestRecordedStreamsSurviveTheirOwnDialect(t *testing.T) {
 		}
 		again := written(t, events)
 		for _, h := range again {
-			got = append(got, []any{h.name, parse(t, h.data)})
+			got = append(got, []any{h.name, translatetest.Parse(t, h.data)})
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s:\n%s", file, diff)
@@ -402,16 +386,16 @@ func TestAnExceptionInAStreamIsAFailure(t *testing.T) {
 
 func TestRecordedErrorsKeepTheirWording(t *testing.T) {
 	t.Parallel()
-	for _, in := range recordings(t, plainAPI, streamAPI) {
+	for _, in := range translatetest.Recordings(t, plainAPI, streamAPI) {
 		if in.Response.Status == 200 {
 			continue
 		}
 		f := converse.Codec{}.DecodeFailure(in.Response.Status, in.Response.Body)
-		want := parse(t, in.Response.Body).(map[string]any)["message"]
+		want := translatetest.Parse(t, in.Response.Body).(map[string]any)["message"]
 		if f.Message != want || f.Kind != translate.BadRequest {
 			t.Errorf("%s: %+v, want the message %q", in.File, f, want)
 		}
-		if diff := cmp.Diff(parse(t, in.Response.Body), parse(t, converse.Codec{}.EncodeFailure(f, "id"))); diff != "" {
+		if diff := cmp.Diff(translatetest.Parse(t, in.Response.Body), translatetest.Parse(t, converse.Codec{}.EncodeFailure(f, "id"))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}

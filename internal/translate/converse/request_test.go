@@ -12,6 +12,7 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/converse"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 const (
@@ -34,7 +35,7 @@ func asked(t *testing.T, from translate.Client, body, model string, change ...fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	parse(t, text)
+	translatetest.Parse(t, text)
 	return string(text), c.TakeDropped()
 }
 
@@ -203,7 +204,7 @@ func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(parse(t, []byte(body)), parse(t, out)); diff != "" {
+	if diff := cmp.Diff(translatetest.Parse(t, []byte(body)), translatetest.Parse(t, out)); diff != "" {
 		t.Error(diff)
 	}
 	if c.TopK == nil || *c.TopK != 5 || c.Tools[2].Kind != translate.WebSearch {

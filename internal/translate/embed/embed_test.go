@@ -11,7 +11,7 @@ import (
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/embed"
-	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 // upstreams are all there are, with their recordings.
@@ -20,11 +20,6 @@ var upstreams = map[string]embed.Upstream{
 	"gemini.embedContent":       embed.VertexContent{},
 	"vertex.predict":            embed.VertexPredict{},
 	"cohere.embed_v2":           embed.Cohere{},
-}
-
-func recordings(t testing.TB, api string) []fakeprovider.Interaction {
-	t.Helper()
-	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(api))
 }
 
 func parse(t testing.TB, text []byte) map[string]any {
@@ -62,7 +57,7 @@ func TestRecordedVectorsReachOpenAIsClients(t *testing.T) {
 	t.Parallel()
 	for api, up := range upstreams {
 		seen := 0
-		for _, in := range recordings(t, api) {
+		for _, in := range translatetest.Recordings(t, api) {
 			if in.Response.Status != 200 {
 				continue
 			}
@@ -167,7 +162,7 @@ func TestAnAnswerWithoutVectorsIsNone(t *testing.T) {
 
 func FuzzDecodeAnswer(f *testing.F) {
 	for api := range upstreams {
-		for _, in := range recordings(f, api) {
+		for _, in := range translatetest.Recordings(f, api) {
 			if len(in.Response.Body) < 64<<10 {
 				f.Add(in.Response.Body)
 			}

@@ -33,7 +33,7 @@ func TestRecordedRequestsReachOtherUpstreams(t *testing.T) {
 	t.Parallel()
 	for _, o := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, generateAPI) {
+		for _, in := range translatetest.Recordings(t, generateAPI) {
 			if in.Request.Body == nil || isInvalid(in.File) {
 				continue
 			}
@@ -58,7 +58,7 @@ func TestRecordedRequestsOfOthersReachGemini(t *testing.T) {
 	t.Parallel()
 	for _, o := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, o.api) {
+		for _, in := range translatetest.Recordings(t, o.api) {
 			if in.Request.Body == nil || in.Response.Status >= 400 {
 				continue
 			}
@@ -83,7 +83,7 @@ func TestRecordedAnswersReachOtherClients(t *testing.T) {
 	t.Parallel()
 	for _, o := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, generateAPI) {
+		for _, in := range translatetest.Recordings(t, generateAPI) {
 			if in.Stream || in.Response.Status != 200 {
 				continue
 			}
@@ -131,7 +131,7 @@ func TestRecordedAnswersOfOthersReachGeminiClients(t *testing.T) {
 	t.Parallel()
 	for _, o := range others {
 		var y translatetest.Tally
-		for _, in := range recordings(t, o.api) {
+		for _, in := range translatetest.Recordings(t, o.api) {
 			if in.Response.Status != 200 {
 				continue
 			}
@@ -204,7 +204,7 @@ func TestMadeUpCallIDsComeBack(t *testing.T) {
 	want := `{"contents":[{"role":"user","parts":[{"text":"go"}]},
 		{"role":"model","parts":[{"functionCall":{"id":"call_abc-_1_0","name":"f","args":{"a":1}},"thoughtSignature":"c2ln"},{"functionCall":{"id":"call_abc-_1_1","name":"f","args":{}}}]},
 		{"role":"user","parts":[{"functionResponse":{"id":"call_abc-_1_1","name":"f","response":{"output":"two"}}},{"functionResponse":{"id":"call_abc-_1_0","name":"f","response":{"error":"one"}}}]}]}`
-	if diff := cmp.Diff(parse(t, []byte(want)), parse(t, out)); diff != "" {
+	if diff := cmp.Diff(translatetest.Parse(t, []byte(want)), translatetest.Parse(t, out)); diff != "" {
 		t.Error(diff)
 	}
 	if strings.Contains(string(out), "skip_thought") {

@@ -10,6 +10,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/gemini"
+	"halley/test/translatetest"
 )
 
 // ask is a conversation of one question, in OpenAI's dialect.
@@ -123,7 +124,7 @@ func TestRequestsOfOthersAreFittedToTheModel(t *testing.T) {
 			if tc.want != "" {
 				want += "," + tc.want
 			}
-			if diff := cmp.Diff(parse(t, []byte(want+"}")), parse(t, out)); diff != "" {
+			if diff := cmp.Diff(translatetest.Parse(t, []byte(want+"}")), translatetest.Parse(t, out)); diff != "" {
 				t.Error(diff)
 			}
 			if got := strings.Join(c.TakeDropped(), ","); got != tc.dropped {
@@ -197,7 +198,7 @@ func TestCallsWithoutSignaturesPassGemini3(t *testing.T) {
 			{"functionResponse":{"id":"a","name":"f","response":{"output":"see"},"parts":[{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]}},
 			{"functionResponse":{"id":"b","name":"f","response":{"output":""}}}]},
 		{"role":"model","parts":[{"functionCall":{"id":"c","name":"g","args":{}},"thoughtSignature":"c2ln"}]}]}`
-	if diff := cmp.Diff(parse(t, []byte(want)), parse(t, out)); diff != "" {
+	if diff := cmp.Diff(translatetest.Parse(t, []byte(want)), translatetest.Parse(t, out)); diff != "" {
 		t.Error(diff)
 	}
 	if got := strings.Join(c.TakeDropped(), ","); got != "thinking" {
@@ -325,7 +326,7 @@ func TestAnErrorInAStreamReachesTheClient(t *testing.T) {
 			}
 			out = enc.Encode(out, translate.Event{Kind: translate.Done})
 			got := chunks(t, out)
-			if diff := cmp.Diff(parse(t, []byte(`{"error":{"code":429,"message":"Slow down.","status":"RESOURCE_EXHAUSTED"}}`)), parse(t, got[len(got)-1])); diff != "" {
+			if diff := cmp.Diff(translatetest.Parse(t, []byte(`{"error":{"code":429,"message":"Slow down.","status":"RESOURCE_EXHAUSTED"}}`)), translatetest.Parse(t, got[len(got)-1])); diff != "" {
 				t.Error(diff)
 			}
 		}
@@ -350,7 +351,7 @@ func TestErrorsHaveGooglesWords(t *testing.T) {
 
 func TestTokenCountsAreAskedAndAnswered(t *testing.T) {
 	t.Parallel()
-	for _, in := range recordings(t, countAPI) {
+	for _, in := range translatetest.Recordings(t, countAPI) {
 		c, err := gemini.Codec{}.DecodeCount(in.Request.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -359,9 +360,9 @@ func TestTokenCountsAreAskedAndAnswered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := plain(parse(t, in.Request.Body)).(map[string]any)
+		want := plain(translatetest.Parse(t, in.Request.Body)).(map[string]any)
 		delete(want, "generationConfig") // which concerns the answer
-		if diff := cmp.Diff(any(want), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(any(want), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		whole, err := gemini.Codec{}.EncodeCount(c, translate.Target{Model: in.Model})

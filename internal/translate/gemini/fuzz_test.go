@@ -10,12 +10,13 @@ import (
 	"halley/internal/translate/chat"
 	"halley/internal/translate/gemini"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // seeds are recorded bodies small enough to be worked on.
 func seeds(f *testing.F, pick func(request, response []byte) []byte) {
 	f.Helper()
-	for _, in := range recordings(f, generateAPI) {
+	for _, in := range translatetest.Recordings(f, generateAPI) {
 		if seed := pick(in.Request.Body, in.Response.Body); len(seed) > 0 && len(seed) < 8<<10 {
 			f.Add(seed)
 		}

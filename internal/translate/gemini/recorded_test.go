@@ -16,29 +16,13 @@ import (
 	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/internal/translate/gemini"
-	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 const (
 	generateAPI = "gemini.generateContent"
 	countAPI    = "gemini.countTokens"
 )
-
-// recordings are all interactions of the API, of AI Studio and of Vertex AI.
-func recordings(t testing.TB, api string) []fakeprovider.Interaction {
-	t.Helper()
-	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(api))
-}
-
-// parse is a JSON text as Go values.
-func parse(t testing.TB, text []byte) any {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatalf("not JSON: %v\n%s", err, text)
-	}
-	return v
-}
 
 // plain takes out of a body what makes no difference in the dialect, so that two
 // bodies can be compared. These are the allowed differences:
@@ -159,7 +143,7 @@ func isInvalid(file string) bool {
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, generateAPI) {
+	for _, in := range translatetest.Recordings(t, generateAPI) {
 		if in.Request.Body == nil {
 			continue
 		}
@@ -180,7 +164,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, in.Request.Body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Request.Body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		if dropped := c.TakeDropped(); dropped != nil {
@@ -193,7 +177,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, generateAPI) {
+	for _, in := range translatetest.Recordings(t, generateAPI) {
 		if in.Stream || in.Response.Status != 200 {
 			continue
 		}
@@ -208,7 +192,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, in.Response.Body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Response.Body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		if a.Usage == nil && !strings.Contains(in.File, "gets-blocked") || a.Candidates[0].Stop == translate.NotStopped {
@@ -227,7 +211,7 @@ type stream struct {
 // streams are the recorded ones, in either framing.
 func streams(t testing.TB) (all []stream) {
 	t.Helper()
-	for _, in := range recordings(t, generateAPI) {
+	for _, in := range translatetest.Recordings(t, generateAPI) {
 		if in.Stream && in.Response.Status == 200 {
 			all = append(all, stream{in.File, chunks(t, in.Response.Body)})
 		}
@@ -282,7 +266,7 @@ func message(t testing.TB, s stream) map[string]any {
 	var parts []any
 	var args map[string]any // of the open call
 	for _, data := range s.chunks {
-		chunk := parse(t, data).(map[string]any)
+		chunk := translatetest.Parse(t, data).(map[string]any)
 		candidates, _ := chunk["candidates"].([]any)
 		delete(chunk, "candidates")
 		maps.Copy(whole, chunk)
@@ -407,7 +391,7 @@ func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(want), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(want), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", s.file, diff)
 		}
 		text, err := json.Marshal(want)
@@ -472,15 +456,15 @@ func TestAStreamWithoutAFinishReasonIsAnError(t *testing.T) {
 func TestRecordedErrorsKeepTheirWords(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range slices.Concat(recordings(t, generateAPI), recordings(t, countAPI)) {
+	for _, in := range slices.Concat(translatetest.Recordings(t, generateAPI), translatetest.Recordings(t, countAPI)) {
 		if in.Response.Status < 400 {
 			continue
 		}
 		seen++
 		f := gemini.Codec{}.DecodeFailure(in.Response.Status, in.Response.Body)
-		want := parse(t, in.Response.Body).(map[string]any)
+		want := translatetest.Parse(t, in.Response.Body).(map[string]any)
 		delete(want["error"].(map[string]any), "details") // of which the neutral form has no place
-		if diff := cmp.Diff(want, parse(t, gemini.Codec{}.EncodeFailure(f, ""))); diff != "" {
+		if diff := cmp.Diff(want, translatetest.Parse(t, gemini.Codec{}.EncodeFailure(f, ""))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // ask is a question in another dialect.
@@ -41,7 +42,7 @@ func encoded(t *testing.T, codec messages.Codec, c *translate.Conversation, to t
 	if !jsontext.Value(out).IsValid() {
 		t.Fatalf("not JSON: %s", out)
 	}
-	return parse(t, out).(map[string]any), c.TakeDropped()
+	return translatetest.Parse(t, out).(map[string]any), c.TakeDropped()
 }
 
 // compact is a value as JSON.
@@ -91,7 +92,7 @@ func TestAToolLoopBecomesTurnsThatAlternate(t *testing.T) {
 		"tools": [{"name":"w","input_schema":{"type":"object","properties":{}}}],
 		"tool_choice": {"type":"auto","disable_parallel_tool_use":true}
 	}`
-	if diff := cmp.Diff(parse(t, []byte(want)), any(body)); diff != "" {
+	if diff := cmp.Diff(translatetest.Parse(t, []byte(want)), any(body)); diff != "" {
 		t.Error(diff)
 	}
 	if !slices.Equal(dropped, []string{"tools.strict"}) {

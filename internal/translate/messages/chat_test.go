@@ -26,7 +26,7 @@ func ofAnswer(a *translate.Answer) translatetest.Gist {
 func TestRecordedRequestsReachChatUpstreams(t *testing.T) {
 	t.Parallel()
 	var y translatetest.Tally
-	for _, in := range recordings(t, messagesAPI) {
+	for _, in := range translatetest.Recordings(t, messagesAPI) {
 		if in.Request.Body == nil {
 			continue
 		}
@@ -46,7 +46,7 @@ func TestRecordedRequestsReachChatUpstreams(t *testing.T) {
 func TestRecordedChatRequestsReachClaude(t *testing.T) {
 	t.Parallel()
 	var y translatetest.Tally
-	for _, in := range recordings(t, fakeprovider.Chat) {
+	for _, in := range translatetest.Recordings(t, fakeprovider.Chat) {
 		if in.Request.Body == nil || in.Response.Status >= 400 {
 			continue
 		}
@@ -93,7 +93,7 @@ func lossless(g translatetest.Gist) translatetest.Gist {
 func TestRecordedAnswersReachChatClients(t *testing.T) {
 	t.Parallel()
 	var y translatetest.Tally
-	for _, in := range recordings(t, messagesAPI) {
+	for _, in := range translatetest.Recordings(t, messagesAPI) {
 		if in.Response.IsSSE() || in.Response.Status != 200 {
 			continue
 		}
@@ -132,7 +132,7 @@ func TestRecordedAnswersReachChatClients(t *testing.T) {
 func TestRecordedChatAnswersReachMessagesClients(t *testing.T) {
 	t.Parallel()
 	var y translatetest.Tally
-	for _, in := range recordings(t, fakeprovider.Chat) {
+	for _, in := range translatetest.Recordings(t, fakeprovider.Chat) {
 		if in.Response.Status != 200 {
 			continue
 		}

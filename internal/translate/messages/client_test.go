@@ -12,6 +12,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // answered is an answer of another dialect as a Messages client gets it.
@@ -21,7 +22,7 @@ func answered(t *testing.T, a *translate.Answer) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parse(t, out).(map[string]any)
+	return translatetest.Parse(t, out).(map[string]any)
 }
 
 // streamed is the same answer, event by event.
@@ -54,7 +55,7 @@ func TestAForeignAnswerIsToldInAnthropicsTerms(t *testing.T) {
 		"usage":{"input_tokens":40,"cache_creation_input_tokens":30,"cache_read_input_tokens":30,
 			"cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":10},
 			"output_tokens":50,"output_tokens_details":{"thinking_tokens":5}}}`
-	if diff := cmp.Diff(parse(t, []byte(want)), any(got)); diff != "" {
+	if diff := cmp.Diff(translatetest.Parse(t, []byte(want)), any(got)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -187,7 +188,7 @@ func TestAStreamedCallsSignatureComesBackThroughTheClient(t *testing.T) {
 		translate.Event{Kind: translate.Done},
 	)
 	checkGrammar(t, "signed calls", out)
-	content := parse(t, message(t, stream{"signed calls", events(t, out)})).(map[string]any)["content"]
+	content := translatetest.Parse(t, message(t, stream{"signed calls", events(t, out)})).(map[string]any)["content"]
 	c, err := messages.Codec{}.DecodeRequest([]byte(`{"messages":[{"role":"assistant","content":` + compact(t, content) + `}]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -317,7 +318,7 @@ func TestErrorsHaveTheTypeOfTheirKind(t *testing.T) {
 		if f.Kind != row.kind || f.Message != row.message || f.Status == 0 {
 			t.Errorf("%s: %+v", name, f)
 		}
-		got := parse(t, messages.Codec{}.EncodeFailure(f, "")).(map[string]any)["error"].(map[string]any)
+		got := translatetest.Parse(t, messages.Codec{}.EncodeFailure(f, "")).(map[string]any)["error"].(map[string]any)
 		if got["type"] != row.word || got["message"] != row.message {
 			t.Errorf("%s: %v, want %s", name, got, row.word)
 		}

@@ -11,12 +11,13 @@ import (
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // seeds are recorded bodies small enough to be worked on.
 func seeds(f *testing.F, pick func(request, response []byte) []byte) {
 	f.Helper()
-	for _, in := range recordings(f, messagesAPI) {
+	for _, in := range translatetest.Recordings(f, messagesAPI) {
 		if seed := pick(in.Request.Body, in.Response.Body); len(seed) > 0 && len(seed) < 8<<10 {
 			f.Add(seed)
 		}
@@ -107,7 +108,7 @@ func FuzzDecodeStream(f *testing.F) {
 }
 
 func FuzzDecodeFailure(f *testing.F) {
-	for _, in := range recordings(f, messagesAPI) {
+	for _, in := range translatetest.Recordings(f, messagesAPI) {
 		if in.Response.Status >= 400 {
 			f.Add(in.Response.Status, in.Response.Body)
 		}

@@ -14,29 +14,13 @@ import (
 	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
-	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 const (
 	messagesAPI = "anthropic.messages"
 	countAPI    = "anthropic.count_tokens"
 )
-
-// recordings are all interactions of the API.
-func recordings(t testing.TB, api string) []fakeprovider.Interaction {
-	t.Helper()
-	return fakeprovider.Fixtures(t).MustLoad(t, fakeprovider.OfAPI(api))
-}
-
-// parse is a JSON text as Go values.
-func parse(t testing.TB, text []byte) any {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatalf("not JSON: %v\n%s", err, text)
-	}
-	return v
-}
 
 // plain takes out of a body what makes no difference in the dialect, so that two
 // bodies can be compared. These are the allowed differences:
@@ -91,7 +75,7 @@ func plain(v any) any {
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range slices.Concat(recordings(t, messagesAPI), recordings(t, countAPI)) {
+	for _, in := range slices.Concat(translatetest.Recordings(t, messagesAPI), translatetest.Recordings(t, countAPI)) {
 		if in.Request.Body == nil {
 			continue
 		}
@@ -110,7 +94,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		want, got := plain(parse(t, in.Request.Body)).(map[string]any), plain(parse(t, out)).(map[string]any)
+		want, got := plain(translatetest.Parse(t, in.Request.Body)).(map[string]any), plain(translatetest.Parse(t, out)).(map[string]any)
 		want["model"] = in.Model // the target's
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
@@ -125,7 +109,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range recordings(t, messagesAPI) {
+	for _, in := range translatetest.Recordings(t, messagesAPI) {
 		if in.Response.IsSSE() || in.Response.Status != 200 {
 			continue
 		}
@@ -140,7 +124,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, in.Response.Body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Response.Body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -158,7 +142,7 @@ type stream struct {
 // another framing.
 func streams(t testing.TB) (all []stream) {
 	t.Helper()
-	for _, in := range recordings(t, messagesAPI) {
+	for _, in := range translatetest.Recordings(t, messagesAPI) {
 		if in.Response.IsSSE() {
 			all = append(all, apart(in.File, events(t, in.Response.Body))...)
 		}
@@ -191,7 +175,7 @@ func apart(file string, events [][]byte) (all []stream) {
 // bedrockStreams are the recorded InvokeModel streams of Claude's Messages API.
 func bedrockStreams(t testing.TB) (all []stream) {
 	t.Helper()
-	for _, in := range recordings(t, "bedrock.invokeStream") {
+	for _, in := range translatetest.Recordings(t, "bedrock.invokeStream") {
 		if in.Response.Status != 200 || !strings.Contains(in.Model, "claude-3") {
 			continue
 		}
@@ -245,7 +229,7 @@ func message(t testing.TB, s stream) []byte {
 	var m map[string]any
 	input := map[int]string{}
 	for _, data := range s.events {
-		e := parse(t, data).(map[string]any)
+		e := translatetest.Parse(t, data).(map[string]any)
 		content := func() map[string]any { return m["content"].([]any)[int(e["index"].(float64))].(map[string]any) }
 		switch e["type"] {
 		case "message_start":
@@ -277,7 +261,7 @@ func message(t testing.TB, s stream) []byte {
 			}
 		case "content_block_stop":
 			if text := input[int(e["index"].(float64))]; text != "" {
-				content()["input"] = parse(t, []byte(text))
+				content()["input"] = translatetest.Parse(t, []byte(text))
 			}
 		case "message_delta":
 			for name, v := range e["delta"].(map[string]any) {
@@ -328,7 +312,7 @@ func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, text)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, text)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", s.file, diff)
 		}
 		want, err := messages.Codec{}.DecodeAnswer(text)
@@ -389,7 +373,7 @@ func checkGrammar(t testing.TB, file string, out []byte) {
 		if !ok {
 			t.Fatalf("%s: not an event: %q", file, event)
 		}
-		e := parse(t, data).(map[string]any)
+		e := translatetest.Parse(t, data).(map[string]any)
 		kind := e["type"].(string)
 		if string(name) != "event: "+kind {
 			t.Errorf("%s: %q names %s", file, name, kind)
@@ -447,7 +431,7 @@ func TestAStreamCutAnywhereIsAnError(t *testing.T) {
 func TestRecordedErrorsKeepTheirWords(t *testing.T) {
 	t.Parallel()
 	seen := 0
-	for _, in := range slices.Concat(recordings(t, messagesAPI), recordings(t, "bedrock.invokeStream")) {
+	for _, in := range slices.Concat(translatetest.Recordings(t, messagesAPI), translatetest.Recordings(t, "bedrock.invokeStream")) {
 		if in.Response.Status < 400 {
 			continue
 		}
@@ -459,9 +443,9 @@ func TestRecordedErrorsKeepTheirWords(t *testing.T) {
 		if in.API != messagesAPI {
 			continue
 		}
-		want := parse(t, in.Response.Body).(map[string]any)
+		want := translatetest.Parse(t, in.Response.Body).(map[string]any)
 		id, _ := want["request_id"].(string)
-		if diff := cmp.Diff(want, parse(t, messages.Codec{}.EncodeFailure(f, id))); diff != "" {
+		if diff := cmp.Diff(want, translatetest.Parse(t, messages.Codec{}.EncodeFailure(f, id))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -472,12 +456,12 @@ func TestRecordedErrorsKeepTheirWords(t *testing.T) {
 
 func TestRecordedTokenCountsAreRead(t *testing.T) {
 	t.Parallel()
-	for _, in := range recordings(t, countAPI) {
+	for _, in := range translatetest.Recordings(t, countAPI) {
 		n, ok := messages.DecodeCountAnswer(in.Response.Body)
 		if !ok || n == 0 {
 			t.Errorf("%s: %d, %v", in.File, n, ok)
 		}
-		if diff := cmp.Diff(parse(t, in.Response.Body), parse(t, messages.EncodeCountAnswer(n))); diff != "" {
+		if diff := cmp.Diff(translatetest.Parse(t, in.Response.Body), translatetest.Parse(t, messages.EncodeCountAnswer(n))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"halley/internal/translate"
 	"halley/internal/translate/messages"
+	"halley/test/translatetest"
 )
 
 // strange puts a member that nobody knows into every object of a body, but for
@@ -38,13 +39,13 @@ func strange(v any) any {
 func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 	t.Parallel()
 	rewrite := func(body []byte) []byte {
-		out, err := json.Marshal(strange(parse(t, body)))
+		out, err := json.Marshal(strange(translatetest.Parse(t, body)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
-	for _, in := range recordings(t, messagesAPI) {
+	for _, in := range translatetest.Recordings(t, messagesAPI) {
 		if in.Request.Body != nil {
 			body := rewrite(in.Request.Body)
 			c, err := messages.Codec{}.DecodeRequest(body)
@@ -57,7 +58,7 @@ func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 				t.Errorf("%s: %v", in.File, err)
 				continue
 			}
-			if diff := cmp.Diff(plain(parse(t, body)), plain(parse(t, out))); diff != "" {
+			if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
 				t.Errorf("%s:\n%s", in.File, diff)
 			}
 		}
@@ -75,7 +76,7 @@ func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(parse(t, body)), plain(parse(t, out))); diff != "" {
+		if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
