@@ -112,51 +112,12 @@ func withWords(parts []translate.Part) []translate.Part {
 	return append(parts[:len(parts):len(parts)], &translate.Text{Text: "See the document."})
 }
 
-// sayable is what can be said of the parts: without empty texts, which the API
-// refuses, and without what only others understand. Last says that the upstream
-// is to go on with them: then they must not end in white space.
+// sayable is what can be said of the parts; see messages.Sayable.
 func (e *encoder) sayable(parts []translate.Part, last bool) []translate.Part {
 	if e.same {
 		return parts
 	}
-	kept := make([]translate.Part, 0, len(parts))
-	for i, p := range parts {
-		switch p := p.(type) {
-		case *translate.Text:
-			if strings.TrimSpace(p.Text) == "" {
-				continue
-			}
-			if last && i == len(parts)-1 {
-				trimmed := *p
-				trimmed.Text = strings.TrimRight(p.Text, " \t\r\n")
-				kept = append(kept, &trimmed)
-				continue
-			}
-		case *translate.Refusal:
-			if strings.TrimSpace(p.Text) == "" {
-				continue
-			}
-		case *translate.Thinking:
-			if !e.knows(p) {
-				if p.Text != "" || p.Signature != "" || p.Sealed != "" {
-					e.c.Drop(translate.FeatureThinking)
-				}
-				continue
-			}
-		case *translate.ToolCall:
-			if p.Server != "" {
-				e.c.Drop(translate.FeatureServerTool)
-				continue
-			}
-		case *translate.ToolResult:
-			if p.Server != "" {
-				e.c.Drop(translate.FeatureServerTool)
-				continue
-			}
-		}
-		kept = append(kept, p)
-	}
-	return kept
+	return messages.Sayable(e.c, parts, last, e.knows)
 }
 
 // knows says whether the model would know the thoughts again: those that Claude

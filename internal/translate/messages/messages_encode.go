@@ -120,14 +120,22 @@ func (e *encoder) turns(messages []translate.Message) []turn {
 	return turns
 }
 
-// sayable is what can be said of the parts: without empty texts, which the API
-// refuses, and without foreign thoughts. Last says that the upstream is to go on
-// with them: then they may neither think without thinking being on, nor end in
-// white space.
+// sayable is Sayable for this request. Where the upstream is to go on with the
+// parts they may not think without thinking being on.
 func (e *encoder) sayable(parts []translate.Part, last bool) []translate.Part {
 	if e.same {
 		return parts
 	}
+	return Sayable(e.c, parts, last, func(t *translate.Thinking) bool {
+		return signed(t) && (!last || e.thinking.on()) && e.model.thinks()
+	})
+}
+
+// Sayable is what can be said of the parts to Claude, and to what is asked like
+// it: without empty texts, which the API refuses, without tools that a provider
+// ran, and without thoughts that the model does not know. Last says that the
+// upstream is to go on with them: then they must not end in white space.
+func Sayable(c *translate.Conversation, parts []translate.Part, last bool, knows func(*translate.Thinking) bool) []translate.Part {
 	kept := make([]translate.Part, 0, len(parts))
 	for i, p := range parts {
 		switch p := p.(type) {
@@ -146,20 +154,20 @@ func (e *encoder) sayable(parts []translate.Part, last bool) []translate.Part {
 				continue
 			}
 		case *translate.Thinking:
-			if !signed(p) || last && !e.thinking.on() || !e.model.thinks() {
+			if !knows(p) {
 				if p.Text != "" || p.Signature != "" || p.Sealed != "" {
-					e.c.Drop(translate.FeatureThinking)
+					c.Drop(translate.FeatureThinking)
 				}
 				continue
 			}
 		case *translate.ToolCall:
 			if p.Server != "" {
-				e.c.Drop(translate.FeatureServerTool)
+				c.Drop(translate.FeatureServerTool)
 				continue
 			}
 		case *translate.ToolResult:
 			if p.Server != "" {
-				e.c.Drop(translate.FeatureServerTool)
+				c.Drop(translate.FeatureServerTool)
 				continue
 			}
 		}
