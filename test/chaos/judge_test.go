@@ -146,6 +146,9 @@ func (v *verdict) of(kind string) *tally {
 	return v.byFault[kind]
 }
 
+// maxAttempts is the default of the option.
+const maxAttempts = 4
+
 // request judges one request: its records, and what the upstream served of it.
 func (v *verdict) request(r record, s *seen, rows []row, served []*serving) {
 	var w *row
@@ -154,7 +157,7 @@ func (v *verdict) request(r record, s *seen, rows []row, served []*serving) {
 	}
 	var up *serving
 	if len(served) > 0 {
-		up = served[0]
+		up = served[len(served)-1] // what came before has failed, or is found below
 	}
 	end := s.outcome(w)
 	about := func(format string, args ...any) {
@@ -165,7 +168,8 @@ func (v *verdict) request(r record, s *seen, rows []row, served []*serving) {
 		t.doubled = 1
 		about("%d records", len(rows))
 	}
-	if len(served) > 1 {
+	// It is the only one there is, so it is asked again when it has failed, and only then.
+	if whole := slices.ContainsFunc(served[:max(0, len(served)-1)], func(before *serving) bool { return before.Whole }); whole || len(served) > maxAttempts {
 		about("the upstream was asked %d times", len(served))
 	}
 	if w == nil && s.mustHaveRecord(end, up, r.Faults) {
