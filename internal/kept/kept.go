@@ -148,6 +148,7 @@ func (s *Service) Thread(ctx context.Context, keyID int64, id string) ([]*Respon
 		byID[row.ID] = row
 	}
 	thread := []*Response{last}
+	delete(byID, id)
 	for previous := last.Previous; previous != ""; {
 		row := byID[previous]
 		if row == nil || len(thread) == maxThread {
