@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/test/fakeprovider"
 )
@@ -211,44 +210,26 @@ func Parse(t testing.TB, text []byte) any {
 
 // Streamed writes events for a client of the far dialect, and reads them again.
 func Streamed(list []translate.Event, far translate.Codec) (*translate.Answer, error) {
-	enc := far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true})
-	var out []byte
-	for _, e := range list {
-		out = enc.Encode(out, e)
-	}
-	return Assembled(far.DecodeStream(), out)
-}
-
-// Assembled reads an SSE body, and puts it together.
-func Assembled(d translate.StreamDecoder, body []byte) (*translate.Answer, error) {
-	list, err := Events(d, body)
+	out := Written(far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true}), list)
+	again, err := Events(far.DecodeStream(), out)
 	if err != nil {
 		return nil, err
 	}
-	return Whole(list)
+	return Whole(again)
 }
 
 // Events reads an SSE body.
-func Events(d translate.StreamDecoder, body []byte) (list []translate.Event, err error) {
-	emit := func(e translate.Event) { list = append(list, e) }
-	text := strings.ReplaceAll(string(body), "\r\n", "\n")
-	for event := range strings.SplitSeq(text, "\n\n") {
-		if data, ok := sse.Data([]byte(event + "\n\n")); ok {
-			if err := d.Decode(string(sse.Name([]byte(event))), data, emit); err != nil {
-				return list, err
-			}
-		}
+func Events(d translate.StreamDecoder, body []byte) ([]translate.Event, error) {
+	list, err := OfSSE(body)
+	if err != nil {
+		return nil, err
 	}
-	return list, d.End(emit)
+	return Run(d, list)
 }
 
 // Whole puts events together; what did not end well is an error.
 func Whole(list []translate.Event) (*translate.Answer, error) {
-	var a translate.Assembler
-	for _, e := range list {
-		a.Add(e)
-	}
-	got, done, fault := a.Answer()
+	got, done, fault := Assembled(list)
 	switch {
 	case fault != nil:
 		return nil, errors.New(fault.Message)
