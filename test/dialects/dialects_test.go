@@ -2,6 +2,7 @@ package dialects_test
 
 import (
 	"bytes"
+	"strings"
 
 	"halley/internal/translate"
 	"halley/internal/translate/chat"
@@ -23,6 +24,10 @@ type dialect struct {
 	codec func(in fakeprovider.Interaction) translate.Codec
 	plain func(any) any
 	whole func([]translatetest.Happening) ([]byte, error)
+	// less takes out of a gist what the dialect has no words for.
+	less func(g *translatetest.Gist)
+	// noMedia says that its answers are without images.
+	noMedia bool
 	// ends are what says in a stream that an answer is over; without it the stream
 	// was cut.
 	ends []string
@@ -35,13 +40,27 @@ func always(c translate.Codec) func(fakeprovider.Interaction) translate.Codec {
 	return func(fakeprovider.Interaction) translate.Codec { return c }
 }
 
+// speaks says that an interaction is of the dialect: of those with Bedrock's
+// InvokeModel, which takes every model's own form, Claude's are.
+func (d *dialect) speaks(in fakeprovider.Interaction) bool {
+	return !strings.HasPrefix(in.API, "bedrock.invoke") || bytes.Contains(in.Request.Body, []byte(`"anthropic_version"`))
+}
+
+// ofClaude is the codec of the platform that a Messages interaction is with.
+func ofClaude(in fakeprovider.Interaction) translate.Codec {
+	if strings.HasPrefix(in.API, "bedrock.") {
+		return messages.Codec{Platform: messages.Bedrock}
+	}
+	return messages.Codec{}
+}
+
 // text are the text dialects.
 func text() []*dialect {
 	return []*dialect{
 		{
 			name: translate.Chat, apis: []string{fakeprovider.Chat}, model: "gpt-5", codec: always(chat.Codec{}),
 			plain: translatetest.PlainChat, whole: translatetest.WholeChat,
-			ends: []string{`"finish_reason":"`, `"finish_reason": "`, `"error"`}, last: never,
+			ends: []string{`"finish_reason":"`, `"finish_reason": "`, `"error"`, "[DONE]"}, last: never,
 		},
 		{
 			name: translate.Responses, apis: []string{"openai.responses", "openai.responses.input_tokens", "openai.responses.retrieve"}, model: "gpt-5",
@@ -50,8 +69,8 @@ func text() []*dialect {
 			last: contains(`"type":"response.completed"`, `"type":"response.incomplete"`, `"type":"response.failed"`),
 		},
 		{
-			name: translate.Messages, apis: []string{"anthropic.messages", "anthropic.count_tokens"}, model: "claude-opus-4-6", codec: always(messages.Codec{}),
-			plain: translatetest.PlainMessages, whole: translatetest.WholeMessages, ends: []string{"message_stop"}, last: contains(`"message_stop"`),
+			name: translate.Messages, apis: []string{"anthropic.messages", "anthropic.count_tokens", "bedrock.invoke", "bedrock.invokeStream"}, model: "claude-opus-4-6", codec: ofClaude,
+			plain: translatetest.PlainMessages, whole: translatetest.WholeMessages, ends: []string{"message_stop"}, noMedia: true, last: contains(`"message_stop"`),
 		},
 		{
 			name: translate.Gemini, apis: []string{"gemini.generateContent"}, model: "gemini-2.5-pro",
@@ -60,11 +79,13 @@ func text() []*dialect {
 		},
 		{
 			name: translate.Converse, apis: []string{"bedrock.converse", "bedrock.converseStream"}, model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-			codec: always(converse.Codec{}), plain: translatetest.PlainConverse, whole: translatetest.WholeConverse, ends: []string{"messageStop"}, last: never,
+			codec: always(converse.Codec{}), plain: translatetest.PlainConverse, whole: translatetest.WholeConverse, ends: []string{"messageStop"}, noMedia: true, last: never,
+			less: func(g *translatetest.Gist) { g.Usage.Reasoning = 0 },
 		},
 		{
 			name: translate.Cohere, apis: []string{"cohere.chat_v2"}, model: "command-a-03-2025", codec: always(cohere.Codec{}),
-			plain: translatetest.PlainCohere, whole: translatetest.WholeCohere, ends: []string{"message-end"}, last: never,
+			plain: translatetest.PlainCohere, whole: translatetest.WholeCohere, ends: []string{"message-end"}, noMedia: true, last: never,
+			less: func(g *translatetest.Gist) { g.Usage.Reasoning, g.Usage.CachedRead = 0, 0 },
 		},
 	}
 }

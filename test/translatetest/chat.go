@@ -57,7 +57,10 @@ func plainChat(name string, v any) any {
 		if len(out) == 0 && name != "choices" && name != "messages" {
 			return nil
 		}
-		if one, ok := out[0].(map[string]any); name == "content" && len(out) == 1 && ok && len(one) == 2 && one["type"] == "text" {
+		if len(out) != 1 {
+			return out
+		}
+		if one, ok := out[0].(map[string]any); name == "content" && ok && len(one) == 2 && one["type"] == "text" {
 			return one["text"]
 		}
 		return out
@@ -89,7 +92,8 @@ func WholeChat(list []Happening) ([]byte, error) {
 			chunk["usage"] = groq["usage"]
 		}
 		for name, v := range chunk {
-			if v != nil && v != "" && name != "choices" {
+			first := name == "id" || name == "model" || name == "created"
+			if v != nil && v != "" && name != "choices" && (!first || whole[name] == nil || whole[name] == 0.0) {
 				whole[name] = v
 			}
 		}

@@ -73,9 +73,22 @@ func (g *Gist) take(role translate.Role, parts []translate.Part) {
 				g.say(role, text)
 				continue
 			}
-			g.Media = append(g.Media, p.Data+p.URL)
+			g.Media = append(g.Media, strings.TrimRight(p.Data, "=")+p.URL)
 		}
 	}
+}
+
+// WithoutNames takes the names of a request's text documents out, which stand
+// before their words at upstreams without documents.
+func (g Gist) WithoutNames(c *translate.Conversation) Gist {
+	for _, m := range c.Messages {
+		for _, p := range m.Parts {
+			if doc, ok := p.(*translate.Media); ok && doc.Name != "" && textIn(doc) != "" {
+				g.User = strings.Replace(g.User, squeeze(doc.Name)+":", "", 1)
+			}
+		}
+	}
+	return g
 }
 
 func textIn(m *translate.Media) string {
@@ -158,7 +171,8 @@ func (g Gist) Fitted() Gist {
 // is whose, the codecs' own tests say.
 func fittedID(id string) string {
 	fitted := messages.CallID(id)
-	if hash := strings.HasPrefix(fitted, "hly_") && len(fitted) == 47; len(fitted) > 64 || hash {
+	hash := strings.HasPrefix(fitted, "hly_") && len(fitted) == 47 || len(fitted) == 64
+	if len(fitted) > 64 || hash {
 		return "long"
 	}
 	return fitted

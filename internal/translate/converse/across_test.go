@@ -53,7 +53,7 @@ func TestRecordedRequestsReachBedrock(t *testing.T) {
 					continue
 				}
 				y.Passed++
-								if before.User == "" && after.User == before.System { // a conversation of system text alone
+				if before.User == "" && after.User == before.System { // a conversation of system text alone
 					before.User, before.System = before.System, ""
 				}
 				if diff := cmp.Diff(before.Fitted(), after.Fitted()); diff != "" {
