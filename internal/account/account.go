@@ -95,6 +95,7 @@ const Never int64 = -1
 // Session is one signed-in browser. The cookie holds a random value of which
 // only the hash is kept.
 type Session struct {
+	ID        int64
 	Hash      []byte // SHA-256 of the value
 	UserID    int64
 	Created   time.Time
@@ -102,7 +103,18 @@ type Session struct {
 	Ends      time.Time // whatever its use
 	IP        string
 	UserAgent string
+	Method    Method
 }
+
+// Method is how somebody signed in.
+type Method string
+
+// The methods.
+const (
+	ByPassword     Method = "password"
+	ByTOTP         Method = "password+totp"
+	ByRecoveryCode Method = "password+recovery_code"
+)
 
 // Administers reports whether the user's role lets them administer.
 func (u *User) Administers() bool { return u.Role == RoleAdmin || u.Role == RoleRoot }
@@ -113,6 +125,8 @@ type Identity struct {
 	Scope   Scope
 	TokenID int64  // 0 for sessions and the local socket
 	Session []byte // the session's hash; nil for tokens and the local socket
+	// SignedIn is when the session was opened.
+	SignedIn time.Time
 	// RequestID is that of the call.
 	RequestID string
 }

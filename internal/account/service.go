@@ -7,6 +7,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/seal"
 )
 
 // What a store says when there is no such record, or one already.
@@ -14,6 +15,7 @@ var (
 	ErrNotFound  = errors.New("no such record")
 	ErrNameTaken = errors.New("the username is taken")
 	ErrTooMany   = errors.New("there are as many as may be")
+	ErrThere     = errors.New("there is one already")
 )
 
 // UserStore keeps users. A deleted user is not found by anything but its name,
@@ -46,7 +48,7 @@ type UserStore interface {
 
 // SessionStore keeps sessions under the hash of their value.
 type SessionStore interface {
-	// InsertSession also drops the same user's sessions that have expired and
+	// InsertSession sets s's ID. It also drops the same user's sessions that have expired and
 	// the oldest beyond keep. It gives ErrNotFound when the user is no longer
 	// there, enabled and with that password: a change that ends all sessions
 	// must not be overtaken by a login.
@@ -55,6 +57,15 @@ type SessionStore interface {
 	// TouchSession reports whether the session is still there.
 	TouchSession(ctx context.Context, hash []byte, seen time.Time) (bool, error)
 	DeleteSession(ctx context.Context, hash []byte) error
+	// ListSessions gives a user's sessions that have not expired, the last
+	// used first.
+	ListSessions(ctx context.Context, userID int64, expired SessionsExpired) ([]*Session, error)
+	// DeleteSessionOf gives the hash of the session, or ErrNotFound unless the
+	// user has it.
+	DeleteSessionOf(ctx context.Context, userID, id int64) (hash []byte, err error)
+	// DeleteOtherSessions ends a user's sessions but the one with the hash, all
+	// without one, and tells how many there were.
+	DeleteOtherSessions(ctx context.Context, userID int64, keep []byte) (int64, error)
 }
 
 // SessionsExpired tells which sessions have ended: those that end by At or were
@@ -81,6 +92,7 @@ type Store interface {
 	UserStore
 	SessionStore
 	TokenStore
+	SecondFactorStore
 }
 
 // Filter is one page of users. Keyword is a part of the username, display name
@@ -119,6 +131,8 @@ type Ledger interface {
 type Config struct {
 	Store  Store
 	Ledger Ledger
+	// Master seals TOTP secrets and keys the hashes of recovery codes.
+	Master *seal.Master
 	// GroupExists reports whether users can be put into the group.
 	GroupExists func(name string) bool
 	// NewUserQuota is what a user gets when nobody says how much, in units.
@@ -155,6 +169,8 @@ type Service struct {
 	now          func() time.Time
 	hasher       *hasher
 	throttle     *throttle
+	box          *seal.Box    // TOTP secrets
+	recovery     *seal.Hasher // recovery codes
 
 	users    *cache[int64, *User]
 	sessions *cache[[32]byte, *liveSession]
@@ -167,6 +183,8 @@ func NewService(c Config) *Service {
 		store: c.Store, ledger: c.Ledger, groupExists: c.GroupExists, newUserQuota: c.NewUserQuota, onDelete: c.OnDelete, now: c.Now,
 		hasher:   newHasher(c.Hash),
 		throttle: newThrottle(c.Now),
+		box:      c.Master.Box("totp secret"),
+		recovery: c.Master.Hasher("recovery code"),
 		users:    newCache[int64, *User](cachedUsers),
 		sessions: newCache[[32]byte, *liveSession](cachedSessions),
 		tokens:   newCache[[32]byte, *liveToken](cachedTokens),
