@@ -47,9 +47,10 @@ func (n *toolNames) settle() {
 	}
 }
 
-// joined is the name as it would best be.
+// joined is the name as it would best be. OpenAI's models know what is in no
+// namespace as functions.
 func (k toolKey) joined() string {
-	if k.namespace == "" {
+	if k.namespace == "" || k.namespace == "functions" {
 		return k.name
 	}
 	return k.namespace + "__" + k.name
