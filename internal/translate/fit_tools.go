@@ -278,7 +278,7 @@ func (f *fitter) choice() {
 	choice := *was
 	choice.Raw = nil
 	if choice.Mode == ChooseNamed {
-		choice.Name = f.chosenName(was)
+		choice.Name, choice.Namespace = f.chosenName(was), ""
 	}
 	if len(was.Allowed) > 0 {
 		choice.Allowed = nil

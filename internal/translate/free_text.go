@@ -45,7 +45,7 @@ const (
 
 // feed takes a piece of the arguments and gives what of the text it brings.
 func (f *freeText) feed(piece string) string {
-	if f.state == behindText {
+	if f.state == behindText && f.found {
 		return ""
 	}
 	if f.state == inBare {
@@ -65,7 +65,9 @@ func (f *freeText) feed(piece string) string {
 		case inCode:
 			out = f.inCode(out, c)
 		case behindText:
-			return string(out)
+			if f.found {
+				return string(out)
+			}
 		default:
 			f.between(c)
 			if f.state == inBare {
