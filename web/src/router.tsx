@@ -82,7 +82,14 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
-const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([])])]);
+/** Every other address: the shell stays. */
+const elsewhere = createRoute({
+  getParentRoute: () => app,
+  path: "$",
+  component: NotFound,
+});
+
+const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({

@@ -74,7 +74,7 @@ export function KeysScreen() {
   const filtered = Boolean(search.q || search.status || search.group);
   return (
     <Page title={t("title")}>
-      <div className="mb-3 grid gap-2 sm:flex">
+      <div className="mb-3 grid grid-cols-2 gap-2 sm:flex">
         <SearchField value={search.q ?? ""} onChange={(q) => change({ q: q || undefined }, true)} />
         <Select
           aria-label={t("column.status")}
@@ -149,7 +149,7 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
     return () => clearTimeout(timer);
   }, [text]);
   return (
-    <div className="sm:w-72">
+    <div className="max-sm:col-span-2 sm:w-72">
       <Input
         type="search"
         aria-label={t("filter.search")}
