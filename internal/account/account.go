@@ -95,6 +95,7 @@ const Never int64 = -1
 // Session is one signed-in browser. The cookie holds a random value of which
 // only the hash is kept.
 type Session struct {
+	ID        int64
 	Hash      []byte // SHA-256 of the value
 	UserID    int64
 	Created   time.Time
@@ -102,7 +103,16 @@ type Session struct {
 	Ends      time.Time // whatever its use
 	IP        string
 	UserAgent string
+	Method    Method
 }
+
+// Method is how somebody signed in.
+type Method string
+
+// The methods.
+const (
+	ByPassword Method = "password"
+)
 
 // Administers reports whether the user's role lets them administer.
 func (u *User) Administers() bool { return u.Role == RoleAdmin || u.Role == RoleRoot }

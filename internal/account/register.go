@@ -29,7 +29,7 @@ func (s *Service) Register(ctx context.Context, r Registration, from Origin) (*A
 	if err := s.makeOwn(ctx, u, r.Password, from); err != nil {
 		return nil, nil, err
 	}
-	login, err := s.newSession(ctx, u, from)
+	login, err := s.newSession(ctx, u, ByPassword, from)
 	return &Account{User: u, Balance: u.Balance()}, login, err
 }
 

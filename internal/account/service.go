@@ -46,7 +46,7 @@ type UserStore interface {
 
 // SessionStore keeps sessions under the hash of their value.
 type SessionStore interface {
-	// InsertSession also drops the same user's sessions that have expired and
+	// InsertSession sets s's ID. It also drops the same user's sessions that have expired and
 	// the oldest beyond keep. It gives ErrNotFound when the user is no longer
 	// there, enabled and with that password: a change that ends all sessions
 	// must not be overtaken by a login.
@@ -55,6 +55,15 @@ type SessionStore interface {
 	// TouchSession reports whether the session is still there.
 	TouchSession(ctx context.Context, hash []byte, seen time.Time) (bool, error)
 	DeleteSession(ctx context.Context, hash []byte) error
+	// ListSessions gives a user's sessions that have not expired, the last
+	// used first.
+	ListSessions(ctx context.Context, userID int64, expired SessionsExpired) ([]*Session, error)
+	// DeleteSessionOf gives the hash of the session, or ErrNotFound unless the
+	// user has it.
+	DeleteSessionOf(ctx context.Context, userID, id int64) (hash []byte, err error)
+	// DeleteOtherSessions ends a user's sessions but the one with the hash, all
+	// without one, and tells how many there were.
+	DeleteOtherSessions(ctx context.Context, userID int64, keep []byte) (int64, error)
 }
 
 // SessionsExpired tells which sessions have ended: those that end by At or were

@@ -75,7 +75,7 @@ func (s *Service) Login(ctx context.Context, username, password string, from Ori
 			return nil, err
 		}
 	}
-	return s.newSession(ctx, u, from)
+	return s.newSession(ctx, u, ByPassword, from)
 }
 
 // Logout ends the caller's session; callers without one have nothing to end.
@@ -183,14 +183,14 @@ func (s *Service) rehash(ctx context.Context, u *User, password string) (*User, 
 	return fresh, unavailable(err)
 }
 
-// newSession opens a session for a user whose password was just checked.
-func (s *Service) newSession(ctx context.Context, u *User, from Origin) (*Login, error) {
+// newSession opens a session for a user who was just found to be who they say.
+func (s *Service) newSession(ctx context.Context, u *User, method Method, from Origin) (*Login, error) {
 	value := base64.RawURLEncoding.EncodeToString(randomBytes(sessionValueSize))
 	hash := sha256.Sum256([]byte(value))
 	now := s.now()
 	session := &Session{
 		Hash: hash[:], UserID: u.ID, Created: now, Seen: now, Ends: now.Add(sessionLifetime),
-		UserAgent: shorten(from.UserAgent, 200),
+		UserAgent: shorten(from.UserAgent, 200), Method: method,
 	}
 	if from.IP.IsValid() {
 		session.IP = from.IP.String()

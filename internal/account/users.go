@@ -252,6 +252,9 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 		if !ok {
 			return nil, nil, fault.New(fault.Invalid, "wrong_password", "old_password is not the password.").Field("old_password")
 		}
+		if *p.Password == old && who.User.MustChange {
+			return nil, nil, fault.New(fault.Invalid, "password_unchanged", "Choose another password than the one you were given.").Field("password")
+		}
 		if hash, err = s.hasher.hash(ctx, *p.Password); err != nil {
 			return nil, nil, unavailable(err)
 		}
@@ -264,7 +267,7 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 	if err != nil || hash == "" || who.Session == nil {
 		return account, nil, err
 	}
-	login, err := s.newSession(ctx, account.User, from)
+	login, err := s.newSession(ctx, account.User, ByPassword, from)
 	return account, login, err
 }
 

@@ -59,8 +59,12 @@ func (s *Server) identify(r *http.Request) (*account.Identity, error) {
 	return nil, fault.New(fault.Unauthenticated, "missing_credential", "Send a personal access token (hpat_…) as the Authorization header's value, or sign in.")
 }
 
+// permit judges whether somebody may call a route. A session whose password
+// somebody else has set may do no more than change it.
 func permit(rt route, method string, who *account.Identity) error {
 	switch {
+	case who.Session != nil && who.User.MustChange && !rt.passwordDue:
+		return fault.New(fault.Forbidden, "password_change_required", "Your password was set by somebody else; choose one of your own first, with PATCH /api/user/self.")
 	case rt.access == adminOnly && !who.Admin():
 		return fault.New(fault.Forbidden, "admin_required", "Only an administrator may do this.")
 	case rt.access == rootOnly && !who.Root():

@@ -165,7 +165,7 @@ func parameters(rt route) []*huma.Param {
 	var all []*huma.Param
 	for _, match := range pathParam.FindAllStringSubmatch(rt.path, -1) {
 		schema := &huma.Schema{Type: huma.TypeString}
-		if match[1] == "id" {
+		if match[1] == "id" || match[1] == "session" {
 			schema = &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 		}
 		all = append(all, &huma.Param{Name: match[1], In: "path", Required: true, Schema: schema})
@@ -238,6 +238,9 @@ func tagOf(rt route) string {
 	case "token":
 		return "keys"
 	case "user":
+		if strings.HasSuffix(rt.path, "/session") || strings.Contains(rt.path, "/session/") {
+			return "sessions"
+		}
 		if strings.HasPrefix(rt.path, "/api/user/token") {
 			return "access tokens"
 		}

@@ -22,6 +22,8 @@ type route struct {
 	plain        bool     // out is the whole answer, without the envelope
 	// readScope lets a read-only token call it although it is not a GET.
 	readScope bool
+	// passwordDue lets a session call it that has to change its password first.
+	passwordDue bool
 }
 
 // patterns are the ServeMux patterns of the route.
@@ -41,6 +43,7 @@ func (s *Server) table() []route {
 	return slices.Concat(
 		s.openAPIRoutes(),
 		s.selfRoutes(),
+		s.sessionRoutes(),
 		s.accessTokenRoutes(),
 		s.userRoutes(),
 		s.keyRoutes(),

@@ -43,15 +43,15 @@ func (s *Server) selfRoutes() []route {
 			in: typeOf[registerBody](), out: typeOf[userView](),
 		},
 		{
-			method: http.MethodPost, path: "/api/user/logout", access: anyUser, handle: s.logout, summary: "End the session", readScope: true,
+			method: http.MethodPost, path: "/api/user/logout", access: anyUser, handle: s.logout, summary: "End the session", readScope: true, passwordDue: true,
 		},
 		{
 			method: http.MethodGet, path: "/api/user/self", access: anyUser, handle: s.getSelf, summary: "Who is signed in",
-			out: typeOf[userView](),
+			out: typeOf[userView](), passwordDue: true,
 		},
 		{
 			method: http.MethodPatch, path: "/api/user/self", access: anyUser, handle: s.patchSelf, summary: "Change one's own record",
-			in: typeOf[selfPatchBody](), out: typeOf[userView](),
+			in: typeOf[selfPatchBody](), out: typeOf[userView](), passwordDue: true,
 		},
 	}
 }

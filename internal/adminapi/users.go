@@ -28,7 +28,7 @@ type userView struct {
 
 	TimeZone           string `json:"time_zone"`
 	Language           string `json:"language"`
-	MustChangePassword bool   `json:"must_change_password"`
+	MustChangePassword bool   `json:"must_change_password" doc:"The password was set by somebody else. Until it is changed a session may do nothing else: 403 password_change_required."`
 
 	Limits userLimitsRecord `json:"limits" doc:"They bind all of the user's keys together."`
 }

@@ -235,7 +235,14 @@ func (c *canary) makeUsers() {
 	third := c.secrets.plant(c.t, "alice's third password", "Pw6!"+random(20))
 	c.alice = c.person("alice", second)
 	c.must(ask{method: "PATCH", path: "/api/user/" + strconv.FormatInt(c.alice.id, 10), body: object("password", third)}.as(c.root.full), nil)
-	c.alice = c.person("alice", third)
+	fourth := c.secrets.plant(c.t, "alice's fourth password", "Pw8!"+random(20))
+	again := ask{method: "PATCH", path: "/api/user/self", header: map[string]string{"Cookie": c.login("alice", third, "alice's session with a given password")}}
+	again.body = object("password", fourth, "old_password", third)
+	got = c.must(again, nil)
+	for _, renewed := range (&http.Response{Header: got.header}).Cookies() {
+		c.secrets.plant(c.t, "alice's session after the given password", renewed.Value)
+	}
+	c.alice = c.person("alice", fourth)
 }
 
 // makeChannels makes one channel per shape that upstream keys have: one that

@@ -252,8 +252,11 @@ func (s *Server) NewUser(t testing.TB, f Fields) (User, *Client) {
 	for k, v := range f {
 		body[k] = v
 	}
-	body["password"] = Password
+	// Who was given a password chooses another before anything else.
+	given := Password + ", for now"
+	body["password"] = given
 	u := s.Root.CreateUser(t, body)
+	Login(t, s.BaseURL, u.Username, given).Must(t, "PATCH", "/api/user/self", Fields{"old_password": given, "password": Password})
 	pat := Login(t, s.BaseURL, u.Username, Password).CreatePAT(t, "harness", "full")
 	return u, NewClient(s.BaseURL, pat)
 }

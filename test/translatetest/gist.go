@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"halley/internal/sse"
 	"halley/internal/translate"
+	"halley/internal/translate/messages"
 	"halley/test/fakeprovider"
 )
 
@@ -73,9 +73,22 @@ func (g *Gist) take(role translate.Role, parts []translate.Part) {
 				g.say(role, text)
 				continue
 			}
-			g.Media = append(g.Media, p.Data+p.URL)
+			g.Media = append(g.Media, strings.TrimRight(p.Data, "=")+p.URL)
 		}
 	}
+}
+
+// WithoutNames takes the names of a request's text documents out, which stand
+// before their words at upstreams without documents.
+func (g Gist) WithoutNames(c *translate.Conversation) Gist {
+	for _, m := range c.Messages {
+		for _, p := range m.Parts {
+			if doc, ok := p.(*translate.Media); ok && doc.Name != "" && textIn(doc) != "" {
+				g.User = strings.Replace(g.User, squeeze(doc.Name)+":", "", 1)
+			}
+		}
+	}
+	return g
 }
 
 func textIn(m *translate.Media) string {
@@ -130,6 +143,39 @@ func (g Gist) WithoutIntroductions() Gist {
 		g.Results[i] = strings.Replace(g.Results[i], " Error:", " ", 1)
 	}
 	return g
+}
+
+// inJSON is what upstreams without a JSON mode are told in place of one.
+const inJSON = "AnswerwithoneJSONobjectandnothingelse:nocodefenceandnowordsaroundit."
+
+// Fitted allows for what has to be said otherwise at some upstreams: words beside
+// a document, something in place of an empty result, a wish for JSON, ids within
+// an alphabet.
+func (g Gist) Fitted() Gist {
+	g.User = strings.ReplaceAll(g.User, "Seethedocument.", "")
+	g.System = strings.TrimSuffix(g.System, inJSON)
+	g.Results, g.Calls = slices.Clone(g.Results), slices.Clone(g.Calls)
+	for i, r := range g.Results {
+		id, words, _ := strings.Cut(strings.TrimSuffix(r, "(nothing)"), " ")
+		g.Results[i] = fittedID(id) + " " + words
+	}
+	for i, c := range g.Calls {
+		id, rest, _ := strings.Cut(c, " ")
+		g.Calls[i] = fittedID(id) + " " + rest
+	}
+	slices.Sort(g.Results) // they come first in their turn, each in its place
+	return g
+}
+
+// fittedID is an id within the alphabet, and one for all that are too long: which
+// is whose, the codecs' own tests say.
+func fittedID(id string) string {
+	fitted := messages.CallID(id)
+	hash := strings.HasPrefix(fitted, "hly_") && len(fitted) == 47 || len(fitted) == 64
+	if len(fitted) > 64 || hash {
+		return "long"
+	}
+	return fitted
 }
 
 // OneWord makes stops equal that one of the two dialects has one word for, and
@@ -211,44 +257,26 @@ func Parse(t testing.TB, text []byte) any {
 
 // Streamed writes events for a client of the far dialect, and reads them again.
 func Streamed(list []translate.Event, far translate.Codec) (*translate.Answer, error) {
-	enc := far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true})
-	var out []byte
-	for _, e := range list {
-		out = enc.Encode(out, e)
-	}
-	return Assembled(far.DecodeStream(), out)
-}
-
-// Assembled reads an SSE body, and puts it together.
-func Assembled(d translate.StreamDecoder, body []byte) (*translate.Answer, error) {
-	list, err := Events(d, body)
+	out := Written(far.EncodeStream(&translate.Conversation{IncludeUsage: true, Stream: true}), list)
+	again, err := Events(far.DecodeStream(), out)
 	if err != nil {
 		return nil, err
 	}
-	return Whole(list)
+	return Whole(again)
 }
 
 // Events reads an SSE body.
-func Events(d translate.StreamDecoder, body []byte) (list []translate.Event, err error) {
-	emit := func(e translate.Event) { list = append(list, e) }
-	text := strings.ReplaceAll(string(body), "\r\n", "\n")
-	for event := range strings.SplitSeq(text, "\n\n") {
-		if data, ok := sse.Data([]byte(event + "\n\n")); ok {
-			if err := d.Decode(string(sse.Name([]byte(event))), data, emit); err != nil {
-				return list, err
-			}
-		}
+func Events(d translate.StreamDecoder, body []byte) ([]translate.Event, error) {
+	list, err := OfSSE(body)
+	if err != nil {
+		return nil, err
 	}
-	return list, d.End(emit)
+	return Run(d, list)
 }
 
 // Whole puts events together; what did not end well is an error.
 func Whole(list []translate.Event) (*translate.Answer, error) {
-	var a translate.Assembler
-	for _, e := range list {
-		a.Add(e)
-	}
-	got, done, fault := a.Answer()
+	got, done, fault := Assembled(list)
 	switch {
 	case fault != nil:
 		return nil, errors.New(fault.Message)

@@ -18,6 +18,7 @@ func RunSessions(t *testing.T, open func(t *testing.T) *store.DB) {
 		db := open(t)
 		want := &account.Session{
 			Hash: hash(1), UserID: insertUser(t, db, "ada"), Created: noon, Seen: noon, Ends: noon.Add(time.Hour), IP: "2001:db8::1", UserAgent: "Mozilla/5.0 😀",
+			Method: account.ByPassword,
 		}
 		if err := db.InsertSession(t.Context(), want, "hash", account.SessionsExpired{}, 10); err != nil {
 			t.Fatal(err)
@@ -113,6 +114,62 @@ func RunSessions(t *testing.T, open func(t *testing.T) *store.DB) {
 		wantSessions(t, db, map[byte]bool{3: true, 4: true, 5: true})
 		insert(id, 6, 0, 0, time.Hour)
 		wantSessions(t, db, map[byte]bool{3: false, 4: true, 5: true, 6: true, 9: true})
+	})
+
+	t.Run("a user's live sessions are listed, the last used first", func(t *testing.T) {
+		t.Parallel()
+		db := open(t)
+		id, other := insertUser(t, db, "ada"), insertUser(t, db, "grace")
+		insertSession(t, db, other, 9)
+		for n, seen := range map[byte]time.Duration{1: -3 * time.Minute, 2: -time.Minute, 3: -2 * time.Minute, 4: -time.Hour} {
+			s := &account.Session{Hash: hash(n), UserID: id, Created: noon.Add(-2 * time.Hour), Seen: noon.Add(seen), Ends: noon.Add(time.Duration(n) * time.Hour)}
+			if err := db.InsertSession(t.Context(), s, "hash", account.SessionsExpired{}, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := db.ListSessions(t.Context(), id, account.SessionsExpired{At: noon.Add(time.Hour), IdleSince: noon.Add(-time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hashes []string
+		for _, s := range got {
+			hashes = append(hashes, string(s.Hash))
+		}
+		// 1 has ended and 4 was idle too long.
+		if diff := cmp.Diff([]string{string(hash(2)), string(hash(3))}, hashes); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("sessions are ended one by one, and all but one", func(t *testing.T) {
+		t.Parallel()
+		db := open(t)
+		id, other := insertUser(t, db, "ada"), insertUser(t, db, "grace")
+		for n := range byte(4) {
+			insertSession(t, db, id, n+1)
+		}
+		insertSession(t, db, other, 9)
+		first, err := db.SessionByHash(t.Context(), hash(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.DeleteSessionOf(t.Context(), other, first.ID); !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("somebody else's session: %v", err)
+		}
+		if gone, err := db.DeleteSessionOf(t.Context(), id, first.ID); err != nil || string(gone) != string(hash(1)) {
+			t.Errorf("ended %x, %v", gone, err)
+		}
+		if _, err := db.DeleteSessionOf(t.Context(), id, first.ID); !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("ended again: %v", err)
+		}
+		if n, err := db.DeleteOtherSessions(t.Context(), id, hash(3)); n != 2 || err != nil {
+			t.Errorf("ended %d others, %v", n, err)
+		}
+		wantSessions(t, db, map[byte]bool{1: false, 2: false, 3: true, 4: false, 9: true})
+		if n, err := db.DeleteOtherSessions(t.Context(), id, nil); n != 1 || err != nil {
+			t.Errorf("ended %d in the end, %v", n, err)
+		}
+		wantSessions(t, db, map[byte]bool{3: false, 9: true})
 	})
 }
 

@@ -26,62 +26,6 @@ func recordings(t testing.TB, stream bool) []fakeprovider.Interaction {
 	return all
 }
 
-// alike is a JSON text with the differences taken out that a decoded and encoded
-// body may have: members that are null or empty are not there; a text that is a
-// list of one plain part is a string; a single stop is a list; functions say that
-// they are, and calls do not say which of the list they are; a call of nothing is
-// none.
-func alike(t *testing.T, body []byte) any {
-	t.Helper()
-	var v any
-	d := json.NewDecoder(bytes.NewReader(body))
-	if err := d.Decode(&v); err != nil {
-		t.Fatal(err)
-	}
-	return normal("", v)
-}
-
-func normal(name string, v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		if call, ok := v["function_call"].(map[string]any); ok && call["arguments"] == "" && call["name"] == "" {
-			delete(v, "function_call")
-		}
-		if _, ok := v["function"]; ok { // a tool or a call: the type is its default, and the index its place
-			delete(v, "index")
-			delete(v, "custom")
-			delete(v, "type")
-		}
-		for k, member := range v {
-			if n := normal(k, member); n != nil {
-				out[k] = n
-			}
-		}
-		return out
-	case []any:
-		out := []any{}
-		for _, element := range v {
-			out = append(out, normal("", element))
-		}
-		if len(out) == 0 && name != "choices" && name != "messages" {
-			return nil
-		}
-		if one, ok := out[0].(map[string]any); name == "content" && len(out) == 1 && ok && len(one) == 2 && one["type"] == "text" {
-			return one["text"]
-		}
-		return out
-	case string:
-		if name == "stop" {
-			return []any{v}
-		}
-		if v == "" && name != "arguments" && name != "text" {
-			return nil
-		}
-	}
-	return v
-}
-
 func TestEveryRecordedRequestSurvives(t *testing.T) {
 	t.Parallel()
 	count := 0
@@ -101,19 +45,7 @@ func TestEveryRecordedRequestSurvives(t *testing.T) {
 				t.Errorf("%s: %v", in.File, err)
 				continue
 			}
-			want, got := alike(t, in.Request.Body).(map[string]any), alike(t, out).(map[string]any)
-			// Usage is always asked for, a stream that is not wanted need not be said,
-			// and newer models get the newer name of the bound.
-			for _, m := range []map[string]any{want, got} {
-				delete(m, "stream_options")
-				if m["stream"] == false {
-					delete(m, "stream")
-				}
-				if bound, ok := m["max_tokens"]; ok {
-					m["max_completion_tokens"] = bound
-					delete(m, "max_tokens")
-				}
-			}
+			want, got := translatetest.PlainChat(translatetest.Parse(t, in.Request.Body)), translatetest.PlainChat(translatetest.Parse(t, out))
 			if dropped := c.TakeDropped(); len(dropped) > 0 {
 				t.Errorf("%s: dropped %v", in.File, dropped)
 			}
@@ -147,7 +79,7 @@ func TestEveryRecordedAnswerSurvives(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(alike(t, in.Response.Body), alike(t, out)); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainChat(translatetest.Parse(t, in.Response.Body)), translatetest.PlainChat(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s: %s", in.File, diff)
 		}
 		want, reported := in.Usage()
@@ -161,14 +93,6 @@ func TestEveryRecordedAnswerSurvives(t *testing.T) {
 // decode reads a stream's events.
 func decode(body []byte) (events []translate.Event, err error) {
 	return translatetest.Events(chat.Codec{}.DecodeStream(), body)
-}
-
-func assemble(events []translate.Event) (*translate.Answer, bool, *translate.Failure) {
-	var a translate.Assembler
-	for _, e := range events {
-		a.Add(e)
-	}
-	return a.Answer()
 }
 
 // said puts a recorded stream together by hand.
@@ -265,7 +189,7 @@ func TestEveryRecordedStreamMeansWhatItSays(t *testing.T) {
 		}
 		count++
 		events, err := decode(in.Response.Body)
-		a, whole, fault := assemble(events)
+		a, whole, fault := translatetest.Assembled(events)
 		if in.Feature == "error_mid_stream" || fault != nil {
 			if fault == nil || fault.Message == "" {
 				t.Errorf("%s: the error is not told: %+v", in.File, fault)
@@ -288,49 +212,18 @@ func TestEveryRecordedStreamMeansWhatItSays(t *testing.T) {
 		}
 		// Written again and read again, it means the same.
 		c := &translate.Conversation{From: translate.Chat, IncludeUsage: true}
-		encoder := chat.Codec{}.EncodeStream(c)
-		var out []byte
-		for _, e := range events {
-			out = encoder.Encode(out, e)
-		}
+		out := translatetest.Written(chat.Codec{}.EncodeStream(c), events)
 		again, err := decode(out)
 		if err != nil {
 			t.Errorf("%s: written as %s: %v", in.File, out, err)
 			continue
 		}
-		b, _, _ := assemble(again)
-		if diff := cmp.Diff(core(a), core(b)); diff != "" {
+		b, _, _ := translatetest.Assembled(again)
+		if diff := cmp.Diff(translatetest.Core(a), translatetest.Core(b)); diff != "" {
 			t.Errorf("%s: %s", in.File, diff)
 		}
 	}
 	t.Logf("%d streams", count)
-}
-
-// core is what of an answer every dialect keeps.
-func core(a *translate.Answer) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %d\n", a.ID, a.Model, a.Created)
-	if a.Usage != nil {
-		fmt.Fprintf(&b, "%+v\n", *a.Usage)
-	}
-	for _, c := range a.Candidates {
-		fmt.Fprintf(&b, "%d: %d %s %s\n", c.Index, c.Stop, c.StopWord, c.Logprobs)
-		for _, p := range c.Parts {
-			switch p := p.(type) {
-			case *translate.Text:
-				fmt.Fprintf(&b, "text %q %d\n", p.Text, len(p.Citations))
-			case *translate.Thinking:
-				fmt.Fprintf(&b, "thinking %q\n", p.Text)
-			case *translate.Refusal:
-				fmt.Fprintf(&b, "refusal %q\n", p.Text)
-			case *translate.ToolCall:
-				fmt.Fprintf(&b, "call %s %s %q %v\n", p.ID, p.Name, p.Args, p.Custom)
-			default:
-				fmt.Fprintf(&b, "%T\n", p)
-			}
-		}
-	}
-	return b.String()
 }
 
 func FuzzDecoding(f *testing.F) {

@@ -486,8 +486,9 @@ func (m *message) thinking() *translate.Thinking {
 		return nil
 	}
 	details := t.Extra.Get("reasoning_details")
+	alone := t.Text == "" // else they repeat it
 	for d := range wire.Elements(details) {
-		if t.Text == "" {
+		if alone {
 			t.Text += text(jsontext.Value(wire.Get(d, "text")))
 		}
 		if signature := wire.Text(wire.Get(d, "signature")); strings.HasPrefix(signature, translate.CarryMark) {

@@ -2,7 +2,6 @@ package cohere_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -17,43 +16,6 @@ import (
 )
 
 const chatAPI = "cohere.chat_v2"
-
-// plain takes out of a body what makes no difference in the dialect, so that two
-// bodies can be compared. These are the allowed differences:
-//
-//   - content that is a string is one text part;
-//   - stream that is false, and a member that is null, is absent;
-//   - arguments that are "null" are "{}".
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for name, member := range v {
-			member = plain(member)
-			switch {
-			case name == "content":
-				if text, ok := member.(string); ok && v["role"] != nil {
-					member = []any{map[string]any{"type": "text", "text": text}}
-				}
-			case name == "stream" && member == false:
-				continue
-			case name == "arguments" && member == "null":
-				member = "{}"
-			}
-			if member != nil {
-				out[name] = member
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = plain(v[i])
-		}
-		return out
-	}
-	return v
-}
 
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
@@ -80,7 +42,7 @@ func requestSurvives(t *testing.T, name string, body []byte, model string) {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
+	if diff := cmp.Diff(translatetest.PlainCohere(translatetest.Parse(t, body)), translatetest.PlainCohere(translatetest.Parse(t, out))); diff != "" {
 		t.Errorf("%s:\n%s", name, diff)
 	}
 	if dropped := c.TakeDropped(); dropped != nil {
@@ -122,7 +84,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Response.Body)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainCohere(translatetest.Parse(t, in.Response.Body)), translatetest.PlainCohere(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -180,65 +142,6 @@ func run(events [][]byte) (list []translate.Event, err error) {
 	return list, d.End(emit)
 }
 
-// whole puts a stream together the way Cohere's reference says.
-func whole(t testing.TB, s stream) []byte {
-	t.Helper()
-	message := map[string]any{"role": "assistant"}
-	answer := map[string]any{"message": message}
-	for _, data := range s.events {
-		if string(data) == "[DONE]" {
-			continue
-		}
-		e := translatetest.Parse(t, data).(map[string]any)
-		delta, _ := e["delta"].(map[string]any)
-		piece, _ := delta["message"].(map[string]any)
-		last := func(list string) map[string]any {
-			all := message[list].([]any)
-			return all[len(all)-1].(map[string]any)
-		}
-		add := func(to map[string]any, name string, v any) {
-			old, _ := to[name].(string)
-			to[name] = old + v.(string)
-		}
-		grow := func(list string, v any) {
-			all, _ := message[list].([]any)
-			message[list] = append(all, v)
-		}
-		switch e["type"] {
-		case "message-start":
-			answer["id"] = e["id"]
-		case "content-start":
-			grow("content", piece["content"])
-		case "content-delta":
-			for name, v := range piece["content"].(map[string]any) {
-				add(last("content"), name, v)
-			}
-		case "tool-plan-delta":
-			add(message, "tool_plan", piece["tool_plan"])
-		case "tool-call-start":
-			grow("tool_calls", piece["tool_calls"])
-		case "tool-call-delta":
-			add(last("tool_calls")["function"].(map[string]any), "arguments", piece["tool_calls"].(map[string]any)["function"].(map[string]any)["arguments"])
-		case "tool-call-end":
-			if f := last("tool_calls")["function"].(map[string]any); f["arguments"] == "" {
-				f["arguments"] = "{}"
-			}
-		case "citation-start":
-			grow("citations", piece["citations"])
-		case "content-end", "citation-end":
-		case "message-end":
-			answer["finish_reason"], answer["usage"] = delta["finish_reason"], delta["usage"]
-		default:
-			t.Fatalf("%s: unknown event %v", s.file, e["type"])
-		}
-	}
-	text, err := json.Marshal(answer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
 func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 	t.Parallel()
 	for _, s := range streams(t) {
@@ -255,13 +158,20 @@ func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 		if !whole_ || fault != nil {
 			t.Errorf("%s: whole %v, fault %v", s.file, whole_, fault)
 		}
-		text := whole(t, s)
+		var raw []translatetest.Happening
+		for _, data := range s.events {
+			raw = append(raw, translatetest.Happening{Data: data})
+		}
+		text, err := translatetest.WholeCohere(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", s.file, err)
+		}
 		out, err := cohere.Codec{}.EncodeAnswer(nil, got)
 		if err != nil {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, text)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainCohere(translatetest.Parse(t, text)), translatetest.PlainCohere(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", s.file, diff)
 		}
 		want, err := cohere.Codec{}.DecodeAnswer(text)

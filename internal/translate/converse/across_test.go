@@ -53,44 +53,16 @@ func TestRecordedRequestsReachBedrock(t *testing.T) {
 					continue
 				}
 				y.Passed++
-				after.System = strings.TrimSuffix(after.System, "AnswerwithoneJSONobjectandnothingelse:nocodefenceandnowordsaroundit.")
 				if before.User == "" && after.User == before.System { // a conversation of system text alone
 					before.User, before.System = before.System, ""
 				}
-				if diff := cmp.Diff(fitted(before), fitted(after)); diff != "" {
+				if diff := cmp.Diff(before.Fitted(), after.Fitted()); diff != "" {
 					t.Errorf("%s to %s:\n%s", in.File, model, diff)
 				}
 			}
 			y.Log(t, from.name+" to "+model)
 		}
 	}
-}
-
-// fitted allows for what has to be said otherwise here: words beside a document,
-// something in place of an empty result, arguments that are an object, ids within
-// the alphabet.
-func fitted(g translatetest.Gist) translatetest.Gist {
-	g.User = strings.ReplaceAll(g.User, "Seethedocument.", "")
-	for i, r := range g.Results {
-		id, words, _ := strings.Cut(strings.TrimSuffix(r, "(nothing)"), " ")
-		g.Results[i] = fittedID(id) + " " + words
-	}
-	for i, c := range g.Calls {
-		id, rest, _ := strings.Cut(c, " ")
-		g.Calls[i] = fittedID(id) + " " + rest
-	}
-	slices.Sort(g.Results) // they come first in their turn, each in its place
-	return g
-}
-
-// fittedID is an id within the alphabet, and one for all that are too long: which
-// is whose, TestCallsKeepTheirIds says.
-func fittedID(id string) string {
-	fitted := messages.CallID(id)
-	if hash := strings.HasPrefix(fitted, "hly_") && len(fitted) == 47; len(fitted) > 64 || hash {
-		return "long"
-	}
-	return fitted
 }
 
 // TestRecordedAnswersReachEveryClient brings what Bedrock has answered to clients

@@ -86,7 +86,7 @@ func FuzzDecodeStream(f *testing.F) {
 	for _, list := range streams(f) {
 		var seed []byte
 		for _, h := range list {
-			seed = append(append(append(append(seed, h.name...), ' '), h.data...), '\n')
+			seed = append(append(append(append(seed, h.Name...), ' '), h.Data...), '\n')
 		}
 		if small(seed) {
 			f.Add(seed)

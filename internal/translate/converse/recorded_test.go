@@ -1,17 +1,13 @@
 package converse_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"halley/internal/awsstream"
 	"halley/internal/translate"
 	"halley/internal/translate/converse"
 	"halley/test/translatetest"
@@ -21,35 +17,6 @@ const (
 	plainAPI  = "bedrock.converse"
 	streamAPI = "bedrock.converseStream"
 )
-
-// plain takes out of a body what makes no difference in the dialect. These are
-// the allowed differences:
-//
-//   - an inferenceConfig or a system that is empty is absent.
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for name, member := range v {
-			member = plain(member)
-			if object, ok := member.(map[string]any); name == "inferenceConfig" && ok && len(object) == 0 {
-				continue
-			}
-			if list, ok := member.([]any); name == "system" && ok && len(list) == 0 {
-				continue
-			}
-			out[name] = member
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = plain(v[i])
-		}
-		return out
-	}
-	return v
-}
 
 // notJSON is a recorded request whose body lacks its closing brace.
 const notJSON = "bedrock-model-other-parameters"
@@ -72,7 +39,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Request.Body)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainConverse(translatetest.Parse(t, in.Request.Body)), translatetest.PlainConverse(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		if dropped := c.TakeDropped(); dropped != nil {
@@ -131,123 +98,22 @@ func checkUsage(t *testing.T, file string, got *translate.Usage, holder []byte) 
 	}
 }
 
-// happening is an event of a stream as it came.
-type happening struct {
-	name string
-	data []byte
-}
-
-// happenings are those of a recorded stream.
-func happenings(t testing.TB, body []byte) (list []happening) {
-	t.Helper()
-	r := awsstream.NewReader(bytes.NewReader(body), 1<<20)
-	for {
-		m, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return list
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, happening{m.Name, bytes.Clone(m.Payload)})
-	}
-}
-
 // run decodes a stream and ends it.
-func run(list []happening) (events []translate.Event, err error) {
-	d := converse.Codec{}.DecodeStream()
-	emit := func(e translate.Event) { events = append(events, e) }
-	for _, h := range list {
-		if err := d.Decode(h.name, h.data, emit); err != nil {
-			return events, err
-		}
-	}
-	return events, d.End(emit)
-}
-
-// assembled is the answer in events.
-func assembled(events []translate.Event) (*translate.Answer, bool, *translate.Failure) {
-	var a translate.Assembler
-	for _, e := range events {
-		a.Add(e)
-	}
-	return a.Answer()
-}
-
-// whole puts a stream together the way Amazon's own examples do: as the answer
-// that would have come at once.
-func whole(t testing.TB, list []happening) []byte {
-	t.Helper()
-	var content []any
-	out := map[string]any{"output": map[string]any{"message": map[string]any{"role": "assistant"}}}
-	add := func(object map[string]any, name string, v any) {
-		old, _ := object[name].(string)
-		object[name] = old + v.(string)
-	}
-	block := func(e map[string]any) map[string]any {
-		i := int(e["contentBlockIndex"].(float64))
-		for len(content) <= i {
-			content = append(content, map[string]any{})
-		}
-		return content[i].(map[string]any)
-	}
-	sub := func(object map[string]any, name string) map[string]any {
-		if object[name] == nil {
-			object[name] = map[string]any{}
-		}
-		return object[name].(map[string]any)
-	}
-	for _, h := range list {
-		e := translatetest.Parse(t, h.data).(map[string]any)
-		switch h.name {
-		case "contentBlockStart":
-			for name, v := range e["start"].(map[string]any)["toolUse"].(map[string]any) {
-				sub(block(e), "toolUse")[name] = v
-			}
-		case "contentBlockDelta":
-			for kind, v := range e["delta"].(map[string]any) {
-				switch kind {
-				case "text":
-					add(block(e), "text", v)
-				case "toolUse":
-					add(sub(block(e), "toolUse"), "input", v.(map[string]any)["input"])
-				case "reasoningContent":
-					for name, piece := range v.(map[string]any) {
-						add(sub(sub(block(e), "reasoningContent"), "reasoningText"), name, piece)
-					}
-				default:
-					t.Fatalf("unknown delta %s", kind)
-				}
-			}
-		case "contentBlockStop":
-			if call, ok := block(e)["toolUse"].(map[string]any); ok {
-				call["input"] = translatetest.Parse(t, []byte(call["input"].(string)))
-			}
-		case "messageStop":
-			out["stopReason"] = e["stopReason"]
-		case "metadata":
-			for name, v := range e {
-				if name != "p" {
-					out[name] = v
-				}
-			}
-		}
-	}
-	out["output"].(map[string]any)["message"].(map[string]any)["content"] = content
-	text, err := json.Marshal(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+func run(list []translatetest.Happening) ([]translate.Event, error) {
+	return translatetest.Run(converse.Codec{}.DecodeStream(), list)
 }
 
 // streams are the recorded ones that are no errors.
-func streams(t testing.TB) (all map[string][]happening) {
+func streams(t testing.TB) (all map[string][]translatetest.Happening) {
 	t.Helper()
-	all = map[string][]happening{}
+	all = map[string][]translatetest.Happening{}
 	for _, in := range translatetest.Recordings(t, streamAPI) {
 		if in.Response.Status == 200 {
-			all[in.File] = happenings(t, in.Response.Body)
+			list, err := translatetest.Happenings(in)
+			if err != nil {
+				t.Fatalf("%s: %v", in.File, err)
+			}
+			all[in.File] = list
 		}
 	}
 	return all
@@ -261,11 +127,14 @@ func TestRecordedStreamsGiveTheMessageTheyHold(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 			continue
 		}
-		a, done, fault := assembled(events)
+		a, done, fault := translatetest.Assembled(events)
 		if !done || fault != nil {
 			t.Errorf("%s: done %v, failure %v", file, done, fault)
 		}
-		at := whole(t, list)
+		at, err := translatetest.WholeConverse(list)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
 		want, err := converse.Codec{}.DecodeAnswer(at)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", file, err, at)
@@ -276,7 +145,7 @@ func TestRecordedStreamsGiveTheMessageTheyHold(t *testing.T) {
 		if diff := cmp.Diff([]any{want.Candidates[0].Stop, want.Candidates[0].StopWord, want.Usage}, []any{a.Candidates[0].Stop, a.Candidates[0].StopWord, a.Usage}); diff != "" {
 			t.Errorf("%s:\n%s", file, diff)
 		}
-		checkUsage(t, file, a.Usage, list[len(list)-1].data)
+		checkUsage(t, file, a.Usage, list[len(list)-1].Data)
 	}
 }
 
@@ -290,7 +159,7 @@ var sameArguments = cmp.Transformer("arguments", func(c *translate.ToolCall) map
 })
 
 // written are the events that an encoder of the same dialect writes.
-func written(t testing.TB, events []translate.Event) (list []happening) {
+func written(t testing.TB, events []translate.Event) (list []translatetest.Happening) {
 	t.Helper()
 	enc := converse.Codec{}.EncodeStream(nil)
 	var out []byte
@@ -302,7 +171,7 @@ func written(t testing.TB, events []translate.Event) (list []happening) {
 		if !ok {
 			t.Fatalf("not an event: %q", event)
 		}
-		list = append(list, happening{name, []byte(data)})
+		list = append(list, translatetest.Happening{Name: name, Data: []byte(data)})
 	}
 	return list
 }
@@ -317,16 +186,16 @@ func TestRecordedStreamsSurviveTheirOwnDialect(t *testing.T) {
 		}
 		var want, got []any
 		for _, h := range list {
-			v := translatetest.Parse(t, h.data).(map[string]any)
+			v := translatetest.Parse(t, h.Data).(map[string]any)
 			delete(v, "p") // padding
 			if delta, ok := v["delta"].(map[string]any); ok && empty(delta) {
 				continue // it says nothing
 			}
-			want = append(want, []any{h.name, v})
+			want = append(want, []any{h.Name, v})
 		}
 		again := written(t, events)
 		for _, h := range again {
-			got = append(got, []any{h.name, translatetest.Parse(t, h.data)})
+			got = append(got, []any{h.Name, translatetest.Parse(t, h.Data)})
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s:\n%s", file, diff)
@@ -353,7 +222,7 @@ func empty(delta map[string]any) bool {
 func TestAStreamThatIsCutIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	for file, list := range streams(t) {
-		stop := slices.IndexFunc(list, func(h happening) bool { return h.name == "messageStop" })
+		stop := slices.IndexFunc(list, func(h translatetest.Happening) bool { return h.Name == "messageStop" })
 		for n := range stop {
 			if _, err := run(list[:n]); err == nil {
 				t.Errorf("%s: %d of %d events pass for a whole stream", file, n, len(list))
@@ -371,12 +240,12 @@ func TestAnExceptionInAStreamIsAFailure(t *testing.T) {
 		"validationException":         {Status: 400, Kind: translate.BadRequest, Message: "Too many requests"},
 		"somethingNewException":       {Status: 500, Kind: translate.Internal, Message: "Too many requests"},
 	} {
-		events, err := run([]happening{{"messageStart", []byte(`{"role":"assistant"}`)}, {name, []byte(`{"message":"Too many requests"}`)}})
+		events, err := run([]translatetest.Happening{{Name: "messageStart", Data: []byte(`{"role":"assistant"}`)}, {Name: name, Data: []byte(`{"message":"Too many requests"}`)}})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		_, done, fault := assembled(events)
+		_, done, fault := translatetest.Assembled(events)
 		want.Type, want.Origin = name, translate.Converse
 		if done || fault == nil || *fault != want {
 			t.Errorf("%s: done %v, failure %+v, want %+v", name, done, fault, want)

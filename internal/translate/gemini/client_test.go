@@ -360,9 +360,9 @@ func TestTokenCountsAreAskedAndAnswered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := plain(translatetest.Parse(t, in.Request.Body)).(map[string]any)
+		want := translatetest.PlainGemini(translatetest.Parse(t, in.Request.Body)).(map[string]any)
 		delete(want, "generationConfig") // which concerns the answer
-		if diff := cmp.Diff(any(want), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(any(want), translatetest.PlainGemini(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 		whole, err := gemini.Codec{}.EncodeCount(c, translate.Target{Model: in.Model})

@@ -3,7 +3,6 @@ package messages_test
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -21,56 +20,6 @@ const (
 	messagesAPI = "anthropic.messages"
 	countAPI    = "anthropic.count_tokens"
 )
-
-// plain takes out of a body what makes no difference in the dialect, so that two
-// bodies can be compared. These are the allowed differences:
-//
-//   - content and system that are a string are one text block;
-//   - a member that is null is absent;
-//   - is_error, stream and disable_parallel_tool_use that are false are absent;
-//   - a description that is empty is absent;
-//   - an empty list of citations or of blocks is absent.
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for name, member := range v {
-			member = plain(member)
-			switch name {
-			case "content", "system":
-				if text, ok := member.(string); ok && v["type"] != "compaction" {
-					member = []any{map[string]any{"type": "text", "text": text}}
-				}
-				if list, ok := member.([]any); ok && len(list) == 0 {
-					continue
-				}
-			case "is_error", "stream", "disable_parallel_tool_use":
-				if member == false {
-					continue
-				}
-			case "description":
-				if member == "" {
-					continue
-				}
-			case "citations":
-				if list, ok := member.([]any); ok && len(list) == 0 {
-					continue
-				}
-			}
-			if member != nil {
-				out[name] = member
-			}
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = plain(v[i])
-		}
-		return out
-	}
-	return v
-}
 
 func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 	t.Parallel()
@@ -94,7 +43,7 @@ func TestRecordedRequestsSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		want, got := plain(translatetest.Parse(t, in.Request.Body)).(map[string]any), plain(translatetest.Parse(t, out)).(map[string]any)
+		want, got := translatetest.PlainMessages(translatetest.Parse(t, in.Request.Body)).(map[string]any), translatetest.PlainMessages(translatetest.Parse(t, out)).(map[string]any)
 		want["model"] = in.Model // the target's
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
@@ -124,7 +73,7 @@ func TestRecordedAnswersSurviveTheirOwnDialect(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, in.Response.Body)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainMessages(translatetest.Parse(t, in.Response.Body)), translatetest.PlainMessages(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}
@@ -223,61 +172,16 @@ func brokenBecause(file string) string {
 	return ""
 }
 
-// message puts a stream together the way Anthropic's own SDKs do.
+// message puts a stream together.
 func message(t testing.TB, s stream) []byte {
 	t.Helper()
-	var m map[string]any
-	input := map[int]string{}
+	var list []translatetest.Happening
 	for _, data := range s.events {
-		e := translatetest.Parse(t, data).(map[string]any)
-		content := func() map[string]any { return m["content"].([]any)[int(e["index"].(float64))].(map[string]any) }
-		switch e["type"] {
-		case "message_start":
-			m = e["message"].(map[string]any)
-		case "content_block_start":
-			m["content"] = append(m["content"].([]any), e["content_block"])
-		case "content_block_delta":
-			block, delta := content(), e["delta"].(map[string]any)
-			add := func(name string) {
-				old, _ := block[name].(string)
-				block[name] = old + delta[name].(string)
-			}
-			switch delta["type"] {
-			case "text_delta":
-				add("text")
-			case "thinking_delta":
-				add("thinking")
-			case "signature_delta":
-				block["signature"] = delta["signature"]
-			case "input_json_delta":
-				input[int(e["index"].(float64))] += delta["partial_json"].(string)
-			case "citations_delta":
-				list, _ := block["citations"].([]any)
-				block["citations"] = append(list, delta["citation"])
-			case "compaction_delta":
-				block["content"] = delta["content"]
-			default:
-				t.Fatalf("%s: unknown delta %v", s.file, delta["type"])
-			}
-		case "content_block_stop":
-			if text := input[int(e["index"].(float64))]; text != "" {
-				content()["input"] = translatetest.Parse(t, []byte(text))
-			}
-		case "message_delta":
-			for name, v := range e["delta"].(map[string]any) {
-				m[name] = v
-			}
-			for name, v := range e["usage"].(map[string]any) {
-				m["usage"].(map[string]any)[name] = v
-			}
-			if v, ok := e["context_management"]; ok {
-				m["context_management"] = v
-			}
-		}
+		list = append(list, translatetest.Happening{Data: data})
 	}
-	text, err := json.Marshal(m)
+	text, err := translatetest.WholeMessages(list)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", s.file, err)
 	}
 	return text
 }
@@ -312,7 +216,7 @@ func TestRecordedStreamsAssembleToTheirMessage(t *testing.T) {
 			t.Errorf("%s: %v", s.file, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, text)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainMessages(translatetest.Parse(t, text)), translatetest.PlainMessages(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", s.file, diff)
 		}
 		want, err := messages.Codec{}.DecodeAnswer(text)

@@ -58,7 +58,7 @@ func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 				t.Errorf("%s: %v", in.File, err)
 				continue
 			}
-			if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
+			if diff := cmp.Diff(translatetest.PlainMessages(translatetest.Parse(t, body)), translatetest.PlainMessages(translatetest.Parse(t, out))); diff != "" {
 				t.Errorf("%s:\n%s", in.File, diff)
 			}
 		}
@@ -76,7 +76,7 @@ func TestUnknownMembersSurviveAtEveryDepth(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(plain(translatetest.Parse(t, body)), plain(translatetest.Parse(t, out))); diff != "" {
+		if diff := cmp.Diff(translatetest.PlainMessages(translatetest.Parse(t, body)), translatetest.PlainMessages(translatetest.Parse(t, out))); diff != "" {
 			t.Errorf("%s:\n%s", in.File, diff)
 		}
 	}

@@ -4,16 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"halley/internal/sse"
 	"halley/internal/translate"
 	"halley/internal/translate/responses"
 	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 // apiName is the dialect's name in the recordings.
@@ -24,62 +23,6 @@ func recordings(t testing.TB, stream bool) []fakeprovider.Interaction {
 	return fakeprovider.Fixtures(t).MustLoad(t, func(m fakeprovider.Meta) bool {
 		return m.API == apiName && m.Status == 200 && m.Stream == stream && m.Authenticity == "recorded"
 	})
-}
-
-// alike is a JSON text with the differences taken out that a decoded and encoded
-// body may have: members that are null or empty are not there; a content that is
-// one plain text is a string; an item without a type is a message; a time is
-// whole.
-func alike(t *testing.T, body []byte) map[string]any {
-	t.Helper()
-	var v any
-	if err := json.Unmarshal(body, &v); err != nil {
-		t.Fatalf("%v: %s", err, body)
-	}
-	out, _ := normal("", v).(map[string]any)
-	return out
-}
-
-func normal(name string, v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		if _, ok := v["role"]; ok && v["type"] == nil {
-			v["type"] = "message"
-		}
-		for k, member := range v {
-			if n := normal(k, member); n != nil {
-				out[k] = n
-			}
-		}
-		if len(out) == 0 && name != "schema" && name != "parameters" && name != "properties" {
-			return nil
-		}
-		return out
-	case []any:
-		out := []any{}
-		for _, element := range v {
-			out = append(out, normal("", element))
-		}
-		if len(out) == 0 && name != "output" && name != "content" && name != "input" {
-			return nil
-		}
-		if (name == "content" || name == "output") && len(out) == 1 {
-			if one, ok := out[0].(map[string]any); ok && len(one) == 2 && (one["type"] == "input_text" || one["type"] == "output_text") {
-				return one["text"]
-			}
-		}
-		return out
-	case float64:
-		if name == "created_at" || name == "logprob" { // deltas say more digits than what they end with
-			return float64(int64(v))
-		}
-	case string:
-		if v == "" && name != "arguments" && name != "text" && name != "instructions" && name != "output" && name != "content" {
-			return nil
-		}
-	}
-	return v
 }
 
 func TestEveryRecordedRequestSurvives(t *testing.T) {
@@ -105,14 +48,6 @@ func TestEveryRecordedRequestSurvives(t *testing.T) {
 				t.Errorf("%s: dropped %v", in.File, dropped)
 			}
 			want, got := alike(t, in.Request.Body), alike(t, out)
-			for _, m := range []map[string]any{want, got} {
-				if m["stream"] == false { // which need not be said
-					delete(m, "stream")
-				}
-				if text, ok := m["input"].(string); ok { // the user's message
-					m["input"] = []any{map[string]any{"type": "message", "role": "user", "content": text}}
-				}
-			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s: %s", in.File, diff)
 			}
@@ -175,100 +110,47 @@ func usageIn(body []byte) *translate.Usage {
 
 // eachEvent reads the events of a stream.
 func eachEvent(body []byte, take func(name string, data []byte) error) error {
-	r := sse.NewReader(bytes.NewReader(body), nil, 16<<20)
-	for {
-		err := r.Fill()
-		for e := r.Buffered(); e != nil; e = r.Buffered() {
-			if data, ok := sse.Data(e); ok {
-				if err := take(string(sse.Name(e)), data); err != nil {
-					return err
-				}
-			}
-		}
-		if err == io.EOF {
-			if data, ok := sse.Data(r.Rest()); ok {
-				return take("", data)
-			}
-			return nil
-		}
-		if err != nil {
+	list, err := translatetest.OfSSE(body)
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		if err := take(h.Name, h.Data); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // decode reads a stream's events with a dialect's decoder.
-func decode(d translate.StreamDecoder, body []byte) (events []translate.Event, err error) {
-	emit := func(e translate.Event) { events = append(events, e) }
-	err = eachEvent(body, func(name string, data []byte) error { return d.Decode(name, data, emit) })
-	if err != nil {
-		return events, err
-	}
-	return events, d.End(emit)
+func decode(d translate.StreamDecoder, body []byte) ([]translate.Event, error) {
+	return translatetest.Events(d, body)
 }
 
-func encode(s translate.StreamEncoder, events []translate.Event) (out []byte) {
-	for _, e := range events {
-		out = s.Encode(out, e)
-	}
-	return out
+func encode(s translate.StreamEncoder, events []translate.Event) []byte {
+	return translatetest.Written(s, events)
 }
 
 func assemble(events []translate.Event) (*translate.Answer, bool, *translate.Failure) {
-	var a translate.Assembler
-	for _, e := range events {
-		a.Add(e)
-	}
-	return a.Answer()
+	return translatetest.Assembled(events)
 }
 
-// final is the response that a recorded stream ends with, with the items that
-// its events have brought: the last event may repeat none, and seals reasoning
-// again.
-func final(t *testing.T, body []byte) (response []byte) {
+// alike is a body without the allowed differences.
+func alike(t *testing.T, body []byte) any {
 	t.Helper()
-	var items []json.RawMessage
-	err := eachEvent(body, func(_ string, data []byte) error {
-		var e struct {
-			Type     string
-			Item     json.RawMessage
-			Response json.RawMessage
-		}
-		if json.Unmarshal(data, &e) != nil {
-			return nil
-		}
-		switch e.Type {
-		case "response.output_item.done":
-			items = append(items, e.Item)
-		case "response.completed", "response.incomplete":
-			response = e.Response
-			return io.EOF // some recordings have several responses behind each other
-		}
-		return nil
-	})
-	if err != nil && err != io.EOF {
+	return translatetest.PlainResponses(translatetest.Parse(t, body))
+}
+
+// final is the response that a stream ends with; nil when it was cut.
+func final(t *testing.T, body []byte) []byte {
+	t.Helper()
+	list, err := translatetest.OfSSE(body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	var whole map[string]any
-	if response != nil && json.Unmarshal(response, &whole) == nil && len(items) > 0 {
-		whole["output"] = items
-		response, _ = json.Marshal(whole)
-	}
-	return response
-}
-
-// atLast takes out what of thoughts a stream tells only when they are done: that
-// they are, and that there is nothing besides the summary.
-func atLast(response map[string]any) map[string]any {
-	items, _ := response["output"].([]any)
-	for _, item := range items {
-		it, _ := item.(map[string]any)
-		if content, _ := it["content"].([]any); it["type"] == "reasoning" {
-			delete(it, "status")
-			if len(content) == 0 {
-				delete(it, "content")
-			}
-		}
+	response, err := translatetest.WholeResponses(list)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return response
 }
@@ -305,7 +187,7 @@ func TestEveryRecordedStreamMeansWhatItSays(t *testing.T) {
 			t.Errorf("%s: %v", in.File, err)
 			continue
 		}
-		if diff := cmp.Diff(core(b), core(a)); diff != "" {
+		if diff := cmp.Diff(translatetest.Core(b), translatetest.Core(a)); diff != "" {
 			t.Errorf("%s: not what its last event says: %s", in.File, diff)
 		}
 		// Written again and read again, it is the same events.
@@ -318,7 +200,7 @@ func TestEveryRecordedStreamMeansWhatItSays(t *testing.T) {
 		if diff := cmp.Diff(events, again, cmp.Transformer("json", func(v json.RawMessage) any { return string(v) })); diff != "" {
 			t.Errorf("%s: %s", in.File, diff)
 		}
-		if diff := cmp.Diff(atLast(alike(t, want)), atLast(alike(t, final(t, out)))); diff != "" {
+		if diff := cmp.Diff(translatetest.AtLast(alike(t, want)), translatetest.AtLast(alike(t, final(t, out)))); diff != "" {
 			t.Errorf("%s: the last event: %s", in.File, diff)
 		}
 		grammar(t, in.File, out)
@@ -400,33 +282,4 @@ func grammar(t *testing.T, file string, body []byte) {
 	if err != nil {
 		t.Errorf("%s: %v", file, err)
 	}
-}
-
-// core is what of an answer a stream and a whole body have in common.
-func core(a *translate.Answer) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %d\n", a.ID, a.Model, a.Created)
-	if a.Usage != nil {
-		fmt.Fprintf(&b, "%+v\n", *a.Usage)
-	}
-	for _, c := range a.Candidates {
-		fmt.Fprintf(&b, "%d: %d %s %d\n", c.Index, c.Stop, c.StopWord, bytes.Count(c.Logprobs, []byte(`"logprob"`)))
-		for _, p := range c.Parts {
-			switch p := p.(type) {
-			case *translate.Text:
-				fmt.Fprintf(&b, "text %q %d %s\n", p.Text, len(p.Citations), p.Extra.Get("phase"))
-			case *translate.Thinking:
-				fmt.Fprintf(&b, "thinking %s %q %s\n", p.ID, p.Text, p.Signature)
-			case *translate.Refusal:
-				fmt.Fprintf(&b, "refusal %q\n", p.Text)
-			case *translate.ToolCall:
-				fmt.Fprintf(&b, "call %s %s %s %q %v %s\n", p.ID, p.ItemID, p.Name, p.Args, p.Custom, p.Server)
-			case *translate.Other:
-				fmt.Fprintf(&b, "other %s\n", p.Kind)
-			default:
-				fmt.Fprintf(&b, "%T\n", p)
-			}
-		}
-	}
-	return b.String()
 }

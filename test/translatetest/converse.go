@@ -1,0 +1,100 @@
+package translatetest
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// PlainConverse takes out of a body what makes no difference in the dialect. These are
+// the allowed differences:
+//
+//   - an inferenceConfig or a system that is empty is absent.
+func PlainConverse(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, member := range v {
+			member = PlainConverse(member)
+			if object, ok := member.(map[string]any); name == "inferenceConfig" && ok && len(object) == 0 {
+				continue
+			}
+			if list, ok := member.([]any); name == "system" && ok && len(list) == 0 {
+				continue
+			}
+			out[name] = member
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = PlainConverse(v[i])
+		}
+		return out
+	}
+	return v
+}
+
+// WholeConverse puts a stream together the way Amazon's own examples do: as the answer
+// that would have come at once.
+func WholeConverse(list []Happening) ([]byte, error) {
+	var content []any
+	out := map[string]any{"output": map[string]any{"message": map[string]any{"role": "assistant"}}}
+	add := func(object map[string]any, name string, v any) {
+		old, _ := object[name].(string)
+		object[name] = old + v.(string)
+	}
+	block := func(e map[string]any) map[string]any {
+		i := int(e["contentBlockIndex"].(float64))
+		for len(content) <= i {
+			content = append(content, map[string]any{})
+		}
+		return content[i].(map[string]any)
+	}
+	sub := func(object map[string]any, name string) map[string]any {
+		if object[name] == nil {
+			object[name] = map[string]any{}
+		}
+		return object[name].(map[string]any)
+	}
+	for _, h := range list {
+		e, err := object(h.Data)
+		if err != nil {
+			return nil, err
+		}
+		switch h.Name {
+		case "contentBlockStart":
+			for name, v := range e["start"].(map[string]any)["toolUse"].(map[string]any) {
+				sub(block(e), "toolUse")[name] = v
+			}
+		case "contentBlockDelta":
+			for kind, v := range e["delta"].(map[string]any) {
+				switch kind {
+				case "text":
+					add(block(e), "text", v)
+				case "toolUse":
+					add(sub(block(e), "toolUse"), "input", v.(map[string]any)["input"])
+				case "reasoningContent":
+					for name, piece := range v.(map[string]any) {
+						add(sub(sub(block(e), "reasoningContent"), "reasoningText"), name, piece)
+					}
+				default:
+					return nil, fmt.Errorf("unknown delta %s", kind)
+				}
+			}
+		case "contentBlockStop":
+			if call, ok := block(e)["toolUse"].(map[string]any); ok {
+				call["input"] = json.RawMessage(call["input"].(string))
+			}
+		case "messageStop":
+			out["stopReason"] = e["stopReason"]
+		case "metadata":
+			for name, v := range e {
+				if name != "p" {
+					out[name] = v
+				}
+			}
+		}
+	}
+	out["output"].(map[string]any)["message"].(map[string]any)["content"] = content
+	return json.Marshal(out)
+}
