@@ -933,6 +933,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own sessions, the last used first */
+        get: operations["get-api-user-session"];
+        put?: never;
+        post?: never;
+        /** End all of one's other sessions; the data is how many there were */
+        delete: operations["delete-api-user-session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/session/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one of one's own sessions */
+        delete: operations["delete-api-user-session-by-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/token": {
         parameters: {
             query?: never;
@@ -996,6 +1031,26 @@ export interface paths {
         patch: operations["patch-api-user-by-id"];
         trace?: never;
     };
+    "/api/user/{id}/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End all of a user's sessions; the data is how many there were
+         * @description For administrators and root.
+         */
+        post: operations["post-api-user-by-id-logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/{id}/quota": {
         parameters: {
             query?: never;
@@ -1011,6 +1066,46 @@ export interface paths {
          */
         post: operations["post-api-user-by-id-quota"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/{id}/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A user's sessions, the last used first
+         * @description For administrators and root.
+         */
+        get: operations["get-api-user-by-id-session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/{id}/session/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a user's session
+         * @description For administrators and root.
+         */
+        delete: operations["delete-api-user-by-id-session-by-session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2148,6 +2243,15 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        PageOfSession: {
+            items: components["schemas"]["Session"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
         PageOfUsage: {
             items: components["schemas"]["Usage"][];
             /** Format: int64 */
@@ -2397,6 +2501,29 @@ export interface components {
             /** @description An IANA name, such as Europe/Berlin. */
             time_zone?: string;
         };
+        Session: {
+            /** Format: int64 */
+            created_time: number;
+            /** @description Whether this very request is made with it. */
+            current: boolean;
+            /**
+             * Format: int64
+             * @description When it ends, however much it is used; unused it ends earlier.
+             */
+            expires_at: number;
+            /** Format: int64 */
+            id: number;
+            /** @description Where it was opened from. */
+            ip: string;
+            /** @description How its owner signed in, such as password. */
+            method: string;
+            /**
+             * Format: int64
+             * @description The last use, to the minute.
+             */
+            seen_time: number;
+            user_agent: string;
+        };
         Status: {
             features: string[];
             login_methods: string[];
@@ -2567,6 +2694,7 @@ export interface components {
             language: string;
             /** @description They bind all of the user's keys together. */
             limits: components["schemas"]["UserLimits"];
+            /** @description The password was set by somebody else. Until it is changed a session may do nothing else: 403 password_change_required. */
             must_change_password: boolean;
             /**
              * Format: int64
@@ -5035,6 +5163,115 @@ export interface operations {
             };
         };
     };
+    "get-api-user-session": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfSession"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: int64 */
+                        data: number;
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-session-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-user-token": {
         parameters: {
             query?: {
@@ -5258,6 +5495,43 @@ export interface operations {
             };
         };
     };
+    "post-api-user-by-id-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: int64 */
+                        data: number;
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-by-id-quota": {
         parameters: {
             query?: never;
@@ -5281,6 +5555,83 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-by-id-session": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfSession"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-by-id-session-by-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+                session: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
                         message: string;
                         /** @enum {boolean} */
                         success: true;
