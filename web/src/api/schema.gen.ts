@@ -861,6 +861,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/recovery_code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get new recovery codes; the old ones count no longer */
+        post: operations["post-api-user-recovery_code"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/register": {
         parameters: {
             query?: never;
@@ -875,6 +892,23 @@ export interface paths {
          * @description Needs no credential.
          */
         post: operations["post-api-user-register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/second_factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What one's account asks for beside the password */
+        get: operations["get-api-user-second_factor"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1003,6 +1037,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a secret for an authenticator app; it counts once it is confirmed */
+        post: operations["post-api-user-totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn the app's codes on, and get recovery codes */
+        post: operations["post-api-user-totp-confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/totp/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn the app's codes off */
+        post: operations["post-api-user-totp-disable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/{id}": {
         parameters: {
             query?: never;
@@ -1065,6 +1150,46 @@ export interface paths {
          * @description For administrators and root.
          */
         post: operations["post-api-user-by-id-quota"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/{id}/reset_second_factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take all second factors from a user who has lost them, and end their sessions
+         * @description For administrators and root.
+         */
+        post: operations["post-api-user-by-id-reset_second_factors"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/{id}/second_factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a user's account asks for beside the password
+         * @description For administrators and root.
+         */
+        get: operations["get-api-user-by-id-second_factor"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1622,9 +1747,17 @@ export interface components {
             /** Format: int64 */
             weight?: number;
         };
+        Enrolment: {
+            /** @description Base32, for typing in. Shown only here. */
+            secret: string;
+            /** @description otpauth://…, for a QR code. Shown only here. */
+            url: string;
+        };
         EnvelopeError: {
             /** @description Says the same to programs; it stays the same. */
             code: string;
+            /** @description With totp_required only: what may be shown. */
+            data?: components["schemas"]["SecondFactorChoice"] | null;
             /** @description Says to people which field broke which rule. */
             message: string;
             /** @description The field at fault. */
@@ -2066,6 +2199,7 @@ export interface components {
         };
         LoginBody: {
             password: string;
+            /** @description A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown. */
             totp?: string;
             username: string;
         };
@@ -2420,6 +2554,10 @@ export interface components {
              */
             time: number;
         };
+        ProofBody: {
+            /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
+            password?: string;
+        };
         PublicModels: {
             data: components["schemas"]["PricePublicModel"][];
             /** Format: int64 */
@@ -2484,11 +2622,35 @@ export interface components {
             /** Format: int64 */
             tpm_output: number | null;
         };
+        RecoveryCodes: {
+            /** @description Each takes the place of a code once. Shown only here. */
+            recovery_codes: string[];
+        };
         RegisterBody: {
             display_name?: string;
             email?: string;
             password: string;
             username: string;
+        };
+        SecondFactor: {
+            /** @description Whether the account can be signed in to with a password at all. */
+            has_password: boolean;
+            /**
+             * Format: int64
+             * @description How many are left.
+             */
+            recovery_codes: number;
+            /** @description Whether an authenticator app's codes are asked for. */
+            totp: boolean;
+            /**
+             * Format: int64
+             * @description 0 without.
+             */
+            totp_created_time: number;
+        };
+        SecondFactorChoice: {
+            /** @description What the account takes as its second factor. */
+            methods: ("totp" | "recovery_code")[];
         };
         SelfPatchBody: {
             display_name?: string;
@@ -2601,6 +2763,16 @@ export interface components {
             idle_ms?: number | null;
             /** Format: int64 */
             total_ms?: number | null;
+        };
+        TotpConfirmBody: {
+            /** @description The code that the app shows. */
+            totp: string;
+        };
+        TwiceProvenBody: {
+            /** @description Of who has one. */
+            password?: string;
+            /** @description A code of the app, or a recovery code. */
+            totp: string;
         };
         UpstreamModels: {
             /** @description The upstream's names, sorted. */
@@ -4983,6 +5155,44 @@ export interface operations {
             };
         };
     };
+    "post-api-user-recovery_code": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TwiceProvenBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["RecoveryCodes"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-register": {
         parameters: {
             query?: never;
@@ -5004,6 +5214,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-second_factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SecondFactor"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -5384,6 +5628,119 @@ export interface operations {
             };
         };
     };
+    "post-api-user-totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Enrolment"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-totp-confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TotpConfirmBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["RecoveryCodes"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-totp-disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TwiceProvenBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-user-by-id": {
         parameters: {
             query?: never;
@@ -5555,6 +5912,77 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-by-id-reset_second_factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-by-id-second_factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SecondFactor"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
