@@ -15,7 +15,7 @@ import (
 
 // ask is a conversation of one question, in OpenAI's dialect.
 func ask(change func(c *translate.Conversation)) *translate.Conversation {
-	c := &translate.Conversation{From: translate.Chat, Messages: []translate.Message{{Role: translate.User, Parts: []translate.Part{&translate.Text{Text: "hi"}}}}}
+	c := &translate.Conversation{From: translate.Responses, Messages: []translate.Message{{Role: translate.User, Parts: []translate.Part{&translate.Text{Text: "hi"}}}}}
 	change(c)
 	return c
 }
