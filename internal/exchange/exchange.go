@@ -103,14 +103,22 @@ type Across struct {
 	// whatever the upstream calls it.
 	ID     string
 	Rename bool
+
+	// fitted has the tools as the upstream was told of them.
+	fitted *translate.Fitted
 }
 
 var _ Exchange = (*Across)(nil)
 
 // Body writes the conversation in the upstream's words.
 func (x *Across) Body(c wire.Changes, maxOutput int64) (body []byte, dropped []string, err error) {
-	body, err = x.Upstream.EncodeRequest(x.Conversation, translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap})
-	return body, x.Conversation.TakeDropped(), Fault(err)
+	to := translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap}
+	x.fitted, err = x.Conversation.Fit(x.Upstream.ToolRules(x.Conversation, to))
+	if err != nil {
+		return nil, nil, Fault(err)
+	}
+	body, err = x.Upstream.EncodeRequest(x.fitted.Conversation, to)
+	return body, x.fitted.Conversation.TakeDropped(), Fault(err)
 }
 
 // Answer writes the answer in the client's words.
@@ -120,6 +128,7 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 		return a, nil, false
 	}
 	answer.Model, answer.ID = x.Model, x.called(answer.ID)
+	x.fitted.Answer(answer)
 	if answer.Usage != nil {
 		a.Usage, a.HasUsage = *answer.Usage, true
 	}
