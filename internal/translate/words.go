@@ -13,16 +13,13 @@ const deepest = 4
 
 // Words are what an error answer says that is not of its dialect: those of the
 // member in which gateways, proxies and servers of one's own put them, else the
-// body as it is, clipped.
+// body as it is, clipped. An empty one has none.
 func Words(body []byte) string {
 	body = bytes.TrimSpace(body)
 	if v := jsontext.Value(body); v.IsValid() {
 		if said := wordsIn(v, deepest); said != "" {
 			return Clip(said)
 		}
-	}
-	if len(body) == 0 {
-		return "The upstream gave no reason."
 	}
 	return Clip(string(body))
 }
