@@ -111,7 +111,9 @@ type Method string
 
 // The methods.
 const (
-	ByPassword Method = "password"
+	ByPassword     Method = "password"
+	ByTOTP         Method = "password+totp"
+	ByRecoveryCode Method = "password+recovery_code"
 )
 
 // Administers reports whether the user's role lets them administer.
@@ -123,6 +125,8 @@ type Identity struct {
 	Scope   Scope
 	TokenID int64  // 0 for sessions and the local socket
 	Session []byte // the session's hash; nil for tokens and the local socket
+	// SignedIn is when the session was opened.
+	SignedIn time.Time
 	// RequestID is that of the call.
 	RequestID string
 }

@@ -7,6 +7,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/seal"
 )
 
 // What a store says when there is no such record, or one already.
@@ -14,6 +15,7 @@ var (
 	ErrNotFound  = errors.New("no such record")
 	ErrNameTaken = errors.New("the username is taken")
 	ErrTooMany   = errors.New("there are as many as may be")
+	ErrThere     = errors.New("there is one already")
 )
 
 // UserStore keeps users. A deleted user is not found by anything but its name,
@@ -90,6 +92,7 @@ type Store interface {
 	UserStore
 	SessionStore
 	TokenStore
+	SecondFactorStore
 }
 
 // Filter is one page of users. Keyword is a part of the username, display name
@@ -128,6 +131,8 @@ type Ledger interface {
 type Config struct {
 	Store  Store
 	Ledger Ledger
+	// Master seals TOTP secrets and keys the hashes of recovery codes.
+	Master *seal.Master
 	// GroupExists reports whether users can be put into the group.
 	GroupExists func(name string) bool
 	// NewUserQuota is what a user gets when nobody says how much, in units.
@@ -164,6 +169,8 @@ type Service struct {
 	now          func() time.Time
 	hasher       *hasher
 	throttle     *throttle
+	box          *seal.Box    // TOTP secrets
+	recovery     *seal.Hasher // recovery codes
 
 	users    *cache[int64, *User]
 	sessions *cache[[32]byte, *liveSession]
@@ -176,6 +183,8 @@ func NewService(c Config) *Service {
 		store: c.Store, ledger: c.Ledger, groupExists: c.GroupExists, newUserQuota: c.NewUserQuota, onDelete: c.OnDelete, now: c.Now,
 		hasher:   newHasher(c.Hash),
 		throttle: newThrottle(c.Now),
+		box:      c.Master.Box("totp secret"),
+		recovery: c.Master.Hasher("recovery code"),
 		users:    newCache[int64, *User](cachedUsers),
 		sessions: newCache[[32]byte, *liveSession](cachedSessions),
 		tokens:   newCache[[32]byte, *liveToken](cachedTokens),

@@ -17,6 +17,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
 )
@@ -90,9 +91,19 @@ type house struct {
 	onDelete atomic.Pointer[func(context.Context, int64) error]
 }
 
+// testMaster is the master key of every service here, so that several on one
+// database read each other's secrets.
+func testMaster() *seal.Master {
+	m, err := seal.ParseMaster(strings.Repeat("A", 43))
+	if err != nil {
+		panic(err) // the text above is 32 bytes
+	}
+	return m
+}
+
 func (h *house) config() account.Config {
 	return account.Config{
-		Store: h.store, Ledger: h.ledger, Now: h.clock.now, Hash: cheap,
+		Store: h.store, Master: testMaster(), Ledger: h.ledger, Now: h.clock.now, Hash: cheap,
 		GroupExists:  func(name string) bool { return name == "default" || name == "vip" },
 		NewUserQuota: func() int64 { return 700 },
 		OnDelete: func(ctx context.Context, id int64) error {
@@ -142,7 +153,7 @@ func (h *house) signIn(t *testing.T, name string) *account.Identity {
 
 func (h *house) login(t *testing.T, name string) *account.Login {
 	t.Helper()
-	login, err := h.Login(t.Context(), name, password, home)
+	login, err := h.Login(t.Context(), account.Attempt{Username: name, Password: password}, home)
 	if err != nil {
 		t.Fatalf("log in as %s: %v", name, err)
 	}
@@ -309,7 +320,7 @@ func TestRootIsMadeOnceOnAnEmptyDatabase(t *testing.T) {
 		t.Fatalf("root was made %d times", made.Load())
 	}
 	s := account.NewService(h.config())
-	login, err := s.Login(t.Context(), "root", generated.Load().(string), home)
+	login, err := s.Login(t.Context(), account.Attempt{Username: "root", Password: generated.Load().(string)}, home)
 	if err != nil {
 		t.Fatalf("the generated password does not work: %v", err)
 	}
@@ -322,7 +333,7 @@ func TestRootIsMadeOnceOnAnEmptyDatabase(t *testing.T) {
 	if _, created, err := s.EnsureRoot(t.Context(), password); created || err != nil {
 		t.Errorf("again: %v, %v", created, err)
 	}
-	if _, err := s.Login(t.Context(), "root", password, home); err == nil {
+	if _, err := s.Login(t.Context(), account.Attempt{Username: "root", Password: password}, home); err == nil {
 		t.Error("a second start changed the password")
 	}
 }
@@ -345,7 +356,7 @@ func BenchmarkWarmOwner(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	s := account.NewService(account.Config{Store: db, Ledger: budget.NewLedger(db, time.Now), Now: time.Now, Hash: cheap})
+	s := account.NewService(account.Config{Store: db, Master: testMaster(), Ledger: budget.NewLedger(db, time.Now), Now: time.Now, Hash: cheap})
 	if _, _, err := s.EnsureRoot(b.Context(), password); err != nil {
 		b.Fatal(err)
 	}

@@ -24,9 +24,10 @@ type Origin struct {
 // Login is a session that was just opened. Value is the cookie's and is given
 // out here only.
 type Login struct {
-	User  *User
-	Value string
-	Ends  time.Time
+	User   *User
+	Value  string
+	Ends   time.Time
+	Method Method
 }
 
 // liveSession is a session in memory.
@@ -35,10 +36,19 @@ type liveSession struct {
 	seen    atomic.Int64 // Unix milliseconds
 }
 
+// Attempt is what somebody shows to sign in.
+type Attempt struct {
+	Username string
+	Password string
+	Code     string // a one-time or recovery code, "" for none
+}
+
 // Login opens a session. Wrong names and wrong passwords get the same answer in
-// the same time; after too many of them the answer is a 429 for everybody,
-// whatever the password.
-func (s *Service) Login(ctx context.Context, username, password string, from Origin) (*Login, error) {
+// the same time; after too many of them, or of wrong codes, the answer is a 429
+// for everybody, whatever the password. Who needs a second factor and shows none
+// gets a SecondFactorRequired.
+func (s *Service) Login(ctx context.Context, a Attempt, from Origin) (*Login, error) {
+	username, password := a.Username, a.Password
 	if strings.TrimSpace(username) == "" {
 		return nil, fault.New(fault.Invalid, "invalid_username", "username must not be empty.").Field("username")
 	}
@@ -70,12 +80,20 @@ func (s *Service) Login(ctx context.Context, username, password string, from Ori
 	if u.Status != Enabled {
 		return nil, accountDisabled()
 	}
+	method, wrong, err := s.secondFactor(ctx, u, a)
+	if err != nil {
+		return nil, err
+	}
+	if wrong {
+		failed = true
+		return nil, wrongCode()
+	}
 	if stale {
 		if u, err = s.rehash(ctx, u, password); err != nil {
 			return nil, err
 		}
 	}
-	return s.newSession(ctx, u, ByPassword, from)
+	return s.newSession(ctx, u, method, from)
 }
 
 // Logout ends the caller's session; callers without one have nothing to end.
@@ -127,7 +145,7 @@ func (s *Service) AuthenticateSession(ctx context.Context, value string) (*Ident
 		s.sessions.drop(hash)
 		return nil, sessionExpired()
 	}
-	return &Identity{User: u, Scope: ScopeFull, Session: hash[:]}, nil
+	return &Identity{User: u, Scope: ScopeFull, Session: hash[:], SignedIn: live.session.Created}, nil
 }
 
 // guess reports whether the password is the user's, under the same throttle as
@@ -204,7 +222,7 @@ func (s *Service) newSession(ctx context.Context, u *User, method Method, from O
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return &Login{User: u, Value: value, Ends: session.Ends}, nil
+	return &Login{User: u, Value: value, Ends: session.Ends, Method: method}, nil
 }
 
 // signedIn is a user who may act: an enabled one.

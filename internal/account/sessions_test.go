@@ -20,12 +20,12 @@ func TestWrongNamesAndPasswordsAreAnsweredAlike(t *testing.T) {
 	if err := h.Delete(t.Context(), h.root, gone.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Login(t.Context(), "aDA", password, home); err != nil {
+	if _, err := h.Login(t.Context(), account.Attempt{Username: "aDA", Password: password}, home); err != nil {
 		t.Errorf("the name in another case: %v", err)
 	}
 	var messages []string
 	for _, tc := range [][2]string{{"ada", "wrong"}, {"ada", password + " "}, {"nobody", password}, {"gone", password}, {"\xff", password}, {strings.Repeat("x", 1<<20), strings.Repeat("y", 1<<20)}} {
-		_, err := h.Login(t.Context(), tc[0], tc[1], home)
+		_, err := h.Login(t.Context(), account.Attempt{Username: tc[0], Password: tc[1]}, home)
 		wantFault(t, fmt.Sprintf("%.10q %.10q", tc[0], tc[1]), err, fault.Unauthenticated, "invalid_credentials")
 		messages = append(messages, fault.From(err).Message)
 	}
@@ -35,7 +35,7 @@ func TestWrongNamesAndPasswordsAreAnsweredAlike(t *testing.T) {
 		}
 	}
 	for _, tc := range [][2]string{{"", password}, {"  ", password}, {"ada", ""}} {
-		if _, err := h.Login(t.Context(), tc[0], tc[1], home); !fault.Is(err, fault.Invalid) {
+		if _, err := h.Login(t.Context(), account.Attempt{Username: tc[0], Password: tc[1]}, home); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q %q: %v", tc[0], tc[1], err)
 		}
 	}
@@ -48,9 +48,9 @@ func TestADisabledUserHearsSoOnlyWithTheRightPassword(t *testing.T) {
 	if _, err := h.Update(t.Context(), h.root, id, account.Patch{Status: new(account.Disabled)}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := h.Login(t.Context(), "ada", password, home)
+	_, err := h.Login(t.Context(), account.Attempt{Username: "ada", Password: password}, home)
 	wantFault(t, "right password", err, fault.Unauthenticated, "account_disabled")
-	_, err = h.Login(t.Context(), "ada", "wrong", home)
+	_, err = h.Login(t.Context(), account.Attempt{Username: "ada", Password: "wrong"}, home)
 	wantFault(t, "wrong password", err, fault.Unauthenticated, "invalid_credentials")
 }
 
@@ -62,22 +62,22 @@ func TestTooManyFailuresStopLoginsForAWhile(t *testing.T) {
 		h.login(t, "ada")
 	}
 	for i := range 10 {
-		_, err := h.Login(t.Context(), "ada", "wrong", home)
+		_, err := h.Login(t.Context(), account.Attempt{Username: "ada", Password: "wrong"}, home)
 		wantFault(t, fmt.Sprint("failure ", i+1), err, fault.Unauthenticated, "invalid_credentials")
 	}
 	elsewhere := account.Origin{IP: netip.MustParseAddr("198.51.100.1")}
 	for _, name := range []string{"ada", "ADA"} {
-		_, err := h.Login(t.Context(), name, password, elsewhere)
+		_, err := h.Login(t.Context(), account.Attempt{Username: name, Password: password}, elsewhere)
 		wantFault(t, "the right password as "+name, err, fault.RateLimited, "too_many_attempts")
 		if got := fault.From(err).RetryAfter; got != 15*time.Minute {
 			t.Errorf("Retry-After is %v", got)
 		}
 	}
-	if _, err := h.Login(t.Context(), "admin", password, home); err != nil {
+	if _, err := h.Login(t.Context(), account.Attempt{Username: "admin", Password: password}, home); err != nil {
 		t.Errorf("another user: %v", err)
 	}
 	h.clock.advance(15 * time.Minute)
-	if _, err := h.Login(t.Context(), "ada", password, home); err != nil {
+	if _, err := h.Login(t.Context(), account.Attempt{Username: "ada", Password: password}, home); err != nil {
 		t.Errorf("15 minutes later: %v", err)
 	}
 }
@@ -195,9 +195,9 @@ func TestWhatEndsSessions(t *testing.T) {
 			if _, err := h.AuthenticateSession(t.Context(), login.Value); err != nil {
 				t.Errorf("the session that comes instead: %v", err)
 			}
-			_, err = h.Login(t.Context(), "ada", password, home)
+			_, err = h.Login(t.Context(), account.Attempt{Username: "ada", Password: password}, home)
 			wantFault(t, "the old password", err, fault.Unauthenticated, "invalid_credentials")
-			_, err = h.Login(t.Context(), "ada", "another password", home)
+			_, err = h.Login(t.Context(), account.Attempt{Username: "ada", Password: "another password"}, home)
 			return err
 		}, "session_expired"},
 		{"being disabled", func(t *testing.T, h *house, ada *account.Identity) error {
@@ -308,7 +308,7 @@ func TestPasswordsAreHashedAnewWhenParametersChange(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 { // all of them find the old hash
 		wg.Go(func() {
-			if _, err := s.Login(t.Context(), "ada", password, home); err != nil {
+			if _, err := s.Login(t.Context(), account.Attempt{Username: "ada", Password: password}, home); err != nil {
 				t.Error(err)
 			}
 		})
@@ -318,7 +318,7 @@ func TestPasswordsAreHashedAnewWhenParametersChange(t *testing.T) {
 	if err != nil || !strings.HasPrefix(u.PasswordHash, "$argon2id$v=19$m=128,t=1,p=1$") {
 		t.Errorf("the hash is now %v, %v", u, err)
 	}
-	if _, err := s.Login(t.Context(), "ada", password, home); err != nil {
+	if _, err := s.Login(t.Context(), account.Attempt{Username: "ada", Password: password}, home); err != nil {
 		t.Error(err)
 	}
 }

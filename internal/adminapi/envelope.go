@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"errors"
 	"log/slog"
 	"math"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"halley/internal/account"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/wire/openai"
@@ -35,6 +37,8 @@ type envelopeError struct {
 	Message string `json:"message" doc:"Says to people which field broke which rule."`
 	Code    string `json:"code" doc:"Says the same to programs; it stays the same."`
 	Param   string `json:"param,omitempty" doc:"The field at fault."`
+	// Data is for who signs in and has shown the right password.
+	Data *secondFactorChoice `json:"data,omitempty" doc:"With totp_required only: what may be shown."`
 }
 
 func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
@@ -62,7 +66,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.write(w, r, statusOf(w, e), jsonx.Value(openai.Error(e, requestID(r))))
 		return
 	}
-	s.write(w, r, statusOf(w, e), envelopeError{Message: e.Message, Code: e.Code, Param: e.Param})
+	body := envelopeError{Message: e.Message, Code: e.Code, Param: e.Param}
+	if required, ok := errors.AsType[*account.SecondFactorRequired](err); ok {
+		body.Data = &secondFactorChoice{Methods: required.Methods}
+	}
+	s.write(w, r, statusOf(w, e), body)
 }
 
 // statusOf also sets the headers that go with the fault.

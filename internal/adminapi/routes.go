@@ -44,6 +44,7 @@ func (s *Server) table() []route {
 		s.openAPIRoutes(),
 		s.selfRoutes(),
 		s.sessionRoutes(),
+		s.secondFactorRoutes(),
 		s.accessTokenRoutes(),
 		s.userRoutes(),
 		s.keyRoutes(),

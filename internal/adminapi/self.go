@@ -13,7 +13,7 @@ import (
 type loginBody struct {
 	Username jsonx.Opt[string] `json:"username" required:"true"`
 	Password jsonx.Opt[string] `json:"password" required:"true"`
-	TOTP     jsonx.Opt[string] `json:"totp"`
+	TOTP     jsonx.Opt[string] `json:"totp" doc:"A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown."`
 }
 
 type registerBody struct {
@@ -65,10 +65,10 @@ func (s *Server) login(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := firstError(notNull("username", body.Username), notNull("password", body.Password)); err != nil {
+	if err := firstError(notNull("username", body.Username), notNull("password", body.Password), notNull("totp", body.TOTP)); err != nil {
 		return nil, err
 	}
-	opened, err := s.Accounts.Login(c.ctx, body.Username.Value, body.Password.Value, c.origin())
+	opened, err := s.Accounts.Login(c.ctx, account.Attempt{Username: body.Username.Value, Password: body.Password.Value, Code: body.TOTP.Value}, c.origin())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (s *Server) login(c *call) (any, error) {
 	}
 	c.setSession(opened)
 	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
-	s.trail(c, "user.login", userTarget(a.ID), "")
+	s.trail(c, "user.login", userTarget(a.ID), detail(map[string]any{"method": opened.Method}))
 	return s.viewUser(a), nil
 }
 

@@ -18,7 +18,7 @@ func TestSigningInAndOut(t *testing.T) {
 	if user := into[map[string]any](t, got); user["username"] != "ada" || user["role"] != "user" {
 		t.Errorf("signed in as %v", user)
 	}
-	if diff := cmp.Diff(audit.Entry{Actor: 2, Action: "user.login", Target: "user 2", IP: "198.51.100.7"}, p.trailOf(t)); diff != "" {
+	if diff := cmp.Diff(audit.Entry{Actor: 2, Action: "user.login", Target: "user 2", Detail: `{"method":"password"}`, IP: "198.51.100.7"}, p.trailOf(t)); diff != "" {
 		t.Errorf("the trail (-want +got):\n%s", diff)
 	}
 	ada := p.signIn(t, "ada", peoplePassword)

@@ -85,7 +85,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 		}
 	}
 	accounts := account.NewService(account.Config{
-		Store: db, Ledger: d.ledger, GroupExists: exists, Now: d.now, NewUserQuota: func() int64 { return 1000 },
+		Store: db, Ledger: d.ledger, Master: master, GroupExists: exists, Now: d.now, NewUserQuota: func() int64 { return 1000 },
 		Hash: account.HashParams{MemoryKiB: 64, Time: 1, Threads: 1},
 	})
 	d.keys = key.NewService(key.Deps{

@@ -24,6 +24,7 @@ import (
 	"halley/internal/budget"
 	"halley/internal/clientip"
 	"halley/internal/option"
+	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/store/storetest"
 	"halley/internal/usage"
@@ -51,7 +52,7 @@ func newPeople(t *testing.T) *people {
 	p.audit = audit.NewService(p.store, p.now)
 	options := option.NewService(p.store, groupExists)
 	accounts := account.NewService(account.Config{
-		Store: p.store, Ledger: budget.NewLedger(p.store, p.now), GroupExists: groupExists, Now: p.now,
+		Store: p.store, Master: testMaster(t), Ledger: budget.NewLedger(p.store, p.now), GroupExists: groupExists, Now: p.now,
 		NewUserQuota: func() int64 { return options.Current().NewUserQuota },
 		Hash:         account.HashParams{MemoryKiB: 64, Time: 1, Threads: 1},
 	})
@@ -67,6 +68,15 @@ func newPeople(t *testing.T) *people {
 	}
 	p.root = p.signedInToken(t, "root", "full")
 	return p
+}
+
+func testMaster(t *testing.T) *seal.Master {
+	t.Helper()
+	m, err := seal.ParseMaster(strings.Repeat("A", 43))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // reply is an answer with its envelope opened.

@@ -133,7 +133,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 		return err
 	}
 	s.accounts = account.NewService(account.Config{
-		Store: s.db, Ledger: s.ledger, GroupExists: s.groupExists, Now: now,
+		Store: s.db, Ledger: s.ledger, Master: master, GroupExists: s.groupExists, Now: now,
 		NewUserQuota: func() int64 { return s.options.Current().NewUserQuota },
 		OnDelete:     func(ctx context.Context, userID int64) error { return s.deleteKeysOf(ctx, userID) },
 	})

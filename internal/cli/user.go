@@ -23,6 +23,7 @@ type userCommands struct {
 	Disable  userDisableCommand  `cmd:"" help:"Stop an account, its sessions, tokens and keys."`
 	Enable   userEnableCommand   `cmd:"" help:"Let a disabled account work again."`
 	Quota    userQuotaCommand    `cmd:"" help:"Add to or set an account's balance."`
+	Reset    userResetCommand    `cmd:"" name:"reset-factors" help:"Take its second factors from an account whose owner has lost them, and end its sessions."`
 }
 
 // userRecord is what the commands show of an account.
@@ -154,6 +155,26 @@ func (c userEnableCommand) Run(r *run) error {
 			r.print("Account %d (%s) is enabled.", u.ID, u.Username)
 		}
 		return err
+	})
+}
+
+type userResetCommand struct {
+	serverFlags
+	User string `arg:"" help:"Username, or id."`
+}
+
+// Run resets the second factors.
+func (c userResetCommand) Run(r *run) error {
+	return c.with(r, func(a *api) error {
+		u, err := a.findUser(r, c.User)
+		if err != nil {
+			return err
+		}
+		if err := a.call(r.ctx, http.MethodPost, userPath(u.ID)+"/reset_second_factors", nil, nil, nil); err != nil {
+			return err
+		}
+		r.print("Account %d (%s) has no second factors any more; its sessions have ended.", u.ID, u.Username)
+		return nil
 	})
 }
 

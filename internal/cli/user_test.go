@@ -69,6 +69,7 @@ func TestAccountsAreManagedFromTheCommandLine(t *testing.T) {
 		{"", "user enable ada", `Account 2 \(ada\) is enabled\.\n`},
 		{"", "user password root", `Account 1 \(root\) has a new password; its sessions have ended\.\nIts password, .*:\n\n    [a-z2-7]{26}\n\n`},
 		{"another password\n", "user password ada --password-stdin", `Account 2 \(ada\) has a new password; its sessions have ended\.\n`},
+		{"", "user reset-factors root", `Account 1 \(root\) has no second factors any more; its sessions have ended\.\n`},
 		{"", "user list", `ID .*\n3 .*\n2 .*\n1 +root +root +enabled +default +unlimited +0 +0\n`},
 	} {
 		code, out := d.run(t, step.stdin, strings.Fields(step.args)...)

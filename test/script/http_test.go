@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -163,6 +164,19 @@ func (s *session) cmdLogin(ts *testscript.TestScript, args []string) {
 	s.cmdHTTP(ts, []string{"200", "POST", "/api/user/login", "-d", string(who)})
 	s.cmdHTTP(ts, []string{"200", "POST", "/api/user/token", "-session", "-d", `{"name":"script","scope":"full","expires_at":-1}`})
 	s.cmdJSONGet(ts, []string{"data.token", args[2]})
+}
+
+// cmdTOTP SECRET STEPS VAR puts what an authenticator app shows, so many steps of
+// 30 seconds from now, into the variable.
+func (s *session) cmdTOTP(ts *testscript.TestScript, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: totp SECRET STEPS VAR")
+	}
+	steps, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	code, err := totp.GenerateCode(args[0], time.Now().Add(time.Duration(steps)*30*time.Second))
+	ts.Check(err)
+	ts.Setenv(args[2], code)
 }
 
 // cmdJSON PATH VALUE checks a value in the last answer's body. PATH is names

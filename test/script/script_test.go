@@ -100,6 +100,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"shutdown": on((*session).cmdShutdown),
 		"http":     on((*session).cmdHTTP),
 		"login":    on((*session).cmdLogin),
+		"totp":     on((*session).cmdTOTP),
 		"json":     on((*session).cmdJSON),
 		"jsonget":  on((*session).cmdJSONGet),
 		"await":    on((*session).cmdAwait),

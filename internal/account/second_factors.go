@@ -1,0 +1,214 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"halley/internal/fault"
+)
+
+// SecondFactors is what a user needs, or has, beside the password.
+type SecondFactors struct {
+	TOTP          *TOTP // nil without; it counts once confirmed
+	RecoveryCodes int   // how many are left
+}
+
+// codes reports whether one-time codes are asked for.
+func (f *SecondFactors) codes() bool { return f.TOTP != nil && f.TOTP.Confirmed }
+
+// required reports whether a password alone is not enough.
+func (f *SecondFactors) required() bool { return f.codes() }
+
+// SecondFactorRequired says that the password was right and what else may be
+// shown. It wraps the fault.
+type SecondFactorRequired struct {
+	Methods []string // "totp", "recovery_code"
+	fault   *fault.Error
+}
+
+// Error is the fault's.
+func (e *SecondFactorRequired) Error() string { return e.fault.Error() }
+
+// Unwrap gives the fault.
+func (e *SecondFactorRequired) Unwrap() error { return e.fault }
+
+// SecondFactorStore keeps what is asked for beside the password.
+type SecondFactorStore interface {
+	// SecondFactors gives an empty one for who has none.
+	SecondFactors(ctx context.Context, userID int64) (*SecondFactors, error)
+	// PutPendingTOTP puts an unconfirmed secret in the place of an unconfirmed
+	// one, or gives ErrThere when there is a confirmed one.
+	PutPendingTOTP(ctx context.Context, userID int64, t *TOTP) error
+	// TOTP gives ErrNotFound when there is none.
+	TOTP(ctx context.Context, userID int64) (*TOTP, error)
+	// ConfirmTOTP confirms the secret, unless it is another one now, and
+	// replaces the recovery codes.
+	ConfirmTOTP(ctx context.Context, userID int64, sealed []byte, step int64, recovery [][]byte) (bool, error)
+	// UseTOTPStep uses up a step, and reports whether it was not already.
+	UseTOTPStep(ctx context.Context, userID, step int64) (bool, error)
+	// DeleteTOTP also deletes the recovery codes when nothing else needs them.
+	DeleteTOTP(ctx context.Context, userID int64) error
+	ReplaceRecoveryCodes(ctx context.Context, userID int64, hashes [][]byte) error
+	// UseRecoveryCode deletes a code, and reports whether it was there.
+	UseRecoveryCode(ctx context.Context, userID int64, hash []byte) (bool, error)
+	// DeleteSecondFactors deletes all of a user's.
+	DeleteSecondFactors(ctx context.Context, userID int64) error
+}
+
+// SecondFactors are the caller's.
+func (s *Service) SecondFactors(ctx context.Context, who *Identity) (*SecondFactors, error) {
+	f, err := s.store.SecondFactors(ctx, who.User.ID)
+	return f, unavailable(err)
+}
+
+// SecondFactorsOf are a user's, for an administrator.
+func (s *Service) SecondFactorsOf(ctx context.Context, by *Identity, userID int64) (*SecondFactors, error) {
+	if err := s.manages(ctx, by, userID); err != nil {
+		return nil, err
+	}
+	f, err := s.store.SecondFactors(ctx, userID)
+	return f, unavailable(err)
+}
+
+// ResetSecondFactors takes all second factors from a user who has lost them, and
+// ends their sessions. Nobody resets their own: that is what recovery codes are
+// for, or the machine's operator.
+func (s *Service) ResetSecondFactors(ctx context.Context, by *Identity, userID int64) error {
+	target, err := s.Owner(ctx, userID)
+	if err != nil {
+		return err
+	}
+	if err := mayManage(by, target); err != nil {
+		return err
+	}
+	if ownAccount(by, target) {
+		return errOwnAccount("reset the second factors of")
+	}
+	if err := s.store.DeleteSecondFactors(ctx, userID); err != nil {
+		return unavailable(err)
+	}
+	_, err = s.endSessions(ctx, userID, nil)
+	return err
+}
+
+// secondFactor judges what a sign-in shows beside the right password. failed says
+// that it was wrong, which counts as a wrong password does.
+func (s *Service) secondFactor(ctx context.Context, u *User, a Attempt) (method Method, failed bool, err error) {
+	factors, err := s.store.SecondFactors(ctx, u.ID)
+	if err != nil {
+		return "", false, unavailable(err)
+	}
+	switch {
+	case !factors.required():
+		return ByPassword, false, nil
+	case a.Code != "":
+		method, err = s.spendCode(ctx, u.ID, factors, a.Code)
+		return method, err == nil && method == "", err
+	}
+	required := &SecondFactorRequired{
+		fault: fault.New(fault.Unauthenticated, "totp_required", "Enter the code that your authenticator app shows, or a recovery code.").Field("totp"),
+	}
+	if factors.codes() {
+		required.Methods = append(required.Methods, "totp")
+	}
+	if factors.RecoveryCodes > 0 {
+		required.Methods = append(required.Methods, "recovery_code")
+	}
+	return "", false, required
+}
+
+// spendCode uses up a one-time or recovery code, and says which it was; "" when
+// it is neither.
+func (s *Service) spendCode(ctx context.Context, userID int64, factors *SecondFactors, code string) (Method, error) {
+	if factors.codes() {
+		step, ok, err := s.matchTOTP(userID, factors.TOTP, digits(code))
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			fresh, err := s.store.UseTOTPStep(ctx, userID, step)
+			if err != nil || !fresh {
+				return "", unavailable(err)
+			}
+			return ByTOTP, nil
+		}
+	}
+	ok, err := s.spendRecoveryCode(ctx, userID, code)
+	if err != nil || !ok {
+		return "", err
+	}
+	return ByRecoveryCode, nil
+}
+
+// proofLasts is how long after signing in nobody is asked for the password again.
+const proofLasts = 10 * time.Minute
+
+// prove makes sure that it is the account's owner who changes how to sign in to
+// it, and not who has found or stolen a session: by the password, or by having
+// signed in a moment ago.
+func (s *Service) prove(ctx context.Context, who *Identity, password string, from Origin) error {
+	if err := needsSession(who); err != nil {
+		return err
+	}
+	if password == "" {
+		if s.now().Sub(who.SignedIn) < proofLasts {
+			return nil
+		}
+		return fault.New(fault.Forbidden, "confirmation_required", "Give your password again, or sign in again: this changes how your account is signed in to.").Field("password")
+	}
+	ok, err := s.guess(ctx, who.User.ID, password, from)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.Invalid, "wrong_password", "That is not your password.").Field("password")
+	}
+	return nil
+}
+
+// proveTwice wants the password, from those who have one, and a code.
+func (s *Service) proveTwice(ctx context.Context, who *Identity, password, code string, from Origin) error {
+	if err := needsSession(who); err != nil {
+		return err
+	}
+	if password == "" && who.User.PasswordHash != "" {
+		return fault.New(fault.Invalid, "password_required", "This takes your password, too.").Field("password")
+	}
+	if err := s.prove(ctx, who, password, from); err != nil {
+		return err
+	}
+	factors, err := s.store.SecondFactors(ctx, who.User.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !factors.required() {
+		return fault.New(fault.Conflict, "totp_disabled", "No second factor is set up.")
+	}
+	if code == "" {
+		return fault.New(fault.Invalid, "totp_required", "This takes a code of your authenticator app, or a recovery code, too.").Field("totp")
+	}
+	end, err := s.throttle.begin(ctx, Fold(who.User.Username), from.IP)
+	if err != nil {
+		return unavailable(err)
+	}
+	failed := false
+	defer func() { end(failed) }()
+	method, err := s.spendCode(ctx, who.User.ID, factors, code)
+	if err != nil {
+		return err
+	}
+	if method == "" {
+		failed = true
+		return fault.New(fault.Invalid, "invalid_totp", "The code is wrong, or was used before.").Field("totp")
+	}
+	return nil
+}
+
+// needsSession refuses tokens: how an account is signed in to is its owner's to
+// say, not a program's.
+func needsSession(who *Identity) error {
+	if who.Session == nil {
+		return fault.New(fault.Forbidden, "session_required", "Sign in for this: a token may not change how an account is signed in to.")
+	}
+	return nil
+}
