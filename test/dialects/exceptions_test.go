@@ -42,7 +42,7 @@ func refusable() []kind {
 	return []kind{
 		{
 			"tools that the provider runs", regexp.MustCompile(`is run by the provider|no counterpart of (the|a) tool|googleSearch does not take|cannot have functions and googleSearch`),
-			"The answer would be made without what the tool finds. Where both have a counterpart (web search, code execution, fetching) it is translated.",
+			"Where both have a counterpart (web search, code execution, fetching) it is translated; where the answer does not depend on it, it is left out and named as dropped. What is refused would be answered without what the tool finds.",
 		},
 		{
 			"what such tools did, and references to them", regexp.MustCompile(`^An? "?(tool_reference|tool_addition|tool_search_call|additional_tools|mcp_list_tools|image_generation_call)"? part|part of the type "(tool_reference|tool_addition|tool_search_call|additional_tools|mcp_list_tools|image_generation_call)"`),
