@@ -15,13 +15,19 @@ GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
 .DEFAULT_GOAL := help
 .PHONY: help run build test e2e chaos check lint fix generate web bench bench-quick fuzz
 
+# The console as it is embedded, and what it is made of.
+CONSOLE := internal/console/dist/site/index.html
+CONSOLE_SOURCES := $(shell find web -name node_modules -prune -o -type f -print)
+# Empty where there is no Node that can build the console.
+NODE := $(shell command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && echo yes)
+
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: build ## build and start the demo: SQLite in ./data/demo, nothing to configure
 	@exec ./bin/halley demo
 
-build: ## build ./bin/halley, one static binary
+build: $(if $(NODE),web,without-console) ## build ./bin/halley, one static binary, with the console where Node is
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/halley ./cmd/halley
 
 test: ## install what the suites need and run all of them
@@ -36,19 +42,32 @@ chaos: ## break nodes, databases, clocks and disks under load for CHAOS=10m, and
 
 check: test lint ## what CI runs
 
-lint: $(GOLANGCI) ## the linters, import arrows included
+lint: $(GOLANGCI) $(if $(NODE),web/node_modules/.installed) ## the linters, import arrows included
 	$(GOLANGCI) run
+	$(if $(NODE),cd web && npm run --silent lint)
 
-fix: $(GOLANGCI) ## format and mend what can be mended by itself
+fix: $(GOLANGCI) $(if $(NODE),web/node_modules/.installed) ## format and mend what can be mended by itself
 	$(GOLANGCI) fmt
 	$(GOLANGCI) run --fix
+	$(if $(NODE),cd web && npm run --silent fix)
 
-generate: ## write what is generated: the configuration's reference page, the price catalog
+generate: ## write what is generated: the configuration's reference page, the price catalog, the console's API types
 	PRICE_FACTS='$(PRICE_FACTS)' go generate ./...
+	$(if $(NODE),$(MAKE) --no-print-directory web/node_modules/.installed && cd web && npm run --silent api)
 
-web: ## build the console
-	@if [ -f web/package.json ]; then cd web && npm ci && npm run build; \
-	else echo "The console is one page without a build step: internal/console."; fi
+web: $(CONSOLE) ## build the console; needs Node 20.19 or newer
+
+$(CONSOLE): web/node_modules/.installed $(CONSOLE_SOURCES)
+	cd web && npm run --silent build
+
+# As test/harness does: what is installed is what the lock file says.
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --ignore-scripts
+	@cp $< $@
+
+.PHONY: without-console
+without-console:
+	@echo "No npm with Node 20.19 or newer here: the binary will be without the console, and say how to build it."
 
 bench: ## the benchmark with steady figures, five to seven minutes
 	go run ./bench/runner -assert

@@ -31,7 +31,10 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 		Gateway: s.gateway, ClientIP: resolver, Log: a.log, MaxBody: int64(cfg.MaxBodyBytes),
 		WriteTimeout: writeTimeout, AllowedOrigins: cfg.CORS.AllowedOrigins,
 	})
-	pages := console.New(a.version)
+	pages, err := console.New(a.version)
+	if err != nil {
+		return nil, nil, err
+	}
 	health := a.health()
 	dispatch := func(management http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -101,14 +101,22 @@ type Across struct {
 	Model        string // the public name
 	// ID is what an answer is called whose upstream gives it no id.
 	ID string
+
+	// fitted has the tools as the upstream was told of them.
+	fitted *translate.Fitted
 }
 
 var _ Exchange = (*Across)(nil)
 
 // Body writes the conversation in the upstream's words.
 func (x *Across) Body(c wire.Changes, maxOutput int64) (body []byte, dropped []string, err error) {
-	body, err = x.Upstream.EncodeRequest(x.Conversation, translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap})
-	return body, x.Conversation.TakeDropped(), Fault(err)
+	to := translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap}
+	x.fitted, err = x.Conversation.Fit(x.Upstream.ToolRules(x.Conversation, to))
+	if err != nil {
+		return nil, nil, Fault(err)
+	}
+	body, err = x.Upstream.EncodeRequest(x.fitted.Conversation, to)
+	return body, x.fitted.Conversation.TakeDropped(), Fault(err)
 }
 
 // Answer writes the answer in the client's words.
@@ -118,6 +126,7 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 		return a, nil, false
 	}
 	answer.Model, answer.ID = x.Model, cmp.Or(answer.ID, x.ID)
+	x.fitted.Answer(answer)
 	if answer.Usage != nil {
 		a.Usage, a.HasUsage = *answer.Usage, true
 	}

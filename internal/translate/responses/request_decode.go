@@ -21,6 +21,7 @@ type request struct {
 	Tools             []jsontext.Value  `json:"tools"`
 	ToolChoice        jsontext.Value    `json:"tool_choice"`
 	ParallelToolCalls *bool             `json:"parallel_tool_calls"`
+	MaxToolCalls      *int64            `json:"max_tool_calls"`
 	Text              *textConfig       `json:"text"`
 	Reasoning         jsontext.Value    `json:"reasoning"`
 	Include           jsontext.Value    `json:"include"`
@@ -75,7 +76,7 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 		return nil, translate.Undecodable(err)
 	}
 	c := &translate.Conversation{
-		From: translate.Responses, Model: r.Model, ParallelTools: r.ParallelToolCalls, Stream: r.Stream, IncludeUsage: true,
+		From: translate.Responses, Model: r.Model, ParallelTools: r.ParallelToolCalls, MaxServerCalls: r.MaxToolCalls, Stream: r.Stream, IncludeUsage: true,
 		MaxOutput: r.MaxOutputTokens, Temperature: r.Temperature, TopP: r.TopP, FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty,
 		TopLogprobs: r.TopLogprobs, EndUser: cmp.Or(r.SafetyIdentifier, r.User), Metadata: r.Metadata, CacheKey: r.PromptCacheKey,
 		ServiceTier: r.ServiceTier, Store: r.Store, PreviousResponse: r.Previous, Extra: translate.ExtraOf(r.Rest),
@@ -169,6 +170,9 @@ func toolOf(raw jsontext.Value) (translate.Tool, error) {
 		Description string         `json:"description"`
 		Parameters  jsontext.Value `json:"parameters"`
 		Strict      *bool          `json:"strict"`
+		Format      jsontext.Value `json:"format"`
+		Tools       jsontext.Value `json:"tools"`
+		Execution   string         `json:"execution"`
 		Rest        jsontext.Value `json:",embed"`
 	}
 	if err := jsonx.Unmarshal(raw, &f); err != nil {
@@ -177,17 +181,54 @@ func toolOf(raw jsontext.Value) (translate.Tool, error) {
 	switch kind := serverTool(f.Type); {
 	case f.Type == "function":
 		t := translate.Tool{Kind: translate.Function, Name: f.Name, Description: f.Description, Strict: f.Strict, Extra: translate.ExtraOf(f.Rest)}
+		for _, m := range []translate.Member{{Name: "format", Value: f.Format}, {Name: "tools", Value: f.Tools}, {Name: "execution", Value: quoted(f.Execution)}} {
+			t.Extra = with(t.Extra, m.Name, m.Value) // which mean nothing here
+		}
 		if translate.Given(f.Parameters) {
 			t.Schema = f.Parameters
 		}
 		return t, nil
 	case f.Type == "custom":
-		return translate.Tool{Kind: translate.Custom, Name: f.Name, Description: f.Description, Raw: raw}, nil
+		return translate.Tool{Kind: translate.Custom, Name: f.Name, Description: f.Description, Grammar: grammarOf(f.Format), Raw: raw}, nil
+	case f.Type == "namespace":
+		inner, err := toolsOf(f.Tools)
+		return translate.Tool{Kind: translate.Namespace, Name: f.Name, Description: f.Description, Tools: inner, Raw: raw}, err
+	case kind == translate.ToolSearch:
+		t := translate.Tool{Kind: kind, Name: string(kind), Description: f.Description, Raw: raw}
+		if f.Execution == byClient && translate.Given(f.Parameters) {
+			t.Schema = f.Parameters
+		}
+		return t, nil
 	case kind == translate.WebSearch:
 		return translate.Tool{Kind: kind, Name: string(translate.WebSearch), Raw: raw}, nil
 	default:
 		return translate.Tool{Kind: kind, Name: f.Type, Raw: raw}, nil
 	}
+}
+
+// byClient is the execution of a search for tools that the client runs.
+const byClient = "client"
+
+// toolsOf reads the tools of a bundle, or of an item that offers some.
+func toolsOf(v jsontext.Value) ([]translate.Tool, error) {
+	raws := list(v)
+	tools := make([]translate.Tool, 0, len(raws))
+	for _, raw := range raws {
+		t, err := toolOf(raw)
+		if err != nil {
+			return nil, err
+		}
+		tools = append(tools, t)
+	}
+	return tools, nil
+}
+
+// grammarOf reads the format of a custom tool; nil when it is free.
+func grammarOf(format jsontext.Value) *translate.Grammar {
+	if member(format, "type") != "grammar" {
+		return nil
+	}
+	return &translate.Grammar{Syntax: member(format, "syntax"), Definition: member(format, "definition")}
 }
 
 // serverTool is what kind of tool a type that no client runs is.
@@ -199,6 +240,8 @@ func serverTool(kind string) translate.ToolKind {
 		return translate.CodeExecution
 	case "mcp":
 		return translate.MCP
+	case "tool_search":
+		return translate.ToolSearch
 	}
 	return translate.OtherTool
 }
@@ -214,9 +257,10 @@ func choiceOf(v jsontext.Value) *translate.ToolChoice {
 		return &translate.ToolChoice{Mode: translate.ChooseAny}
 	}
 	type named struct {
-		Type   string `json:"type"`
-		Name   string `json:"name"`
-		Server string `json:"server_label"`
+		Type      string `json:"type"`
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+		Server    string `json:"server_label"`
 	}
 	var o struct {
 		named
@@ -233,7 +277,7 @@ func choiceOf(v jsontext.Value) *translate.ToolChoice {
 		return cmp.Or(n.Name, n.Server, n.Type)
 	}
 	if o.Type != "allowed_tools" {
-		return &translate.ToolChoice{Mode: translate.ChooseNamed, Name: nameOf(o.named), Raw: v}
+		return &translate.ToolChoice{Mode: translate.ChooseNamed, Name: nameOf(o.named), Namespace: o.Namespace, Raw: v}
 	}
 	choice := &translate.ToolChoice{Mode: translate.ChooseAuto, Raw: v}
 	if o.Mode == "required" {
@@ -482,9 +526,19 @@ func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
 		if translate.Given(it.Arguments) && it.Arguments[0] != '"' {
 			args = string(it.Arguments) // some servers write the object itself
 		}
-		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Args: args, Extra: rest}, nil
+		namespace, rest := takeText(rest, "namespace")
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Namespace: namespace, Args: args, Extra: rest}, nil
 	case customCall:
-		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Args: text(it.Input), Custom: true, Extra: rest}, nil
+		namespace, rest := takeText(rest, "namespace")
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Namespace: namespace, Args: text(it.Input), Custom: true, Extra: rest}, nil
+	case toolSearchCall, toolSearchFound:
+		return it.search(at, raw)
+	case moreTools:
+		tools, err := toolsOf(find(raw, "tools"))
+		if err != nil {
+			return nil, translate.Malform(at+".tools", "%s.tools must be a list of tools.", at)
+		}
+		return &translate.Other{Kind: it.Type, Raw: raw, Tools: tools}, nil
 	case functionOutput, customOutput:
 		parts, err := contents(at+".output", it.Output)
 		return &translate.ToolResult{CallID: it.CallID, ItemID: it.ID, Parts: parts, Custom: it.Type == customOutput, Extra: rest}, err
@@ -500,6 +554,37 @@ func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
 		}, nil
 	}
 	return &translate.Other{Kind: it.Type, Raw: raw}, nil
+}
+
+// search reads a search for tools, or what was found: by the client, which is
+// called like any of its tools, or by the provider.
+func (it *item) search(at string, raw jsontext.Value) (translate.Part, error) {
+	whole := translate.Extra{{Name: rawItem, Value: raw}}
+	name := string(translate.ToolSearch)
+	switch {
+	case member(raw, "execution") != byClient:
+		return &translate.ToolCall{ID: it.ID, ItemID: it.ID, Name: name, Args: "{}", Server: translate.ToolSearch, Extra: whole}, nil
+	case it.Type == toolSearchCall:
+		args := string(it.Arguments)
+		if translate.Given(it.Arguments) && it.Arguments[0] == '"' {
+			args = text(it.Arguments)
+		}
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: name, Args: args, Search: true, Extra: whole}, nil
+	}
+	tools, err := toolsOf(find(raw, "tools"))
+	if err != nil {
+		return nil, translate.Malform(at+".tools", "%s.tools must be a list of tools.", at)
+	}
+	return &translate.ToolResult{CallID: it.CallID, ItemID: it.ID, Search: true, Tools: tools, Extra: whole}, nil
+}
+
+// takeText takes a member that is a string out of others.
+func takeText(e translate.Extra, name string) (said string, rest translate.Extra) {
+	i := slices.IndexFunc(e, func(m translate.Member) bool { return m.Name == name && m.Value.Kind() == '"' })
+	if i < 0 {
+		return "", e
+	}
+	return text(e[i].Value), slices.Delete(slices.Clone(e), i, i+1)
 }
 
 // providerRuns is what tool an item is a call of that the provider has run

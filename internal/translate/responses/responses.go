@@ -34,6 +34,9 @@ const (
 	xSearchCall     = "x_search_call" // xAI's
 	imageCall       = "image_generation_call"
 	reference       = "item_reference"
+	toolSearchCall  = "tool_search_call"
+	toolSearchFound = "tool_search_output"
+	moreTools       = "additional_tools"
 )
 
 // What a request names that is kept at OpenAI and stands for messages: a template,

@@ -1,0 +1,58 @@
+import { keepPreviousData, QueryClient, queryOptions } from "@tanstack/react-query";
+import { session } from "@/app/session";
+import { api, data, type Schemas } from "./client";
+import { ApiError } from "./error";
+
+/** What the whole console asks for. A screen's own queries are in its folder. */
+export const selfQuery = queryOptions({
+  queryKey: ["self"],
+  queryFn: async ({ signal }): Promise<Schemas["User"] | null> => {
+    try {
+      const user = await data(api.GET("/api/user/self", { signal }));
+      session.set(true);
+      return user;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        session.set(false);
+        return null;
+      }
+      throw error;
+    }
+  },
+  staleTime: 60_000,
+});
+
+export const statusQuery = queryOptions({
+  queryKey: ["status"],
+  queryFn: ({ signal }) => data(api.GET("/api/status", { signal })),
+  staleTime: 5 * 60_000,
+});
+
+/** The groups that the caller may use, by name. */
+export const ownGroupsQuery = queryOptions({
+  queryKey: ["self", "groups"],
+  queryFn: ({ signal }) => data(api.GET("/api/user/self/groups", { signal })),
+  staleTime: 60_000,
+});
+
+/** The models that the caller may use. */
+export const ownModelsQuery = queryOptions({
+  queryKey: ["self", "models"],
+  queryFn: ({ signal }) => data(api.GET("/api/user/self/models", { signal })),
+  staleTime: 60_000,
+});
+
+export function newQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 15_000,
+        placeholderData: keepPreviousData,
+        // What the server has refused, it refuses again.
+        retry: (failures, error) => failures < 2 && (!(error instanceof ApiError) || error.status >= 500),
+        networkMode: "always", // a server on this machine needs no network
+      },
+      mutations: { networkMode: "always" },
+    },
+  });
+}

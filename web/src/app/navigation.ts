@@ -1,0 +1,23 @@
+import type { LinkProps } from "@tanstack/react-router";
+import { KeyRound, type LucideIcon } from "lucide-react";
+import type { router } from "@/router";
+
+interface Item {
+  to: NonNullable<LinkProps<typeof router>["to"]>;
+  /** A message of the catalog "common". */
+  label: "nav.keys";
+  icon: LucideIcon;
+  /** Whether only root sees it. */
+  root?: boolean;
+}
+
+interface Section {
+  label: "nav.own" | "nav.admin";
+  admin: boolean;
+  items: readonly Item[];
+}
+
+/** What the sidebar lists, in its order. */
+export const navigation: readonly Section[] = [
+  { label: "nav.own", admin: false, items: [{ to: "/keys", label: "nav.keys", icon: KeyRound }] },
+];

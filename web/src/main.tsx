@@ -1,0 +1,25 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { firstLanguage } from "./app/preferences";
+import { startMessages } from "./messages";
+import { queries, router } from "./router";
+import { Toasts } from "./ui/toast";
+import { TooltipProvider } from "./ui/tooltip";
+import "./styles.css";
+
+const host = document.getElementById("root");
+if (!host) throw new Error("index.html has no #root");
+
+await startMessages(firstLanguage());
+createRoot(host).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <TooltipProvider>
+        <RouterProvider router={router} />
+        <Toasts />
+      </TooltipProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);

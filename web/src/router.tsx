@@ -1,0 +1,115 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
+import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
+import { Shell } from "./app/shell";
+import { keysSearch } from "./screens/keys/search";
+import { PageLoading } from "./ui/states";
+
+// The one list of the console's pages. A page is a lazy component, so that its
+// code is loaded when it is opened; what reads its address (validateSearch) is
+// loaded with the first page.
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search): { from?: string } => (typeof search.from === "string" ? { from: search.from } : {}),
+  beforeLoad: async ({ context }) => {
+    const [self] = await Promise.all([
+      context.queries.ensureQueryData(selfQuery),
+      context.queries.ensureQueryData(statusQuery),
+    ]);
+    if (self) throw redirect({ to: "/" });
+  },
+  component: lazyRouteComponent(() => import("./screens/sign-in/screen"), "SignInScreen"),
+});
+
+/** Pages of those who are signed in. */
+const app = createRoute({
+  getParentRoute: () => root,
+  id: "app",
+  beforeLoad: async ({ context, location }) => {
+    const [self] = await Promise.all([
+      context.queries.ensureQueryData(selfQuery),
+      context.queries.ensureQueryData(statusQuery),
+    ]);
+    if (!self) throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
+    return { self };
+  },
+  component: Shell,
+});
+
+/** Pages of administrators. The server refuses others, too; here they are told. */
+const admin = createRoute({
+  getParentRoute: () => app,
+  id: "admin",
+  component: function Admins() {
+    const { self } = app.useRouteContext();
+    return self.role === "user" ? <AdminsOnly /> : <Outlet />;
+  },
+});
+
+const home = createRoute({
+  getParentRoute: () => app,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/keys" });
+  },
+});
+
+const keys = createRoute({
+  getParentRoute: () => app,
+  path: "/keys",
+  validateSearch: keysSearch,
+  component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
+});
+
+const key = createRoute({
+  getParentRoute: () => app,
+  path: "/keys/$id",
+  component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
+});
+
+/** Every other address: the shell stays. */
+const elsewhere = createRoute({
+  getParentRoute: () => app,
+  path: "$",
+  component: NotFound,
+});
+
+const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
+
+export function newRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPreloadStaleTime: 0,
+    defaultErrorComponent: RouteError,
+    defaultPendingComponent: PageLoading,
+    defaultNotFoundComponent: NotFound,
+    defaultPendingMs: 200,
+    scrollRestoration: true,
+  });
+}
+
+export const queries = newQueryClient();
+export const router = newRouter(queries);
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

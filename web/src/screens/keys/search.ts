@@ -1,0 +1,28 @@
+/** What the address of the list of keys says. What is left out has its default. */
+export interface KeysSearch {
+  q?: string;
+  status?: 1 | 2 | 3 | 4;
+  group?: string;
+  sort?: string;
+  page?: number;
+  size?: number;
+}
+
+export function keysSearch(search: Record<string, unknown>): KeysSearch {
+  const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
+  const whole = (value: unknown) => (Number.isSafeInteger(Number(value)) && Number(value) > 0 ? Number(value) : 0);
+  const q = text(search.q);
+  const status = whole(search.status);
+  const group = text(search.group);
+  const sort = text(search.sort);
+  const page = whole(search.page);
+  const size = whole(search.size);
+  return {
+    ...(q && { q }),
+    ...(status >= 1 && status <= 4 && { status: status as 1 | 2 | 3 | 4 }),
+    ...(group && { group }),
+    ...(sort && { sort }),
+    ...(page > 1 && { page }),
+    ...((size === 50 || size === 100) && { size }),
+  };
+}
