@@ -231,8 +231,15 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.VertexMessages:  messages.Codec{Platform: messages.Vertex},
 			provider.VertexGenerate:  translategemini.Codec{Vertex: true},
 		},
-		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
+		EmbedClients: map[provider.Operation]embed.Client{
+			provider.Embeddings:     embed.OpenAI{},
+			provider.GeminiEmbed:    embed.Gemini{},
+			provider.GeminiEmbedOne: embed.GeminiOne{},
+		},
 		EmbedUpstreams: map[provider.Operation]embed.Upstream{
+			provider.BedrockCohere: embed.BedrockCohere{},
+			provider.TitanEmbed:    embed.Titan{},
+			provider.Embeddings:    embed.OpenAI{},
 			provider.CohereEmbed:   embed.Cohere{},
 			provider.GeminiEmbed:   embed.Gemini{},
 			provider.VertexEmbed:   embed.VertexContent{},

@@ -6,7 +6,6 @@ import (
 
 	"halley/internal/money"
 	"halley/internal/price"
-	"halley/internal/provider"
 	"halley/internal/wire"
 )
 
@@ -167,7 +166,7 @@ func outputCap(a *ask, p *plan) int64 {
 // take two bytes.
 func promptUpper(a *ask) int64 {
 	ascii, other := wire.TextSize(a.body)
-	if a.operation == provider.Embeddings {
+	if a.operation.Embeds() {
 		return int64(ascii+1)/2 + int64(other)
 	}
 	return int64(ascii*4+other*7)/10 + 8 + int64(a.head.Media)*mediaTokens

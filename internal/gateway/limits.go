@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"halley/internal/limit"
-	"halley/internal/provider"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -82,7 +81,7 @@ func leastInput(a *ask) int64 {
 		ascii, other := wire.TextSize(a.body)
 		size = ascii + other
 	}
-	if a.operation == provider.Embeddings {
+	if a.operation.Embeds() {
 		return int64(size / bytesPerTokenID)
 	}
 	return int64(size / bytesPerToken)
