@@ -128,11 +128,11 @@ func (c *candidate) readContent(r *jsonx.Reader) {
 }
 
 // searches is how many searches of the web Google charges for.
-func (in *response) searches() (n int64) {
-	for i := range in.candidates {
-		n += geminiwire.Queries(in.candidates[i].grounding)
+func (a *response) searches() (n int64) {
+	for i := range a.candidates {
+		n += geminiwire.Queries(a.candidates[i].grounding)
 	}
-	return geminiwire.Charged(n, in.model)
+	return geminiwire.Charged(n, a.model)
 }
 
 // DecodeAnswer implements translate.Upstream.
