@@ -35,8 +35,14 @@ func (a *ask) named() string {
 	return cmp.Or(wire.Text(wire.Get(metadata, "user_id")), h.EndUser)
 }
 
-// before is where the conversation was served before.
+// before is where the conversation was served before, first of all where what it
+// goes on from is kept.
 func (g *Gateway) before(a *ask) route.Preference {
+	if a.resumed != nil {
+		if home := a.resumed.home(); home.Channel != 0 {
+			return home
+		}
+	}
 	if a.thread == 0 {
 		return route.Preference{}
 	}

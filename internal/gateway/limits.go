@@ -76,9 +76,9 @@ const (
 )
 
 func leastInput(a *ask) int64 {
-	size := len(a.body)
+	size := len(a.whole())
 	if a.head.Media > 0 {
-		ascii, other := wire.TextSize(a.body)
+		ascii, other := wire.TextSize(a.whole())
 		size = ascii + other
 	}
 	if a.operation.Embeds() {
