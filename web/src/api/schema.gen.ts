@@ -1063,6 +1063,23 @@ export interface paths {
         patch: operations["patch-api-user-self"];
         trace?: never;
     };
+    "/api/user/self/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the models that the caller may use, with their prices and the groups that offer them */
+        get: operations["get-api-user-self-catalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/self/groups": {
         parameters: {
             query?: never;
@@ -2423,6 +2440,13 @@ export interface components {
             role?: "user" | "admin";
             unlimited_quota?: boolean;
             username: string;
+        };
+        Offer: {
+            /** @description Those of the caller's that offer it, the caller's own first. */
+            groups: string[];
+            model: string;
+            /** @description Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to. */
+            price: components["schemas"]["Price"] | null;
         };
         OpenAIError: {
             error: components["schemas"]["OpenAIErrorDetail"];
@@ -5916,6 +5940,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-self-catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Offer"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
