@@ -118,7 +118,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := s.openLedger(ctx, cfg, o, now); err != nil {
 		return err
 	}
-	s.audit = audit.NewService(s.db, now)
+	s.audit = audit.NewService(s.db, master, now)
 	s.books = reconcile.NewService(s.db)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
