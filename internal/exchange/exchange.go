@@ -99,8 +99,10 @@ type Across struct {
 	Client       translate.Client
 	Upstream     translate.Upstream
 	Model        string // the public name
-	// ID is what an answer is called whose upstream gives it no id.
-	ID string
+	// ID is what an answer is called whose upstream gives it no id, or, with Rename,
+	// whatever the upstream calls it.
+	ID     string
+	Rename bool
 
 	// fitted has the tools as the upstream was told of them.
 	fitted *translate.Fitted
@@ -125,7 +127,7 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 	if err != nil {
 		return a, nil, false
 	}
-	answer.Model, answer.ID = x.Model, cmp.Or(answer.ID, x.ID)
+	answer.Model, answer.ID = x.Model, x.called(answer.ID)
 	x.fitted.Answer(answer)
 	if answer.Usage != nil {
 		a.Usage, a.HasUsage = *answer.Usage, true
@@ -133,6 +135,14 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 	a.ServiceTier = answer.ServiceTier
 	out, err = x.Client.EncodeAnswer(x.Conversation, answer)
 	return a, out, err == nil
+}
+
+// called is what the client knows an answer by.
+func (x *Across) called(id string) string {
+	if x.Rename {
+		return x.ID
+	}
+	return cmp.Or(id, x.ID)
 }
 
 // OutputText counts the text of the answer's parts.

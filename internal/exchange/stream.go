@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"cmp"
-
 	"halley/internal/fault"
 	"halley/internal/sse"
 	"halley/internal/translate"
@@ -78,7 +76,7 @@ func (s *stream) event(e translate.Event) {
 	}
 	switch e.Kind {
 	case translate.Begin:
-		e.Model, e.ID = s.x.Model, cmp.Or(e.ID, s.x.ID)
+		e.Model, e.ID = s.x.Model, s.x.called(e.ID)
 	case translate.PartBegin:
 		s.opened(e.Candidate, true)
 	case translate.PartEnd:

@@ -60,10 +60,13 @@ type Conversation struct {
 	Modalities []string
 	Audio      jsontext.Value // how audio shall sound, in From's words
 
-	// PreviousResponse is the Responses dialect's previous_response_id, of which
-	// the gateway has put the messages before these.
+	// PreviousResponse is the Responses dialect's previous_response_id; what it
+	// stands for is among the messages already.
 	PreviousResponse string
 	Store            *bool
+	// Kept says whether the gateway keeps the answer for its client; nil is what
+	// Store says.
+	Kept *bool
 
 	// Extra are members of the request's top level that none of these say. They
 	// go to upstreams of the same dialect and are dropped for others.

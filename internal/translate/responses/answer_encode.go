@@ -157,7 +157,11 @@ func echo(c *translate.Conversation) []byte {
 		user, safety = "", user
 	}
 	textOrNull(&w, "safety_identifier", safety)
-	w.Flag("store", c.Store == nil || *c.Store)
+	stored := c.Kept
+	if stored == nil {
+		stored = c.Store
+	}
+	w.Flag("store", stored == nil || *stored)
 	number(&w, "temperature", c.Temperature)
 	w.Name("text")
 	w.Open('{')

@@ -69,7 +69,7 @@ var fields = [...]struct {
 }
 
 // DecodeRequest implements translate.Client. What came before in a stored
-// conversation is not there yet: see Continue.
+// conversation is not there.
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	var r request
 	if err := jsonx.Decode(body, &r); err != nil {
@@ -370,14 +370,14 @@ func input(c *translate.Conversation, r *request) error {
 	case r.Input[0] != '[':
 		return translate.Malform("input", "input must be a string or a list of items.")
 	}
-	said, err := Items(r.Input)
+	said, err := messagesOf(r.Input)
 	c.Messages = append(c.Messages, said...)
 	return err
 }
 
-// Items reads a list of items, of an input or an output, as the messages that
+// messagesOf reads a list of items, of an input or an output, as the messages that
 // they are. An error is a *translate.Malformed.
-func Items(items jsontext.Value) ([]translate.Message, error) {
+func messagesOf(items jsontext.Value) ([]translate.Message, error) {
 	raws := list(items)
 	messages := make([]translate.Message, 0, len(raws))
 	for i, raw := range raws {
@@ -388,49 +388,6 @@ func Items(items jsontext.Value) ([]translate.Message, error) {
 		messages = append(messages, m)
 	}
 	return pickUp(messages), nil
-}
-
-// Continue puts the messages of the response that the request goes on from, which
-// Items has read, before its own: behind its instructions, which are new with
-// each request, as the dialect has it. Without it upstreams of other dialects
-// refuse such a request.
-func Continue(c *translate.Conversation, before []translate.Message) {
-	at := 0
-	c.Messages = slices.DeleteFunc(slices.Clone(c.Messages), func(m translate.Message) bool {
-		name, _ := aside(&m)
-		if name == instructions {
-			at = 1
-		}
-		return name == keptResponse
-	})
-	c.Messages = pickUp(slices.Insert(c.Messages, at, before...))
-}
-
-// Resolve puts stored items in the place of references to them. An unknown one
-// is a *translate.Malformed.
-func Resolve(c *translate.Conversation, lookup func(id string) (item jsontext.Value, ok bool)) error {
-	for i := range c.Messages {
-		m := &c.Messages[i]
-		if len(m.Parts) != 1 {
-			continue
-		}
-		other, ok := m.Parts[0].(*translate.Other)
-		if !ok || other.Kind != reference {
-			continue
-		}
-		id := member(other.Raw, "id")
-		raw, ok := lookup(id)
-		if !ok {
-			return translate.Malform("input", "Item with id '%s' not found.", id)
-		}
-		found, err := messageOf("input", raw)
-		if err != nil {
-			return err
-		}
-		*m = found
-	}
-	c.Messages = pickUp(c.Messages)
-	return nil
 }
 
 func isInstructions(m *translate.Message) bool { return m.Extra.Get(instructionsMark) != nil }

@@ -41,7 +41,7 @@ const (
 
 // What a request names that is kept at OpenAI and stands for messages: a template,
 // a conversation, a response. Each is a part of a system message, since a request
-// without would be another; Continue takes the place of the last.
+// without would be another.
 const (
 	keptPrompt       = "prompt"
 	keptConversation = "conversation"

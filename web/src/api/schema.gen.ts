@@ -2446,6 +2446,7 @@ export interface components {
             model: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -2477,6 +2478,7 @@ export interface components {
             mode?: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
