@@ -2652,6 +2652,7 @@ export interface components {
             model: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -2683,6 +2684,7 @@ export interface components {
             mode?: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
