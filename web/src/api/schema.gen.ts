@@ -1489,11 +1489,23 @@ export interface components {
              * @description A user's id; 0 is the system itself.
              */
             actor: number;
+            /** @description The same as it became. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What the change has changed, as it was; null where nothing was, or is told. Never a secret. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was asked for. */
             detail: string;
+            /** @description Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes. */
+            hash: string;
             /** Format: int64 */
             id: number;
             /** @description Empty over the local socket. */
             ip: string;
+            request_id: string;
             target: string;
             /** Format: int64 */
             time: number;
@@ -3045,6 +3057,11 @@ export interface components {
             /** Format: int64 */
             reasoning_tokens: number;
             request_id: string;
+            /**
+             * Format: int64
+             * @description How often the provider searched the web.
+             */
+            searches: number;
             served_model: string;
             /** Format: int64 */
             status: number;
