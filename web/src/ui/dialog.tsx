@@ -39,7 +39,16 @@ function stayForToasts(event: Event) {
 }
 
 /** A dialog in the middle, for a question or something short. */
-export function Dialog({ open, onOpenChange, title, description, children, footer, holds }: LayerProps) {
+export function Dialog({
+  open,
+  onOpenChange,
+  title,
+  description,
+  children,
+  footer,
+  holds,
+  wide,
+}: LayerProps & { wide?: boolean }) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
@@ -47,7 +56,7 @@ export function Dialog({ open, onOpenChange, title, description, children, foote
         <Radix.Content
           {...holding(holds)}
           {...(description ? {} : { "aria-describedby": undefined })}
-          className="fixed left-1/2 top-[12vh] z-50 flex max-h-[80vh] w-[min(30rem,calc(100vw-2rem))] -translate-x-1/2 animate-in flex-col rounded-lg border bg-raised shadow-pop outline-none"
+          className={`fixed left-1/2 top-[10vh] z-50 flex max-h-[82dvh] ${wide ? "w-[min(44rem,calc(100vw-2rem))]" : "w-[min(30rem,calc(100vw-2rem))]"} -translate-x-1/2 animate-in flex-col rounded-lg border bg-raised shadow-pop outline-none`}
         >
           <Head title={title} description={description} holds={holds} />
           <div className="thin-scrollbar min-h-0 overflow-y-auto px-5 pb-5">{children}</div>

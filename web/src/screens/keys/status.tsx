@@ -9,3 +9,8 @@ export function KeyStatus({ status }: { status: Schemas["Key"]["status"] }) {
   const { t } = useTranslation("keys");
   return <Badge tone={tones[status]}>{t(`status.${status}`)}</Badge>;
 }
+
+/** A value as it may stand on a screen that others see: its ends. */
+export function masked(value: string): string {
+  return value.includes("…") ? value : `${value.slice(0, 7)}…${value.slice(-4)}`;
+}
