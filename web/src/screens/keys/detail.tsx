@@ -259,7 +259,8 @@ function Requests({ id }: { id: number }) {
         header: t("column.status"),
         cell: (row) => (
           <Badge tone={row.status < 400 ? "good" : row.status < 500 ? "warn" : "bad"}>
-            {row.error_code ? `${row.status} ${row.error_code}` : row.status}
+            {row.status}
+            {row.error_code && <span className="max-sm:hidden">{row.error_code}</span>}
           </Badge>
         ),
       },

@@ -62,8 +62,9 @@ export function Snippets({ of }: { of: Schemas["Key"] }) {
   );
 }
 
-/** A model that the key may call, to stand in an example. */
-export function modelFor(key: Schemas["Key"], models: readonly string[]): string {
+/** A model that the key may call, to stand in an example; of the demo's the one that answers. */
+export function modelFor(key: Schemas["Key"], offered: readonly string[]): string {
+  const models = offered.toSorted((a, b) => Number(b === "demo-echo") - Number(a === "demo-echo"));
   if (!key.model_limits_enabled) return models[0] ?? "MODEL";
   const patterns = key.model_limits.split(",").filter(Boolean);
   const exact = patterns.find((pattern) => !pattern.includes("*"));
