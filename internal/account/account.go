@@ -114,6 +114,8 @@ const (
 	ByPassword     Method = "password"
 	ByTOTP         Method = "password+totp"
 	ByRecoveryCode Method = "password+recovery_code"
+	ByBoth         Method = "password+passkey"
+	ByPasskey      Method = "passkey"
 )
 
 // Administers reports whether the user's role lets them administer.
@@ -125,8 +127,9 @@ type Identity struct {
 	Scope   Scope
 	TokenID int64  // 0 for sessions and the local socket
 	Session []byte // the session's hash; nil for tokens and the local socket
-	// SignedIn is when the session was opened.
+	// SignedIn is when the session was opened, and Method how.
 	SignedIn time.Time
+	Method   Method
 	// RequestID is that of the call.
 	RequestID string
 }

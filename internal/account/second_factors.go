@@ -5,24 +5,27 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/passkey"
 )
 
 // SecondFactors is what a user needs, or has, beside the password.
 type SecondFactors struct {
 	TOTP          *TOTP // nil without; it counts once confirmed
-	RecoveryCodes int   // how many are left
+	Passkeys      []*Passkey
+	RecoveryCodes int // how many are left
 }
 
 // codes reports whether one-time codes are asked for.
 func (f *SecondFactors) codes() bool { return f.TOTP != nil && f.TOTP.Confirmed }
 
 // required reports whether a password alone is not enough.
-func (f *SecondFactors) required() bool { return f.codes() }
+func (f *SecondFactors) required() bool { return f.codes() || len(f.Passkeys) > 0 }
 
 // SecondFactorRequired says that the password was right and what else may be
 // shown. It wraps the fault.
 type SecondFactorRequired struct {
-	Methods []string // "totp", "recovery_code"
+	Methods []string  // "totp", "passkey", "recovery_code"
+	Passkey *Ceremony // with "passkey" only
 	fault   *fault.Error
 }
 
@@ -51,6 +54,23 @@ type SecondFactorStore interface {
 	ReplaceRecoveryCodes(ctx context.Context, userID int64, hashes [][]byte) error
 	// UseRecoveryCode deletes a code, and reports whether it was there.
 	UseRecoveryCode(ctx context.Context, userID int64, hash []byte) (bool, error)
+	// InsertPasskey sets p's ID and, for who has no recovery codes, keeps these,
+	// which it reports. It gives ErrTooMany when the user has limit passkeys,
+	// ErrThere when the credential is known, ErrNotFound when the user is not.
+	InsertPasskey(ctx context.Context, p *Passkey, limit int, recovery [][]byte) (issued bool, err error)
+	// PasskeyByCredential gives ErrNotFound when there is none.
+	PasskeyByCredential(ctx context.Context, credential []byte) (*Passkey, error)
+	// UsePasskey writes a passkey's record and last use. It reports false when
+	// its count has gone as far already, or it is gone.
+	UsePasskey(ctx context.Context, c passkey.Credential, at time.Time) (bool, error)
+	// RenamePasskey and DeletePasskey give ErrNotFound unless the user has it.
+	RenamePasskey(ctx context.Context, userID, id int64, name string) (*Passkey, error)
+	// DeletePasskey also deletes the recovery codes when nothing else needs
+	// them.
+	DeletePasskey(ctx context.Context, userID, id int64) error
+	// SpendState gives ErrThere when the state was spent before, and forgets
+	// those that ended by now.
+	SpendState(ctx context.Context, hash []byte, now, ends time.Time) error
 	// DeleteSecondFactors deletes all of a user's.
 	DeleteSecondFactors(ctx context.Context, userID int64) error
 }
@@ -91,30 +111,49 @@ func (s *Service) ResetSecondFactors(ctx context.Context, by *Identity, userID i
 	return err
 }
 
-// secondFactor judges what a sign-in shows beside the right password. failed says
-// that it was wrong, which counts as a wrong password does.
-func (s *Service) secondFactor(ctx context.Context, u *User, a Attempt) (method Method, failed bool, err error) {
+// secondFactor judges what a sign-in shows beside the right password. What is
+// wrong is Unauthenticated and counts as a wrong password does; nothing at all is
+// a SecondFactorRequired, which does not.
+func (s *Service) secondFactor(ctx context.Context, u *User, a Attempt) (Method, error) {
 	factors, err := s.store.SecondFactors(ctx, u.ID)
 	if err != nil {
-		return "", false, unavailable(err)
+		return "", unavailable(err)
 	}
 	switch {
 	case !factors.required():
-		return ByPassword, false, nil
+		return ByPassword, nil
+	case a.Passkey != nil:
+		return ByBoth, s.confirmPasskey(ctx, a.Site, u, factors.Passkeys, *a.Passkey)
 	case a.Code != "":
-		method, err = s.spendCode(ctx, u.ID, factors, a.Code)
-		return method, err == nil && method == "", err
+		method, err := s.spendCode(ctx, u.ID, factors, a.Code)
+		if err == nil && method == "" {
+			err = wrongCode()
+		}
+		return method, err
 	}
-	required := &SecondFactorRequired{
-		fault: fault.New(fault.Unauthenticated, "totp_required", "Enter the code that your authenticator app shows, or a recovery code.").Field("totp"),
+	return "", s.askForSecondFactor(u, factors, a.Site)
+}
+
+// askForSecondFactor says what the user may show.
+func (s *Service) askForSecondFactor(u *User, factors *SecondFactors, site passkey.Site) error {
+	e := &SecondFactorRequired{
+		fault: fault.New(fault.Unauthenticated, "passkey_required", "Use your passkey, or enter a recovery code.").Field("passkey"),
 	}
 	if factors.codes() {
-		required.Methods = append(required.Methods, "totp")
+		e.Methods = append(e.Methods, "totp")
+		e.fault = fault.New(fault.Unauthenticated, "totp_required", "Enter the code that your authenticator app shows, or a recovery code.").Field("totp")
+	}
+	if len(factors.Passkeys) > 0 && site != (passkey.Site{}) {
+		ceremony, err := s.askForPasskey(site, u, factors.Passkeys)
+		if err != nil {
+			return err
+		}
+		e.Methods, e.Passkey = append(e.Methods, "passkey"), ceremony
 	}
 	if factors.RecoveryCodes > 0 {
-		required.Methods = append(required.Methods, "recovery_code")
+		e.Methods = append(e.Methods, "recovery_code")
 	}
-	return "", false, required
+	return e
 }
 
 // spendCode uses up a one-time or recovery code, and says which it was; "" when
@@ -183,6 +222,9 @@ func (s *Service) proveTwice(ctx context.Context, who *Identity, password, code 
 	}
 	if !factors.required() {
 		return fault.New(fault.Conflict, "totp_disabled", "No second factor is set up.")
+	}
+	if code == "" && !factors.codes() && (who.Method == ByPasskey || who.Method == ByBoth) && s.now().Sub(who.SignedIn) < proofLasts {
+		return nil // there is no code to show, and a passkey was a moment ago
 	}
 	if code == "" {
 		return fault.New(fault.Invalid, "totp_required", "This takes a code of your authenticator app, or a recovery code, too.").Field("totp")

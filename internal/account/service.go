@@ -171,6 +171,8 @@ type Service struct {
 	throttle     *throttle
 	box          *seal.Box    // TOTP secrets
 	recovery     *seal.Hasher // recovery codes
+	handles      *seal.Hasher // what authenticators know users by
+	begun        *seal.Box    // what takes two requests
 
 	users    *cache[int64, *User]
 	sessions *cache[[32]byte, *liveSession]
@@ -185,6 +187,8 @@ func NewService(c Config) *Service {
 		throttle: newThrottle(c.Now),
 		box:      c.Master.Box("totp secret"),
 		recovery: c.Master.Hasher("recovery code"),
+		handles:  c.Master.Hasher("passkey user handle"),
+		begun:    c.Master.Box("begun sign-in"),
 		users:    newCache[int64, *User](cachedUsers),
 		sessions: newCache[[32]byte, *liveSession](cachedSessions),
 		tokens:   newCache[[32]byte, *liveToken](cachedTokens),

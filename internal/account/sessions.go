@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"halley/internal/fault"
+	"halley/internal/passkey"
 )
 
 // Origin is where a request came from.
@@ -41,6 +42,9 @@ type Attempt struct {
 	Username string
 	Password string
 	Code     string // a one-time or recovery code, "" for none
+	// Site is where passkeys are asked for; the zero value asks for none.
+	Site    passkey.Site
+	Passkey *Assertion // nil for none
 }
 
 // Login opens a session. Wrong names and wrong passwords get the same answer in
@@ -80,13 +84,11 @@ func (s *Service) Login(ctx context.Context, a Attempt, from Origin) (*Login, er
 	if u.Status != Enabled {
 		return nil, accountDisabled()
 	}
-	method, wrong, err := s.secondFactor(ctx, u, a)
+	method, err := s.secondFactor(ctx, u, a)
 	if err != nil {
+		_, asks := errors.AsType[*SecondFactorRequired](err)
+		failed = !asks && fault.Is(err, fault.Unauthenticated)
 		return nil, err
-	}
-	if wrong {
-		failed = true
-		return nil, wrongCode()
 	}
 	if stale {
 		if u, err = s.rehash(ctx, u, password); err != nil {
@@ -145,7 +147,7 @@ func (s *Service) AuthenticateSession(ctx context.Context, value string) (*Ident
 		s.sessions.drop(hash)
 		return nil, sessionExpired()
 	}
-	return &Identity{User: u, Scope: ScopeFull, Session: hash[:], SignedIn: live.session.Created}, nil
+	return &Identity{User: u, Scope: ScopeFull, Session: hash[:], SignedIn: live.session.Created, Method: live.session.Method}, nil
 }
 
 // guess reports whether the password is the user's, under the same throttle as

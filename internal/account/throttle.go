@@ -53,6 +53,11 @@ func (t *throttle) begin(ctx context.Context, name string, addr netip.Addr) (end
 	return t.admit(ctx, throttledMessage, tallied{t.names, sha256.Sum256([]byte(name))}, tallied{t.addrs, throttleKey(addr)})
 }
 
+// beginNameless is begin for who does not say a name.
+func (t *throttle) beginNameless(ctx context.Context, addr netip.Addr) (end func(failed bool), err error) {
+	return t.admit(ctx, throttledMessage, tallied{t.addrs, throttleKey(addr)})
+}
+
 // beginAccount admits one attempt to make an account, as begin does. An attempt
 // counts when an account was made, and when the name was taken: who is here must
 // not be found out by the thousand.

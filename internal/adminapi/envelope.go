@@ -38,7 +38,7 @@ type envelopeError struct {
 	Code    string `json:"code" doc:"Says the same to programs; it stays the same."`
 	Param   string `json:"param,omitempty" doc:"The field at fault."`
 	// Data is for who signs in and has shown the right password.
-	Data *secondFactorChoice `json:"data,omitempty" doc:"With totp_required only: what may be shown."`
+	Data *secondFactorChoice `json:"data,omitempty" doc:"With totp_required and passkey_required only: what may be shown."`
 }
 
 func (s *Server) succeed(w http.ResponseWriter, r *http.Request, result any) {
@@ -69,6 +69,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	body := envelopeError{Message: e.Message, Code: e.Code, Param: e.Param}
 	if required, ok := errors.AsType[*account.SecondFactorRequired](err); ok {
 		body.Data = &secondFactorChoice{Methods: required.Methods}
+		if required.Passkey != nil {
+			view, err := viewCeremony(required.Passkey)
+			if err != nil {
+				s.fail(w, r, err)
+				return
+			}
+			body.Data.Passkey = view
+		}
 	}
 	s.write(w, r, statusOf(w, e), body)
 }

@@ -45,6 +45,7 @@ func (s *Server) table() []route {
 		s.selfRoutes(),
 		s.sessionRoutes(),
 		s.secondFactorRoutes(),
+		s.passkeyRoutes(),
 		s.accessTokenRoutes(),
 		s.userRoutes(),
 		s.keyRoutes(),

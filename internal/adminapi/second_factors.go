@@ -11,6 +11,7 @@ import (
 type secondFactorView struct {
 	TOTP            bool  `json:"totp" doc:"Whether an authenticator app's codes are asked for."`
 	TOTPCreatedTime int64 `json:"totp_created_time" doc:"0 without."`
+	Passkeys        int   `json:"passkeys" doc:"How many there are."`
 	RecoveryCodes   int   `json:"recovery_codes" doc:"How many are left."`
 	HasPassword     bool  `json:"has_password" doc:"Whether the account can be signed in to with a password at all."`
 }
@@ -28,7 +29,8 @@ type recoveryCodesView struct {
 
 // secondFactorChoice says what may be shown to sign in.
 type secondFactorChoice struct {
-	Methods []string `json:"methods" enum:"totp,recovery_code" doc:"What the account takes as its second factor."`
+	Methods []string      `json:"methods" enum:"totp,passkey,recovery_code" doc:"What the account takes as its second factor."`
+	Passkey *ceremonyView `json:"passkey,omitempty" doc:"With the method passkey: what the browser is to be asked for."`
 }
 
 // proofBody is the password of who changes how to sign in.
@@ -102,7 +104,7 @@ func (s *Server) getSecondFactorsOf(c *call) (any, error) {
 }
 
 func viewSecondFactors(f *account.SecondFactors, u *account.User) secondFactorView {
-	v := secondFactorView{RecoveryCodes: f.RecoveryCodes, HasPassword: u.PasswordHash != ""}
+	v := secondFactorView{Passkeys: len(f.Passkeys), RecoveryCodes: f.RecoveryCodes, HasPassword: u.PasswordHash != ""}
 	if f.TOTP != nil && f.TOTP.Confirmed {
 		v.TOTP, v.TOTPCreatedTime = true, f.TOTP.Created.Unix()
 	}

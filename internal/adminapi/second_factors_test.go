@@ -40,7 +40,7 @@ func TestSigningInWithASecondFactor(t *testing.T) {
 	p := newPeople(t)
 	id, token := p.user(t, "ada", "user")
 	ada := p.signIn(t, "ada", peoplePassword)
-	if got := p.send(t, ada, "GET", "/api/user/second_factor", nil); got.text != `{"success":true,"message":"","data":{"totp":false,"totp_created_time":0,"recovery_codes":0,"has_password":true}}` {
+	if got := p.send(t, ada, "GET", "/api/user/second_factor", nil); got.text != `{"success":true,"message":"","data":{"totp":false,"totp_created_time":0,"passkeys":0,"recovery_codes":0,"has_password":true}}` {
 		t.Errorf("before: %s", got.text)
 	}
 	secret, recovery := p.enrol(t, ada)

@@ -11,9 +11,10 @@ import (
 )
 
 type loginBody struct {
-	Username jsonx.Opt[string] `json:"username" required:"true"`
-	Password jsonx.Opt[string] `json:"password" required:"true"`
-	TOTP     jsonx.Opt[string] `json:"totp" doc:"A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown."`
+	Username jsonx.Opt[string]        `json:"username" required:"true"`
+	Password jsonx.Opt[string]        `json:"password" required:"true"`
+	TOTP     jsonx.Opt[string]        `json:"totp" doc:"A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown."`
+	Passkey  jsonx.Opt[assertionBody] `json:"passkey" doc:"The browser's answer to the passkey member of that data, instead of totp. Who has passkeys only gets 401 passkey_required; a recovery code goes into totp."`
 }
 
 type registerBody struct {
@@ -58,28 +59,29 @@ func (s *Server) selfRoutes() []route {
 
 func (s *Server) login(c *call) (any, error) {
 	// Signing somebody in from a foreign page is an attack of its own.
-	if err := s.origin.Check(c.request); err != nil {
-		return nil, fault.Wrap(err, fault.Forbidden, "cross_origin", "Sign in from the console's own origin.")
+	if err := s.ownOrigin(c); err != nil {
+		return nil, err
 	}
 	body, err := decode[loginBody](c)
 	if err != nil {
 		return nil, err
 	}
-	if err := firstError(notNull("username", body.Username), notNull("password", body.Password), notNull("totp", body.TOTP)); err != nil {
+	if err := firstError(notNull("username", body.Username), notNull("password", body.Password), notNull("totp", body.TOTP), notNull("passkey", body.Passkey)); err != nil {
 		return nil, err
 	}
-	opened, err := s.Accounts.Login(c.ctx, account.Attempt{Username: body.Username.Value, Password: body.Password.Value, Code: body.TOTP.Value}, c.origin())
-	if err != nil {
-		return nil, err
+	attempt := account.Attempt{Username: body.Username.Value, Password: body.Password.Value, Code: body.TOTP.Value}
+	if site, err := s.site(c); err == nil { // where there are no passkeys, none is asked for
+		attempt.Site = site
 	}
-	a, err := s.Accounts.Get(c.ctx, opened.User.ID)
-	if err != nil {
-		return nil, err
+	if body.Passkey.Set {
+		answer, err := body.Passkey.Value.assertion()
+		if err != nil {
+			return nil, err
+		}
+		attempt.Passkey = &answer
 	}
-	c.setSession(opened)
-	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
-	s.trail(c, "user.login", userTarget(a.ID), detail(map[string]any{"method": opened.Method}))
-	return s.viewUser(a), nil
+	opened, err := s.Accounts.Login(c.ctx, attempt, c.origin())
+	return s.welcome(c, opened, err)
 }
 
 func (s *Server) register(c *call) (any, error) {

@@ -41,7 +41,10 @@ type Base struct {
 	ClientIP      *clientip.Resolver
 	// AllowedOrigins may call from a browser with CORS; none by default.
 	AllowedOrigins []string
-	Version        string
+	// PublicURL is where browsers see this server, as an origin; "" when nobody
+	// has said.
+	PublicURL string
+	Version   string
 }
 
 // Server serves the management API.

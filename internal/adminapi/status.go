@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"halley/internal/money"
@@ -31,14 +32,18 @@ type statusView struct {
 	Uptime          int64    `json:"uptime" doc:"In seconds."`
 	QuotaPerUnit    int64    `json:"quota_per_unit" doc:"How many quota units are 1 USD."`
 	Features        []string `json:"features"`
-	LoginMethods    []string `json:"login_methods"`
+	LoginMethods    []string `json:"login_methods" doc:"password; passkey, where passkeys can be used."`
 	RegisterEnabled bool     `json:"register_enabled"`
 }
 
-func (s *Server) getStatus(*call) (any, error) {
+func (s *Server) getStatus(c *call) (any, error) {
+	methods := s.Status.LoginMethods
+	if _, err := s.site(c); err == nil {
+		methods = append(slices.Clone(methods), "passkey")
+	}
 	return statusView{
 		Version: s.base.Version, StartTime: s.Status.Started.Unix(), Uptime: int64(s.Status.Now().Sub(s.Status.Started) / time.Second),
-		QuotaPerUnit: int64(money.USD / money.Unit), Features: s.Status.Features, LoginMethods: s.Status.LoginMethods,
+		QuotaPerUnit: int64(money.USD / money.Unit), Features: s.Status.Features, LoginMethods: methods,
 		RegisterEnabled: s.Options.Current().RegisterEnabled,
 	}, nil
 }

@@ -30,7 +30,10 @@ import (
 	"halley/internal/usage"
 )
 
-const peoplePassword = "correct horse"
+const (
+	peoplePassword = "correct horse"
+	publicURL      = "https://halley.example.com"
+)
 
 // people is the management API over a real store, with root signed in by token.
 type people struct {
@@ -58,7 +61,7 @@ func newPeople(t *testing.T) *people {
 	})
 	var err error
 	p.server, err = adminapi.New(adminapi.Base{
-		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil),
+		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil), PublicURL: publicURL,
 	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(p.store)})
 	if err != nil {
 		t.Fatal(err)

@@ -102,6 +102,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.node.start(a.Addr(), a.socket.path())
 	a.services.sharing.start()
 	a.workers.Go(a.sweepLedger)
+	a.workers.Go(a.sweepKept)
 	a.workers.Go(a.tidyKeys)
 	a.workers.Go(a.keepLimits)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
@@ -197,6 +198,25 @@ func (a *App) sweepLedger() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			if err := a.services.ledger.Sweep(ctx, 15*time.Minute); err != nil {
 				a.log.Warn("leases that nobody uses cannot be given back; trying again", "error", err)
+			}
+			cancel()
+		}
+	}
+}
+
+// sweepKept drops responses whose time is over. Any server may do it, and several
+// at once do no harm.
+func (a *App) sweepKept() {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.sweep:
+			return
+		case <-tick.C:
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			if err := a.services.kept.Sweep(ctx); err != nil {
+				a.log.Warn("kept responses whose time is over cannot be dropped; trying again", "error", err)
 			}
 			cancel()
 		}

@@ -22,7 +22,7 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 	resolver := clientip.New(cfg.TrustedProxies)
 	management, err := adminapi.New(adminapi.Base{
 		Log: a.log, Auth: s.accounts, LocalIdentity: s.accounts.Operator, ClientIP: resolver,
-		AllowedOrigins: cfg.CORS.AllowedOrigins, Version: a.version,
+		AllowedOrigins: cfg.CORS.AllowedOrigins, PublicURL: cfg.PublicURL, Version: a.version,
 	}, s.management())
 	if err != nil {
 		return nil, nil, err

@@ -19,6 +19,7 @@ import (
 	"halley/internal/gateway"
 	"halley/internal/group"
 	"halley/internal/health"
+	"halley/internal/kept"
 	"halley/internal/key"
 	"halley/internal/option"
 	"halley/internal/price"
@@ -62,6 +63,7 @@ type services struct {
 	audit    *audit.Service
 	books    *reconcile.Service
 	recorder *usage.Recorder
+	kept     *kept.Service
 	journal  *journal.Journal // nil when nothing is written
 	sharing  *sharing         // nil where nobody shares the database
 	queries  *usage.Queries
@@ -120,6 +122,10 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	}
 	s.audit = audit.NewService(s.db, now)
 	s.books = reconcile.NewService(s.db)
+	s.kept = kept.NewService(s.db, master.Box("kept response"), func() kept.Rules {
+		v := s.options.Current()
+		return kept.Rules{For: time.Duration(v.ResponseRetentionDays) * 24 * time.Hour, PerKey: v.ResponseBytesPerKey}
+	}, now)
 	s.groups = group.NewService(s.db)
 	s.options = option.NewService(s.db, s.groupExists)
 	s.channels = channel.NewService(channel.Deps{
@@ -208,7 +214,11 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	}
 	s.gateway = gateway.New(gateway.Config{
 		Keys: s.keys, Owners: s.accounts, Ledger: s.ledger, Recorder: s.recorder, Observer: observer{s.metrics},
-		Snapshot: s.live.current.Load,
+		Snapshot: s.live.current.Load, Kept: s.kept,
+		Channel: func(id int64) *channel.Channel {
+			ch, _ := s.channels.Get(id)
+			return ch
+		},
 		Upstreams: map[channel.Kind]gateway.Upstream{
 			channel.OpenAI:    {Provider: openai.Provider{}, Transport: s.ways.Direct()},
 			channel.Azure:     {Provider: s.azure, Transport: s.ways.Direct()},
@@ -231,8 +241,15 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			provider.VertexMessages:  messages.Codec{Platform: messages.Vertex},
 			provider.VertexGenerate:  translategemini.Codec{Vertex: true},
 		},
-		EmbedClients: map[provider.Operation]embed.Client{provider.Embeddings: embed.OpenAI{}},
+		EmbedClients: map[provider.Operation]embed.Client{
+			provider.Embeddings:     embed.OpenAI{},
+			provider.GeminiEmbed:    embed.Gemini{},
+			provider.GeminiEmbedOne: embed.GeminiOne{},
+		},
 		EmbedUpstreams: map[provider.Operation]embed.Upstream{
+			provider.BedrockCohere: embed.BedrockCohere{},
+			provider.TitanEmbed:    embed.Titan{},
+			provider.Embeddings:    embed.OpenAI{},
 			provider.CohereEmbed:   embed.Cohere{},
 			provider.GeminiEmbed:   embed.Gemini{},
 			provider.VertexEmbed:   embed.VertexContent{},

@@ -20,6 +20,9 @@ type Config struct {
 	// Listen is the address of the main listener, HOST:PORT. It serves the model endpoints, the management API and the console. Without a host it listens on every interface; put a proxy with TLS in front before you do that.
 	Listen string `yaml:"listen" default:"127.0.0.1:8080" example:"0.0.0.0:8080"`
 
+	// PublicURL is the address at which browsers see Halley, scheme and host and nothing more. Passkeys belong to its host name and are lost when that changes; sign-in at identity providers comes back to it. When it is not set, both work at `http://localhost` only.
+	PublicURL string `yaml:"public_url" example:"https://halley.example.com"`
+
 	Database Database `yaml:"database"`
 
 	// DataDir is the folder of the usage journal, the generated `master.key`, what counts for rate limits over a restart, and the socket that `halley` commands reach a running server through. It is made with mode 0700 when it is missing. One server per folder.

@@ -346,3 +346,26 @@ func prefixes(texts ...string) config.Prefixes {
 func diff(want, got any, options ...cmp.Option) string {
 	return cmp.Diff(want, got, append(options, cmpopts.EquateComparable(netip.Prefix{}), cmpopts.EquateEmpty())...)
 }
+
+func TestThePublicURLIsWhereBrowsersGivePasskeys(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://halley.example.com":      "",
+		"https://halley.example.com:8443": "",
+		"http://localhost:8080":           "",
+		"http://halley.localhost":         "",
+		"http://halley.example.com":       "must begin with https://",
+		"https://192.0.2.1":               "not the address 192.0.2.1",
+		"https://[::1]:8080":              "not the address ::1",
+		"https://halley.example.com/":     "must be an origin",
+		"https://Halley.example.com":      "must be an origin",
+		"https://u:p@halley.example.com":  "must be an origin",
+		"halley.example.com":              "must be an origin",
+		"ftp://halley.example.com":        "must be an origin",
+	} {
+		_, err := config.Load("", lookup(map[string]string{"HALLEY_PUBLIC_URL": url}))
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", url, err, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package config
 // helpTexts has the first sentence about each option, by key.
 var helpTexts = map[string]string{
 	"listen":                      "The address of the main listener, HOST:PORT.",
+	"public_url":                  "The address at which browsers see Halley, scheme and host and nothing more.",
 	"database.url":                "sqlite:PATH or postgres://user:password@host/database.",
 	"data_dir":                    "The folder of the usage journal, the generated master.key, what counts for rate limits over a restart, and the socket that halley commands reach a running server through.",
 	"master_key":                  "Seals API keys and upstream credentials at rest: 32 random bytes in base64.",

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
@@ -36,6 +37,7 @@ func (c *Config) Validate() error {
 func validate(c *Config) Problems {
 	v := validator{}
 	v.address("listen", c.Listen)
+	v.public(c.PublicURL)
 	v.database(c.Database.URL)
 	v.check(c.DataDir != "", "data_dir", "must name a folder")
 	if c.MasterKey != "" {
@@ -74,6 +76,25 @@ func (v *validator) address(key, text string) {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	v.check(err == nil, key, "must be HOST:PORT such as 127.0.0.1:8080, not %q", text)
+}
+
+// public wants an origin that browsers give passkeys to: a name, not an address,
+// and over HTTPS but for the machine itself.
+func (v *validator) public(text string) {
+	if text == "" {
+		return
+	}
+	const key = "public_url"
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || text != u.Scheme+"://"+strings.ToLower(u.Host) {
+		v.check(false, key, "must be an origin such as https://halley.example.com (lower case, no path, no slash at the end), not %q", text)
+		return
+	}
+	name := u.Hostname()
+	_, err = netip.ParseAddr(name)
+	v.check(err != nil, key, "must have a host name, not the address %s: browsers give no passkeys to addresses", name)
+	local := name == "localhost" || strings.HasSuffix(name, ".localhost")
+	v.check(u.Scheme == "https" || local, key, "must begin with https:// (http:// is for localhost)")
 }
 
 func (v *validator) database(u DatabaseURL) {

@@ -20,7 +20,7 @@ var _ Exchange = (*Embeddings)(nil)
 // Body writes the request in the upstream's form.
 func (x *Embeddings) Body(c wire.Changes, _ int64) (body []byte, dropped []string, err error) {
 	body, err = x.Upstream.EncodeRequest(x.Request, translate.Target{Model: c.Model})
-	return body, x.Request.Left, Fault(err)
+	return body, x.Request.TakeDropped(), Fault(err)
 }
 
 // Answer writes the answer in the client's form.

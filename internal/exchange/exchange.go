@@ -99,16 +99,26 @@ type Across struct {
 	Client       translate.Client
 	Upstream     translate.Upstream
 	Model        string // the public name
-	// ID is what an answer is called whose upstream gives it no id.
-	ID string
+	// ID is what an answer is called whose upstream gives it no id, or, with Rename,
+	// whatever the upstream calls it.
+	ID     string
+	Rename bool
+
+	// fitted has the tools as the upstream was told of them.
+	fitted *translate.Fitted
 }
 
 var _ Exchange = (*Across)(nil)
 
 // Body writes the conversation in the upstream's words.
 func (x *Across) Body(c wire.Changes, maxOutput int64) (body []byte, dropped []string, err error) {
-	body, err = x.Upstream.EncodeRequest(x.Conversation, translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap})
-	return body, x.Conversation.TakeDropped(), Fault(err)
+	to := translate.Target{Model: c.Model, MaxOutput: maxOutput, Cap: c.OutputCap}
+	x.fitted, err = x.Conversation.Fit(x.Upstream.ToolRules(x.Conversation, to))
+	if err != nil {
+		return nil, nil, Fault(err)
+	}
+	body, err = x.Upstream.EncodeRequest(x.fitted.Conversation, to)
+	return body, x.fitted.Conversation.TakeDropped(), Fault(err)
 }
 
 // Answer writes the answer in the client's words.
@@ -117,13 +127,22 @@ func (x *Across) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 	if err != nil {
 		return a, nil, false
 	}
-	answer.Model, answer.ID = x.Model, cmp.Or(answer.ID, x.ID)
+	answer.Model, answer.ID = x.Model, x.called(answer.ID)
+	x.fitted.Answer(answer)
 	if answer.Usage != nil {
 		a.Usage, a.HasUsage = *answer.Usage, true
 	}
 	a.ServiceTier = answer.ServiceTier
 	out, err = x.Client.EncodeAnswer(x.Conversation, answer)
 	return a, out, err == nil
+}
+
+// called is what the client knows an answer by.
+func (x *Across) called(id string) string {
+	if x.Rename {
+		return x.ID
+	}
+	return cmp.Or(id, x.ID)
 }
 
 // OutputText counts the text of the answer's parts.

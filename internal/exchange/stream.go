@@ -1,8 +1,6 @@
 package exchange
 
 import (
-	"cmp"
-
 	"halley/internal/fault"
 	"halley/internal/sse"
 	"halley/internal/translate"
@@ -14,7 +12,7 @@ import (
 func (x *Across) Stream() wire.Stream {
 	s := &stream{x: x, in: x.Upstream.DecodeStream(), out: x.Client.EncodeStream(x.Conversation)}
 	s.ender, _ = s.in.(translate.Ender)
-	s.emit = s.event
+	s.emit, s.tell = s.event, x.fitted.Stream(func(e translate.Event) { s.to = s.out.Encode(s.to, e) })
 	return s
 }
 
@@ -27,7 +25,8 @@ type stream struct {
 	out   translate.StreamEncoder
 	p     wire.Progress
 	emit  func(translate.Event)
-	to    []byte // what emit appends to, while an event is taken
+	tell  func(translate.Event) // the client, in its words and by the names of its tools
+	to    []byte                // what emit appends to, while an event is taken
 	open  map[int]bool
 	// ended says that the client has been told the end, good or bad.
 	ended bool
@@ -77,7 +76,7 @@ func (s *stream) event(e translate.Event) {
 	}
 	switch e.Kind {
 	case translate.Begin:
-		e.Model, e.ID = s.x.Model, cmp.Or(e.ID, s.x.ID)
+		e.Model, e.ID = s.x.Model, s.x.called(e.ID)
 	case translate.PartBegin:
 		s.opened(e.Candidate, true)
 	case translate.PartEnd:
@@ -111,7 +110,7 @@ func (s *stream) event(e translate.Event) {
 	if e.Tier != "" {
 		s.p.Tier = e.Tier
 	}
-	s.to = s.out.Encode(s.to, e)
+	s.tell(e)
 }
 
 func (s *stream) opened(candidate int, open bool) {

@@ -5,7 +5,6 @@ import (
 
 	"halley/internal/affinity"
 	"halley/internal/health"
-	"halley/internal/provider"
 	"halley/internal/route"
 	"halley/internal/wire"
 )
@@ -13,7 +12,7 @@ import (
 // thread is the number of the conversation that the request belongs to, in the
 // client's words; 0 when nobody is interested or the client names none.
 func (g *Gateway) thread(snap *Snapshot, who caller, in *Inbound, a *ask) uint64 {
-	if !snap.Affinity || a.operation == provider.Embeddings {
+	if !snap.Affinity || a.operation.Embeds() {
 		return 0
 	}
 	var name string
@@ -36,8 +35,14 @@ func (a *ask) named() string {
 	return cmp.Or(wire.Text(wire.Get(metadata, "user_id")), h.EndUser)
 }
 
-// before is where the conversation was served before.
+// before is where the conversation was served before, first of all where what it
+// goes on from is kept.
 func (g *Gateway) before(a *ask) route.Preference {
+	if a.resumed != nil {
+		if home := a.resumed.home(); home.Channel != 0 {
+			return home
+		}
+	}
 	if a.thread == 0 {
 		return route.Preference{}
 	}

@@ -238,7 +238,7 @@ func (t *ticket) answered(ctx context.Context, tether tether, a *ask, r reply) e
 		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
 	}
 	firstByte := t.gateway.Now().Sub(r.d.sent)
-	end := t.plainAnswer(ctx, call, a, x)
+	end := t.plainAnswer(ctx, call, a, p, x)
 	end.outcome.FirstByte = firstByte
 	if t.hedgeable(a) && end.outcome.Class == health.Success {
 		t.gateway.pacer.Took(paced(p, a), firstByte)
@@ -421,7 +421,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // plainAnswer brings back an answer that is one JSON body.
-func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x exchange.Exchange) ending {
+func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, p *plan, x exchange.Exchange) ending {
 	body, err := readLimited(call, maxAnswer)
 	if err != nil {
 		return broken(err)
@@ -454,6 +454,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, x
 	}
 	t.record.Status = http.StatusOK
 	t.settle(tokens, source)
+	t.keep(a, p, !x.Translated(), out)
 	t.writeWhole(answerHeader(call.Header, x), out)
 	return served()
 }

@@ -20,6 +20,9 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 	op := provider.Speaks(prov, p.channel, model, a.operation)
 	if op.Dialect() == a.operation && !g.mustTranslate(a) {
 		same := &exchange.Same{Format: a.format, Request: a.request, Raw: a.body, Model: a.head.Model, Rename: model != a.head.Model}
+		if a.resumed != nil && !a.resumed.at(p) {
+			same.Request, same.Raw = a.resumed.request, a.resumed.whole
+		}
 		if op != a.operation {
 			same.Platform = g.Codecs[op]
 		}
@@ -38,7 +41,19 @@ func (g *Gateway) exchange(a *ask, p *plan, prov provider.Provider) (exchange.Ex
 	if err != nil {
 		return nil, op, err
 	}
-	return &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model, ID: a.id}, op, nil
+	x := &exchange.Across{Conversation: c, Client: client, Upstream: up, Model: a.head.Model, ID: a.id}
+	if a.operation == provider.Responses {
+		// Other servers number their answers as they like, some from 1; what is kept
+		// is found by its id.
+		x.Rename = g.keepsResponse(a)
+		if c.Kept = new(x.Rename); x.Rename {
+			c.Store = nil // which is ours to do
+			if op.Dialect() == provider.Responses {
+				c.Store = new(false)
+			}
+		}
+	}
+	return x, op, nil
 }
 
 func notOffered(a *ask) error {
@@ -66,7 +81,7 @@ func (g *Gateway) mustTranslate(a *ask) bool {
 	case provider.Chat:
 		return a.head.Foreign
 	case provider.Responses, provider.Messages:
-		return bytes.Contains(a.body, []byte(`"`+translate.CarryMark))
+		return bytes.Contains(a.whole(), []byte(`"`+translate.CarryMark))
 	case provider.Generate: // whose signatures are base64
 		return bytes.Contains(a.body, []byte(`"`+translate.CarryMarkBase64))
 	}
@@ -107,9 +122,12 @@ func (a *ask) neutral(client translate.Client) (*translate.Conversation, error) 
 	if a.conversation != nil {
 		return a.conversation, nil
 	}
-	c, err := client.DecodeRequest(a.body)
+	c, err := client.DecodeRequest(a.whole())
 	if err != nil {
 		return nil, exchange.Fault(err)
+	}
+	if before, ok := a.request.(continuing); ok && a.resumed != nil {
+		c.PreviousResponse = before.Previous()
 	}
 	c.Model, c.Stream = a.head.Model, a.head.Stream // which some dialects have in the path
 	if !a.start.IsZero() {

@@ -109,8 +109,12 @@ type Config struct {
 	// requests are translated.
 	EmbedClients   map[provider.Operation]embed.Client
 	EmbedUpstreams map[provider.Operation]embed.Upstream
-	Log            *slog.Logger
-	Now            func() time.Time
+	// Kept keeps responses; nil keeps none.
+	Kept Kept
+	// Channel gives a channel as it is now, nil when there is none.
+	Channel func(id int64) *channel.Channel
+	Log     *slog.Logger
+	Now     func() time.Time
 	// NewEventID makes the idempotency key of a settlement.
 	NewEventID func() string
 	// Roll is a random number in [0, 1) for the choice by weight.
@@ -237,6 +241,9 @@ func (g *Gateway) serve(ctx context.Context, t *ticket) error {
 		return err
 	}
 	t.asked(ask)
+	if err := g.resume(ctx, who, ask); err != nil {
+		return err
+	}
 	ask.thread = g.thread(snap, who, t.in, ask)
 	plan, err := g.plan(&t.way, snap, who, ask)
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"halley/internal/wire"
 	"halley/internal/wire/anthropic"
 	wirecohere "halley/internal/wire/cohere"
+	wiregemini "halley/internal/wire/gemini"
 )
 
 // of makes the house's own channel one of that kind, at the test's upstream.
@@ -56,8 +57,13 @@ func withOthers(t *testing.T, h *house) *house {
 		provider.Chat: chat.Codec{}, provider.Messages: messages.Codec{}, provider.Generate: geminidialect.Codec{}, provider.CohereChat: coheredialect.Codec{},
 		provider.VertexMessages: messages.Codec{Platform: messages.Vertex}, provider.VertexGenerate: geminidialect.Codec{Vertex: true},
 	}
-	h.EmbedClients = map[provider.Operation]embedforms.Client{provider.Embeddings: embedforms.OpenAI{}}
-	h.EmbedUpstreams = map[provider.Operation]embedforms.Upstream{provider.GeminiEmbed: embedforms.Gemini{}, provider.CohereEmbed: embedforms.Cohere{}}
+	h.EmbedClients = map[provider.Operation]embedforms.Client{
+		provider.Embeddings: embedforms.OpenAI{}, provider.GeminiEmbed: embedforms.Gemini{}, provider.GeminiEmbedOne: embedforms.GeminiOne{},
+	}
+	h.EmbedUpstreams = map[provider.Operation]embedforms.Upstream{
+		provider.GeminiEmbed: embedforms.Gemini{}, provider.CohereEmbed: embedforms.Cohere{}, provider.Embeddings: embedforms.OpenAI{},
+		provider.VertexEmbed: embedforms.VertexContent{}, provider.VertexPredict: embedforms.VertexPredict{},
+	}
 	return h
 }
 
@@ -174,6 +180,73 @@ func TestEmbeddingsAreHadInTheFormOfTheUpstream(t *testing.T) {
 		if r := h.settled(); r.Source != row.source || r.Tokens.Completion != 0 || (row.source == usage.FromProvider && r.Tokens.Prompt != row.prompt) || r.Tokens.Prompt == 0 {
 			t.Errorf("%s: record %+v", kind, r)
 		}
+	}
+}
+
+func TestGooglesClientsHaveEmbeddingsOfEveryUpstream(t *testing.T) {
+	t.Parallel()
+	const (
+		one   = `{"content": {"parts":[{"text":"hi"}]}, "model":"models/m","taskType":"RETRIEVAL_QUERY"}`
+		batch = `{"requests": [{"model":"models/m","content":{"parts":[{"text":"hi"}]},"taskType":"RETRIEVAL_QUERY"}]}`
+		two   = `"usageMetadata":{"promptTokenCount":7}`
+	)
+	project := "/v1/projects/p/locations/us-east5/publishers/google/models/"
+	for name, row := range map[string]struct {
+		kind               channel.Kind
+		model              string
+		batch              bool
+		path, body, answer string
+		want, dropped      string
+		estimated          bool
+	}{
+		"Gemini": {
+			kind: channel.Gemini, model: "m", path: "/v1beta/models/m:embedContent", body: one,
+			answer: `{"embedding": {"values":[0.5]},"later":1,` + two + `}`, want: `{"embedding": {"values":[0.5]},"later":1,` + two + `}`,
+		},
+		"Gemini, renamed": {
+			kind: channel.Gemini, model: "g", batch: true, path: "/v1beta/models/g:batchEmbedContents", body: strings.Replace(batch, "models/m", "models/g", 1),
+			answer: `{"embeddings":[{"values":[0.5]}]}`, want: `{"embeddings":[{"values":[0.5]}]}`, estimated: true,
+		},
+		"Vertex, which has it": {
+			kind: channel.Vertex, model: "gemini-embedding-2", path: project + "gemini-embedding-2:embedContent",
+			body: `{"content": {"parts":[{"text":"hi"}]},"taskType":"RETRIEVAL_QUERY"}`, answer: `{"embedding":{"values":[0.5]},` + two + `}`, want: `{"embedding":{"values":[0.5]},` + two + `}`,
+		},
+		"Vertex, which predicts": {
+			kind: channel.Vertex, model: "text-embedding-005", batch: true, path: project + "text-embedding-005:predict", body: `{"instances":[{"content":"hi","task_type":"RETRIEVAL_QUERY"}]}`,
+			answer: `{"predictions":[{"embeddings":{"values":[0.5],"statistics":{"token_count":7}}}]}`, want: `{"embeddings":[{"values":[0.5]}],` + two + `}`,
+		},
+		"Cohere": {
+			kind: channel.Cohere, model: "m", path: "/v2/embed", body: `{"model":"m","input_type":"search_query","texts":["hi"],"embedding_types":["float"]}`,
+			answer: `{"embeddings":{"float":[[0.5]]},"meta":{"billed_units":{"input_tokens":7}}}`, want: `{"embedding":{"values":[0.5]},` + two + `}`,
+		},
+		"OpenAI": {
+			kind: channel.OpenAI, model: "m", batch: true, path: "/embeddings", body: `{"model":"m","input":["hi"]}`,
+			answer: `{"object":"list","data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":7,"total_tokens":7}}`, want: `{"embeddings":[{"values":[0.5]}],` + two + `}`, dropped: "requests.taskType",
+		},
+	} {
+		h := withOthers(t, newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); r.URL.Path != row.path || string(body) != row.body {
+				t.Errorf("%s: %s %s", name, r.URL, body)
+			}
+			answers(200, "application/json", row.answer)(w, r)
+		}, of(row.kind), func(h *house) { h.channel.ModelMapping = mapping(t, "m", row.model) }))
+		var c client
+		op, format, ask := provider.GeminiEmbedOne, wiregemini.Embed{Generate: wiregemini.Generate{Model: "m"}}, one
+		if row.batch {
+			op, ask, format.Batch = provider.GeminiEmbed, batch, true
+		}
+		r := h.ask(t, op, format, ask, &c)
+		if c.status != 200 || c.body.String() != row.want || c.header.Get("X-Halley-Dropped") != row.dropped {
+			t.Errorf("%s: client got %d %v %s", name, c.status, c.header, c.body.String())
+		}
+		if r.Endpoint != "embeddings" || r.Tokens.Completion != 0 || (r.Source == usage.Estimated) != row.estimated || !row.estimated && r.Tokens.Prompt != 7 || r.Tokens.Prompt == 0 {
+			t.Errorf("%s: record %+v", name, r)
+		}
+	}
+	h := withOthers(t, newHouse(t, answers(400, "application/json", `{"error":{"message":"no such size","type":"invalid_request_error"}}`), of(channel.OpenAI)))
+	var c client
+	if h.ask(t, provider.GeminiEmbed, wiregemini.Embed{Generate: wiregemini.Generate{Model: "m"}, Batch: true}, batch, &c); c.status != 400 || !strings.HasPrefix(c.body.String(), `{"error":{"code":400,"message":"no such size`) {
+		t.Errorf("client got %d %s", c.status, c.body.String())
 	}
 }
 

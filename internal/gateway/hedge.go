@@ -9,13 +9,12 @@ import (
 	"halley/internal/health"
 	"halley/internal/hedge"
 	"halley/internal/limit"
-	"halley/internal/provider"
 )
 
 // hedgeable reports whether the request may be sent to two upstreams: it makes
 // nothing but numbers, and not in a stream.
 func (t *ticket) hedgeable(a *ask) bool {
-	return t.way.snap.HedgeEmbeddings && a.operation == provider.Embeddings
+	return t.way.snap.HedgeEmbeddings && a.operation.Embeds()
 }
 
 // paced is what the times of answers are kept of.

@@ -6,7 +6,6 @@ import (
 
 	"halley/internal/money"
 	"halley/internal/price"
-	"halley/internal/provider"
 	"halley/internal/wire"
 )
 
@@ -76,7 +75,7 @@ func worstCase(a *ask, p *plan) outputHold {
 	}
 	added := p.addedTokens()
 	return outputHold{
-		prompt: int64(len(a.body)) + int64(a.head.Media)*mediaTokens + added, held: first, most: output, next: first - streamSlice/2,
+		prompt: int64(len(a.whole())) + int64(a.head.Media)*mediaTokens + added, held: first, most: output, next: first - streamSlice/2,
 		tier: a.head.ServiceTier, price: p.price, ratio: p.ratio, added: added,
 	}
 }
@@ -166,8 +165,8 @@ func outputCap(a *ask, p *plan) int64 {
 // Embeddings may also be asked for as lists of token ids, of which the shortest
 // take two bytes.
 func promptUpper(a *ask) int64 {
-	ascii, other := wire.TextSize(a.body)
-	if a.operation == provider.Embeddings {
+	ascii, other := wire.TextSize(a.whole())
+	if a.operation.Embeds() {
 		return int64(ascii+1)/2 + int64(other)
 	}
 	return int64(ascii*4+other*7)/10 + 8 + int64(a.head.Media)*mediaTokens
@@ -176,7 +175,7 @@ func promptUpper(a *ask) int64 {
 // promptEstimate is the likely number of prompt tokens: about four bytes of
 // English or JSON a token, two and a half of other scripts.
 func promptEstimate(a *ask) int64 {
-	ascii, other := wire.TextSize(a.body)
+	ascii, other := wire.TextSize(a.whole())
 	return max(1, textTokens(ascii, other)) + int64(a.head.Media)*mediaTokens/4
 }
 

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"halley/internal/limit"
-	"halley/internal/provider"
 	"halley/internal/usage"
 	"halley/internal/wire"
 )
@@ -77,12 +76,12 @@ const (
 )
 
 func leastInput(a *ask) int64 {
-	size := len(a.body)
+	size := len(a.whole())
 	if a.head.Media > 0 {
-		ascii, other := wire.TextSize(a.body)
+		ascii, other := wire.TextSize(a.whole())
 		size = ascii + other
 	}
-	if a.operation == provider.Embeddings {
+	if a.operation.Embeds() {
 		return int64(size / bytesPerTokenID)
 	}
 	return int64(size / bytesPerToken)

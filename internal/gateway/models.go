@@ -8,6 +8,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/group"
 	"halley/internal/key"
+	"halley/internal/price"
 )
 
 // Model is one entry of a key's model list.
@@ -17,6 +18,7 @@ type Model struct {
 	Created int64 // Unix seconds
 	// MaxOutputTokens is the largest output, 0 when it is not known.
 	MaxOutputTokens int64
+	Embeds          bool // it makes vectors, and no text
 }
 
 // Models lists what the key may call right now, sorted by id. The key's state
@@ -46,7 +48,7 @@ func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, i
 		m := Model{ID: id, OwnedBy: "halley"}
 		p, priced := snap.Prices.Lookup(id)
 		if priced {
-			m.OwnedBy, m.Created, m.MaxOutputTokens = p.Vendor, p.Created.Unix(), p.MaxOutputTokens
+			m.OwnedBy, m.Created, m.MaxOutputTokens, m.Embeds = p.Vendor, p.Created.Unix(), p.MaxOutputTokens, p.Mode == price.ModeEmbedding
 		} else if !who.unlimited() && !snap.pricedSomewhere(groups, id) {
 			continue
 		}

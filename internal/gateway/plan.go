@@ -30,6 +30,16 @@ type ask struct {
 	thread uint64
 	// conversation is the request in no dialect, once a translation needed it.
 	conversation *translate.Conversation
+	// resumed is what it goes on from, nil for nothing that is kept.
+	resumed *resumed
+}
+
+// whole is all that the model reads.
+func (a *ask) whole() []byte {
+	if a.resumed != nil {
+		return a.resumed.whole
+	}
+	return a.body
 }
 
 func readAsk(in *Inbound) (*ask, error) {

@@ -16,6 +16,7 @@ import (
 	"halley/internal/sse"
 	"halley/internal/upstream"
 	"halley/internal/wire"
+	"halley/internal/wire/openai"
 )
 
 // maxEvent bounds one event of a stream, and with it a stream's memory.
@@ -44,6 +45,8 @@ type relay struct {
 	gone    bool        // the client has left and the upstream is read on
 	unended bool        // the last event forwarded lacks its empty line
 	header  http.Header // what of the upstream's goes to the client
+	plan    *plan
+	native  bool // the upstream speaks the client's dialect
 }
 
 // stream forwards the upstream's events as they arrive. Nothing is sent before
@@ -56,7 +59,7 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 			buffers.Put(b)
 		}
 	}()
-	r := &relay{t: t, a: a, tether: tether, Stream: x.Stream(), header: answerHeader(call.Header, x)}
+	r := &relay{t: t, a: a, tether: tether, Stream: x.Stream(), header: answerHeader(call.Header, x), plan: p, native: !x.Translated()}
 	r.p = r.Progress()
 	t.relay = r
 	events := sse.NewReader(call, b.in, maxEvent)
@@ -88,6 +91,7 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		}
 		if r.p.Done && !t.settled {
 			r.settle()
+			r.keep(out)
 			call.Linger(afterDone)
 		}
 		if r.send(out) != nil && !r.leave() {
@@ -151,6 +155,17 @@ func (r *relay) send(out []byte) error {
 	return r.t.sink.Flush()
 }
 
+// keep keeps the response that stands at the end of the events, before its client
+// can know of it.
+func (r *relay) keep(events []byte) {
+	if r.p.Failed || !r.t.gateway.keepsResponse(r.a) {
+		return
+	}
+	if response := openai.FinalResponse(events); response != nil {
+		r.t.keep(r.a, r.plan, r.native, response)
+	}
+}
+
 // leave notes that the client has gone, and reports whether the upstream is
 // read on.
 func (r *relay) leave() bool {
@@ -186,6 +201,7 @@ func (r *relay) finish(ctx context.Context, call *upstream.Call, err error) endi
 	case whole:
 		r.settle()
 		end := r.AppendEnd(nil)
+		r.keep(end)
 		if (!t.started || end != nil) && t.record.Status != statusClientGone {
 			_ = r.send(end) // the client may be gone; everything is settled
 		}

@@ -62,17 +62,23 @@ func noSuchKind(ch *channel.Channel) error {
 
 // askModels calls for the upstream's model list, which costs nothing.
 func (g *Gateway) askModels(ctx context.Context, up Upstream, ch *channel.Channel, own *channel.Credential) (call *upstream.Call, secret string, err error) {
+	where := provider.Call{Operation: provider.Models}
+	return g.ask(ctx, up, ch, own, http.MethodGet, up.Provider.URL(ch, where), where)
+}
+
+// ask calls a channel's upstream for something that has no body and costs
+// nothing. It gives what was shown for a credential, too.
+func (g *Gateway) ask(ctx context.Context, up Upstream, ch *channel.Channel, own *channel.Credential, method, url string, where provider.Call) (call *upstream.Call, secret string, err error) {
 	way, err := g.way(up, ch)
 	if err != nil {
 		return nil, "", err
 	}
-	where := provider.Call{Operation: provider.Models}
 	header := http.Header{}
 	prepare(up.Provider, header, where)
 	overrideHeader(header, ch.Overrides)
 	const limit = 10 * time.Second
 	r := upstream.Request{
-		Method: http.MethodGet, URL: up.Provider.URL(ch, where), Header: header,
+		Method: method, URL: url, Header: header,
 		Times: upstream.Timeouts{Connect: limit, FirstByte: limit, Idle: limit, Total: limit},
 	}
 	if secret, err = authorize(ctx, &r, up.Provider, ch, own, way); err != nil {

@@ -34,8 +34,15 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 			fail(w, r, methodNotAllowed(r, http.MethodPost))
 		})(w, r)
 	default:
-		if method == "countTokens" {
+		switch method {
+		case "countTokens":
 			s.serve(w, r, provider.CountGenerate, gemini.Generate{Model: model})
+			return
+		case "embedContent":
+			s.serve(w, r, provider.GeminiEmbedOne, gemini.Embed{Generate: gemini.Generate{Model: model}})
+			return
+		case "batchEmbedContents":
+			s.serve(w, r, provider.GeminiEmbed, gemini.Embed{Generate: gemini.Generate{Model: model}, Batch: true})
 			return
 		}
 		stream := method == "streamGenerateContent"
@@ -46,7 +53,7 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 
 func geminiMethod(name string) bool {
 	switch name {
-	case "generateContent", "streamGenerateContent", "countTokens":
+	case "generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents":
 		return true
 	}
 	return false
@@ -79,10 +86,11 @@ type geminiModelJSON struct {
 }
 
 func toGemini(m gateway.Model) geminiModelJSON {
-	return geminiModelJSON{
-		Name: "models/" + m.ID, DisplayName: m.ID, Version: m.ID, OutputLimit: m.MaxOutputTokens,
-		Methods: []string{"generateContent", "streamGenerateContent", "countTokens"},
+	methods := []string{"generateContent", "streamGenerateContent", "countTokens"}
+	if m.Embeds {
+		methods = []string{"embedContent", "batchEmbedContents"}
 	}
+	return geminiModelJSON{Name: "models/" + m.ID, DisplayName: m.ID, Version: m.ID, OutputLimit: m.MaxOutputTokens, Methods: methods}
 }
 
 // listGeminiModels answers what this key may call, whole: Gemini's paging is

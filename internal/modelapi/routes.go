@@ -52,6 +52,8 @@ func New(c Config) *Server {
 	s.route("/v1/rerank", http.MethodPost, s.generate(provider.Rerank, cohere.Rerank{}))
 	s.route("/v2/rerank", http.MethodPost, s.generate(provider.Rerank, cohere.Rerank{}))
 	s.route("/v1/responses", http.MethodPost, s.generate(provider.Responses, openai.Responses{}))
+	s.mux.HandleFunc("/v1/responses/{id}", s.told(s.keptResponse))
+	s.route("/v1/responses/{id}/input_items", http.MethodGet, s.told(s.inputItems))
 	s.route("/v1/messages", http.MethodPost, s.generate(provider.Messages, anthropic.Messages{}))
 	s.route("/v1/messages/count_tokens", http.MethodPost, s.generate(provider.CountMessages, anthropic.Messages{}))
 	s.mux.HandleFunc("/v1beta/models", s.told(s.listGeminiModels))
@@ -112,7 +114,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
 			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key, X-Goog-Api-Key, Api-Key")
-			h.Set("Access-Control-Allow-Methods", "GET, POST")
+			h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 			h.Set("Access-Control-Expose-Headers", "X-Request-Id, X-Halley-Output-Cap, Retry-After")
 			h.Add("Vary", "Origin")
 		}

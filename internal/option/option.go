@@ -39,6 +39,10 @@ type Values struct {
 	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
 	// ExactTokenCounts has no estimates given.
 	ExactTokenCounts bool `json:"exact_token_counts" help:"Whether the count of a prompt's tokens is refused (404) where no upstream of the model counts them, instead of being estimated and marked with x-halley-estimated."`
+	// ResponseRetentionDays is 0 for none.
+	ResponseRetentionDays int64 `json:"response_retention_days" help:"How many days the responses of /v1/responses are kept, so that their clients can read them again and go on from them with previous_response_id. A request with \"store\": false is not kept. They are stored encrypted. 0 keeps none, and previous_response_id works only at upstreams that keep responses themselves."`
+	// ResponseBytesPerKey counts them as stored, compressed and sealed.
+	ResponseBytesPerKey int64 `json:"response_bytes_per_key" help:"How many bytes of kept responses one API key may have, as stored; when there are more, its oldest go."`
 }
 
 // The values of Affinity.
@@ -55,6 +59,9 @@ func Defaults() Values {
 		MaxKeysPerUser: 1000,
 		MaxAttempts:    4,
 		Affinity:       Off,
+
+		ResponseRetentionDays: 30,
+		ResponseBytesPerKey:   64 << 20,
 	}
 }
 
@@ -72,6 +79,8 @@ const (
 	maxMaxKeysPerUser = 1_000_000
 	maxMaxAttempts    = 20
 	maxHeaderName     = 100
+	maxResponseDays   = 3650
+	maxResponseBytes  = 1 << 40
 )
 
 // check holds the rule of every option and tidies the value.
@@ -90,6 +99,14 @@ func (v *Values) check(name string, groupExists func(string) bool) error {
 	case "max_attempts":
 		if v.MaxAttempts < 1 || v.MaxAttempts > maxMaxAttempts {
 			return invalid(name, "must be 1 to %d", maxMaxAttempts)
+		}
+	case "response_retention_days":
+		if v.ResponseRetentionDays < 0 || v.ResponseRetentionDays > maxResponseDays {
+			return invalid(name, "must be 0 to %d", maxResponseDays)
+		}
+	case "response_bytes_per_key":
+		if v.ResponseBytesPerKey < 0 || v.ResponseBytesPerKey > maxResponseBytes {
+			return invalid(name, "must be 0 to %d", int64(maxResponseBytes))
 		}
 	case "affinity":
 		if v.Affinity != Off && v.Affinity != On {

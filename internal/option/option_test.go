@@ -54,7 +54,7 @@ func TestEveryOptionExplainsItself(t *testing.T) {
 		}
 		seen[o.Name] = o.Type
 	}
-	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "affinity": "string", "affinity_header": "string", "hedge_embeddings": "boolean", "exact_token_counts": "boolean"}
+	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "affinity": "string", "affinity_header": "string", "hedge_embeddings": "boolean", "exact_token_counts": "boolean", "response_bytes_per_key": "integer", "response_retention_days": "integer"}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("options and types (-want +got):\n%s", diff)
 	}

@@ -36,11 +36,14 @@ const (
 	VertexMessages  Operation = "vertex_messages"
 	VertexGenerate  Operation = "vertex_gemini"
 
-	// Embeddings that are not OpenAI's.
-	CohereEmbed   Operation = "cohere_embed"   // Cohere v2 embed
-	GeminiEmbed   Operation = "gemini_embed"   // Google batchEmbedContents
-	VertexEmbed   Operation = "vertex_embed"   // Vertex AI embedContent
-	VertexPredict Operation = "vertex_predict" // Vertex AI predict
+	// Embeddings that are not OpenAI's. Clients ask for the first two as well.
+	GeminiEmbed    Operation = "gemini_embed"     // Google batchEmbedContents
+	GeminiEmbedOne Operation = "gemini_embed_one" // Google embedContent
+	CohereEmbed    Operation = "cohere_embed"     // Cohere v2 embed
+	VertexEmbed    Operation = "vertex_embed"     // Vertex AI embedContent
+	VertexPredict  Operation = "vertex_predict"   // Vertex AI predict
+	TitanEmbed     Operation = "titan_embed"      // Amazon Bedrock InvokeModel of Titan
+	BedrockCohere  Operation = "bedrock_cohere"   // Amazon Bedrock InvokeModel of Cohere Embed
 )
 
 // Dialect is the operation whose bodies these are, but for a few members that
@@ -51,6 +54,8 @@ func (op Operation) Dialect() Operation {
 		return Messages
 	case VertexGenerate:
 		return Generate
+	case VertexEmbed:
+		return GeminiEmbedOne
 	}
 	return op
 }
@@ -111,6 +116,8 @@ func Speaks(p Provider, ch *channel.Channel, model string, op Operation) Operati
 		return OpenAIDialect(ch, op)
 	case Completions, Embeddings, Models:
 		return op
+	case GeminiEmbed, GeminiEmbedOne:
+		return Embeddings
 	case Rerank: // which servers of one's own have
 		if ch.Kind == channel.OpenAI {
 			return op
@@ -139,13 +146,20 @@ func (op Operation) Endpoint() string {
 		return string(Messages)
 	case CountGenerate:
 		return string(Generate)
+	case GeminiEmbed, GeminiEmbedOne:
+		return string(Embeddings)
 	}
 	return string(op)
 }
 
 // Writes reports whether the model answers with words of its own, which cost.
 func (op Operation) Writes() bool {
-	return op != Embeddings && op != Rerank && !op.Counts()
+	return !op.Embeds() && op != Rerank && !op.Counts()
+}
+
+// Embeds reports whether clients ask for vectors.
+func (op Operation) Embeds() bool {
+	return op == Embeddings || op == GeminiEmbed || op == GeminiEmbedOne
 }
 
 // Counts reports whether the operation only says how long a prompt is.

@@ -23,10 +23,15 @@ ON CONFLICT (user_id) DO UPDATE SET sealed = EXCLUDED.sealed, created_ms = EXCLU
 	sqlRecoveryInsert       = `INSERT INTO recovery_codes (user_id, hash) VALUES ($1, $2)`
 	sqlRecoveryUse          = `DELETE FROM recovery_codes WHERE user_id = $1 AND hash = $2`
 	sqlRecoveryOfUserDelete = `DELETE FROM recovery_codes WHERE user_id = $1`
+
+	// What nothing needs any more.
+	sqlRecoveryUnneeded = `DELETE FROM recovery_codes WHERE user_id = $1 AND NOT EXISTS (SELECT 1 FROM totp WHERE user_id = $1 AND confirmed = 1) AND NOT EXISTS (SELECT 1 FROM passkeys WHERE user_id = $1)`
 )
 
 // secondFactorsGone is what ends all of a user's second factors.
-func secondFactorsGone() []string { return []string{sqlTOTPDelete, sqlRecoveryOfUserDelete} }
+func secondFactorsGone() []string {
+	return []string{sqlTOTPDelete, sqlPasskeysOfUserDelete, sqlRecoveryOfUserDelete}
+}
 
 // SecondFactors implements account.SecondFactorStore. It reads where writes go: a
 // factor that was just set up must be asked for.
@@ -37,6 +42,9 @@ func (db *DB) SecondFactors(ctx context.Context, userID int64) (*account.SecondF
 	case err == nil:
 		f.TOTP = t
 	case !errors.Is(err, account.ErrNotFound):
+		return nil, err
+	}
+	if f.Passkeys, err = db.passkeys(ctx, userID); err != nil {
 		return nil, err
 	}
 	if err := db.w.QueryRowContext(ctx, sqlRecoveryCount, userID).Scan(&f.RecoveryCodes); err != nil {
@@ -107,11 +115,16 @@ func (db *DB) DeleteTOTP(ctx context.Context, userID int64) error {
 		if deleted, err := changedRow(result); err != nil || !deleted {
 			return errors.Join(err, account.ErrNotFound)
 		}
-		if _, err := tx.ExecContext(ctx, sqlRecoveryOfUserDelete, userID); err != nil {
-			return fmt.Errorf("delete recovery codes: %w", err)
-		}
-		return nil
+		return dropUnneeded(ctx, tx, userID)
 	})
+}
+
+// dropUnneeded deletes recovery codes that recover nothing.
+func dropUnneeded(ctx context.Context, tx *sql.Tx, userID int64) error {
+	if _, err := tx.ExecContext(ctx, sqlRecoveryUnneeded, userID); err != nil {
+		return fmt.Errorf("delete recovery codes: %w", err)
+	}
+	return nil
 }
 
 // ReplaceRecoveryCodes implements account.SecondFactorStore.

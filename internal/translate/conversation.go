@@ -23,6 +23,9 @@ type Conversation struct {
 	ToolChoice *ToolChoice // nil: not said
 	// ParallelTools is whether several calls may be made in one turn; nil: not said.
 	ParallelTools *bool
+	// MaxServerCalls is how often tools that the provider runs may be called in
+	// one answer, all together; nil: not said.
+	MaxServerCalls *int64
 
 	Format *Format // how the text must be formed; nil: freely
 
@@ -57,10 +60,13 @@ type Conversation struct {
 	Modalities []string
 	Audio      jsontext.Value // how audio shall sound, in From's words
 
-	// PreviousResponse is the Responses dialect's previous_response_id, of which
-	// the gateway has put the messages before these.
+	// PreviousResponse is the Responses dialect's previous_response_id; what it
+	// stands for is among the messages already.
 	PreviousResponse string
 	Store            *bool
+	// Kept says whether the gateway keeps the answer for its client; nil is what
+	// Store says.
+	Kept *bool
 
 	// Extra are members of the request's top level that none of these say. They
 	// go to upstreams of the same dialect and are dropped for others.
@@ -213,9 +219,19 @@ type Tool struct {
 	Schema      jsontext.Value // JSON schema of the arguments; nil: none
 	Strict      *bool
 	Cache       *CacheMark
+	// Tools are those of a Namespace.
+	Tools []Tool
+	// Grammar bounds the text of a Custom tool; nil: none.
+	Grammar *Grammar
 	// Raw is the whole definition in From's words, for kinds but Function.
 	Raw   jsontext.Value
 	Extra Extra
+}
+
+// Grammar is which texts a tool takes.
+type Grammar struct {
+	Syntax     string // "lark", "regex"
+	Definition string
 }
 
 // ToolKind is what kind of tool it is.
@@ -229,13 +245,20 @@ const (
 	WebFetch      ToolKind = "web_fetch"
 	CodeExecution ToolKind = "code_execution"
 	MCP           ToolKind = "mcp" // a remote MCP server whose tools the provider calls
-	OtherTool     ToolKind = "other"
+	// Namespace is a bundle of tools of the client under one name.
+	Namespace ToolKind = "namespace"
+	// ToolSearch finds tools that the model is not told of at first: the client
+	// runs it when it has a Schema, else the provider does.
+	ToolSearch ToolKind = "tool_search"
+	OtherTool  ToolKind = "other"
 )
 
 // ToolChoice is which tools must be called.
 type ToolChoice struct {
 	Mode ChoiceMode
 	Name string // with ChooseNamed
+	// Namespace is that of the named tool, if it was said.
+	Namespace string
 	// Allowed are the only tools that may be called; empty: all.
 	Allowed []string
 	// Raw is the choice in From's words when it says more than this.

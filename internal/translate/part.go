@@ -72,10 +72,14 @@ type Media struct {
 type ToolCall struct {
 	ID   string // as the client must answer it
 	Name string
+	// Namespace is that of the tool's definition, if it has one.
+	Namespace string
 	// Args is JSON text for functions, and free text with Custom. Empty stands
 	// for no arguments.
 	Args   string
 	Custom bool
+	// Search says that the client is to look for tools: see ToolSearch.
+	Search bool
 	// ItemID is the Responses dialect's id of the item, beside the call's.
 	ItemID string
 	// Signature is what a Gemini model signs a call with; it must come back.
@@ -93,6 +97,9 @@ type ToolResult struct {
 	Parts  []Part // Text and Media
 	Failed bool
 	Custom bool
+	// Search says that it answers a Search; Tools are what was found.
+	Search bool
+	Tools  []Tool
 	ItemID string
 	// Server says that the provider ran it itself.
 	Server ToolKind
@@ -128,6 +135,8 @@ type Refusal struct {
 type Other struct {
 	Kind string // the dialect's name for it
 	Raw  jsontext.Value
+	// Tools are tools that it offers, for kinds that do nothing else.
+	Tools []Tool
 }
 
 // CacheMark asks for the prompt up to here to be cached.

@@ -55,6 +55,9 @@ type Client interface {
 
 // Upstream is the side of a dialect that faces who answers.
 type Upstream interface {
+	// ToolRules says which of the conversation's tools the upstream takes; nil
+	// when it takes them all as they are.
+	ToolRules(c *Conversation, to Target) *ToolRules
 	// EncodeRequest writes a request body for the upstream. It notes with
 	// c.Drop what it leaves out; *Unsupported is what it cannot leave out.
 	EncodeRequest(c *Conversation, to Target) ([]byte, error)

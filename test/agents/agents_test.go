@@ -48,29 +48,9 @@ type agent struct {
 	env     func(home string, p place) []string
 }
 
-// codexSearch and codexElsewhere are the settings that Codex needs for models of
-// other dialects: see docs/agents.md.
-func codexSearch(p place) string {
-	if p.dialect == fakeprovider.OpenAIChat {
-		return `web_search = "disabled"`
-	}
-	return ""
-}
-
-func codexElsewhere(p place) string {
-	if p.dialect == fakeprovider.OpenAIResponses {
-		return ""
-	}
-	return `
-[agents]
-enabled = false
-`
-}
-
 // place is where an agent finds its model.
 type place struct {
 	url, key, model string
-	dialect         fakeprovider.Dialect // of the upstream
 }
 
 const task = "Write the file comet.txt with the one line: It returns in 2061."
@@ -96,7 +76,6 @@ func agents() []agent {
 				write(t, filepath.Join(home, ".codex", "config.toml"), `
 model = "`+p.model+`"
 model_provider = "halley"
-`+codexSearch(p)+`
 check_for_update_on_startup = false
 [analytics]
 enabled = false
@@ -105,7 +84,7 @@ name = "Halley"
 base_url = "`+p.url+`/v1"
 env_key = "HALLEY_API_KEY"
 wire_api = "responses"
-`+codexElsewhere(p))
+`)
 			},
 			command: func(place) []string {
 				return []string{"exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", task}
@@ -178,7 +157,7 @@ func TestAgentsDoATaskWithEveryUpstream(t *testing.T) {
 			for _, u := range upstreams() {
 				t.Run(string(u.dialect), func(t *testing.T) {
 					home, work := t.TempDir(), t.TempDir()
-					p := place{halley.BaseURL, key, u.model, u.dialect}
+					p := place{halley.BaseURL, key, u.model}
 					a.prepare(t, home, p)
 					before := len(endpoints[u.dialect].Received())
 					out := a.run(t, home, work, p)

@@ -40,6 +40,7 @@ type judge struct {
 	codec   translate.Codec
 	asked   *translate.Conversation // nil when there is no request that can be read
 	answers []*translate.Answer
+	other   string // the feature of what makes no text
 	results []result
 }
 

@@ -42,7 +42,7 @@ func refusable() []kind {
 	return []kind{
 		{
 			"tools that the provider runs", regexp.MustCompile(`is run by the provider|no counterpart of (the|a) tool|googleSearch does not take|cannot have functions and googleSearch`),
-			"The answer would be made without what the tool finds. Where both have a counterpart (web search, code execution, fetching) it is translated.",
+			"Where both have a counterpart (web search, code execution, fetching) it is translated; where the answer does not depend on it, it is left out and named as dropped. What is refused would be answered without what the tool finds.",
 		},
 		{
 			"what such tools did, and references to them", regexp.MustCompile(`^An? "?(tool_reference|tool_addition|tool_search_call|additional_tools|mcp_list_tools|image_generation_call)"? part|part of the type "(tool_reference|tool_addition|tool_search_call|additional_tools|mcp_list_tools|image_generation_call)"`),
@@ -61,6 +61,8 @@ func refusable() []kind {
 		{"audio", regexp.MustCompile(`(?i)audio|sounds`), "Only Gemini and the Chat dialect hear audio, the latter as data."},
 		{"images as answers", regexp.MustCompile(`make(s)? images|answers with text alone`), "Only Gemini and some servers of the Chat dialect answer with images."},
 		{"parts that a guardrail is to check", regexp.MustCompile(`guardContent`), "Which part of a prompt a guardrail checks is said to Bedrock alone."},
+		{"token ids in place of texts", regexp.MustCompile(`token ids of another's tokenizer`), "Another model's tokenizer means other words by them."},
+		{"embeddings of several texts", regexp.MustCompile(`embeds one text a request`), "One client's request is one upstream request: its price and its failures would be several."},
 		{"several candidates", regexp.MustCompile(`one answer to a request`), "Only Chat and Gemini give several; asking several times would cost several prompts."},
 		{"log probabilities", regexp.MustCompile(`log probabilities`), "Only OpenAI's dialects and Gemini give them in a common form."},
 		{"stop sequences", regexp.MustCompile(`stop sequences|stop at white space`), "Responses has none, and Claude none of white space alone: the answer would run on."},

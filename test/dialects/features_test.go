@@ -9,6 +9,7 @@ func features() []string {
 	return []string{
 		"text", "system", "multi-turn", "images", "documents", "audio", "video", "tools", "parallel tools", "tool results", "structured output",
 		"thinking", "cache", "logprobs", "citations", "server tools", "refusals", "stop sequences", "multiple candidates", "errors", "stream",
+		"embeddings", "rerank",
 	}
 }
 
@@ -23,6 +24,9 @@ func (j *judge) features() used {
 	}
 	if j.in.Stream || j.in.Response.IsSSE() {
 		u["stream"] = true
+	}
+	if j.other != "" {
+		u[j.other] = true
 	}
 	if j.asked != nil {
 		u.request(j.asked)

@@ -1,6 +1,7 @@
 package fakeprovider
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 )
@@ -8,6 +9,10 @@ import (
 // responsesSpeech is OpenAI's Responses.
 //
 // https://platform.openai.com/docs/api-reference/responses
+//
+// A tool in a namespace has both names with a slash between them, in what is
+// asked and in what is answered. A call whose arguments are no object is one of a
+// custom tool, and one of tool_search the client's search for more tools.
 type responsesSpeech struct{}
 
 func (responsesSpeech) read(path string, body node) (a Asked, known bool) {
@@ -25,20 +30,23 @@ func (responsesSpeech) read(path string, body node) (a Asked, known bool) {
 				}
 			}
 		case kind == "function_call":
-			a.Called = append(a.Called, ToolCall{item.at("call_id").text(), item.at("name").text(), item.at("arguments").text()})
+			a.Called = append(a.Called, ToolCall{item.at("call_id").text(), spacedName(item), item.at("arguments").text()})
 		case kind == "custom_tool_call":
-			a.Called = append(a.Called, ToolCall{item.at("call_id").text(), item.at("name").text(), item.at("input").text()})
+			a.Called = append(a.Called, ToolCall{item.at("call_id").text(), spacedName(item), item.at("input").text()})
+		case kind == "tool_search_call":
+			a.Called = append(a.Called, ToolCall{item.at("call_id").text(), toolSearch, string(item.at("arguments").raw())})
 		case kind == "function_call_output" || kind == "custom_tool_call_output":
 			a.Results = append(a.Results, Result{ID: item.at("call_id").text(), Text: item.at("output").plain()})
+		case kind == "tool_search_output":
+			a.Results = append(a.Results, Result{ID: item.at("call_id").text(), Text: string(item.at("tools").raw())})
+			offerAll(&a, item.at("tools"), "")
+		case kind == "additional_tools":
+			offerAll(&a, item.at("tools"), "")
 		case kind == "reasoning":
 			a.Signatures = append(a.Signatures, item.at("encrypted_content").text())
 		}
 	}
-	for _, t := range body.at("tools").elements() {
-		if name := t.at("name").text(); name != "" {
-			a.offer(name, t.at("parameters").raw())
-		}
-	}
+	offerAll(&a, body.at("tools"), "")
 	if body.at("tool_choice", "type").text() == "function" {
 		a.Forced = body.at("tool_choice", "name").text()
 	} else if body.at("tool_choice").text() == "required" {
@@ -48,6 +56,30 @@ func (responsesSpeech) read(path string, body node) (a Asked, known bool) {
 	effort := body.at("reasoning", "effort").text()
 	a.Thinks, a.Shown = effort != "" && effort != "none", body.at("reasoning", "summary").exists()
 	return a, strings.HasSuffix(path, "/responses")
+}
+
+// toolSearch is the tool with which a client lets the model look for more.
+const toolSearch = "tool_search"
+
+func spacedName(item node) string {
+	if space := item.at("namespace").text(); space != "" {
+		return space + "/" + item.at("name").text()
+	}
+	return item.at("name").text()
+}
+
+func offerAll(a *Asked, tools node, space string) {
+	for _, t := range tools.elements() {
+		name := t.at("name").text()
+		switch {
+		case t.at("type").text() == "namespace":
+			offerAll(a, t.at("tools"), name+"/")
+		case t.at("type").text() == toolSearch:
+			a.offer(toolSearch, t.at("parameters").raw())
+		case name != "":
+			a.offer(space+name, t.at("parameters").raw())
+		}
+	}
 }
 
 func (s responsesSpeech) whole(t *turn) any {
@@ -104,6 +136,12 @@ func (s responsesSpeech) end(t *turn) [][]byte {
 	}
 	for i, c := range t.Calls {
 		item := s.call(i, c)
+		if item["type"] != "function_call" { // which come whole here
+			events = append(events, s.event(t, "response.output_item.added", object{"output_index": next, "item": item}),
+				s.event(t, "response.output_item.done", object{"output_index": next, "item": item}))
+			next++
+			continue
+		}
 		item["arguments"], item["status"] = "", "in_progress"
 		place := object{"item_id": item["id"], "output_index": next}
 		events = append(events, s.event(t, "response.output_item.added", object{"output_index": next, "item": item}))
@@ -173,7 +211,21 @@ func (responsesSpeech) part(text string) object {
 }
 
 func (responsesSpeech) call(i int, c ToolCall) object {
-	return object{"id": "fc_script_" + strconv.Itoa(i), "type": "function_call", "status": "completed", "call_id": c.ID, "name": c.Name, "arguments": c.Arguments}
+	item := object{"id": "fc_script_" + strconv.Itoa(i), "status": "completed", "call_id": c.ID}
+	if c.Name == toolSearch {
+		item["type"], item["execution"], item["arguments"] = "tool_search_call", "client", json.RawMessage(c.Arguments)
+		return item
+	}
+	item["name"] = c.Name
+	if space, name, ok := strings.Cut(c.Name, "/"); ok {
+		item["namespace"], item["name"] = space, name
+	}
+	if strings.HasPrefix(strings.TrimSpace(c.Arguments), "{") || c.Arguments == "" {
+		item["type"], item["arguments"] = "function_call", c.Arguments
+	} else {
+		item["type"], item["input"] = "custom_tool_call", c.Arguments
+	}
+	return item
 }
 
 // index is the text's place among the items: reasoning comes first.

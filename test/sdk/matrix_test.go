@@ -76,8 +76,6 @@ func exceptions() map[trial]string {
 	return map[trial]string{
 		{"ai with @ai-sdk/google", fakeprovider.GoogleGenerate, "broken"}: "Google writes an error in mid-stream outside of any event, and such bytes pass unchanged. " +
 			"The AI SDK reads events alone and takes the stream for whole, here as at Google's own address.",
-		{"ai with @ai-sdk/openai, responses", fakeprovider.GoogleGenerate, "tools"}: "Unless it is told `store: false`, the provider does not repeat what was said but refers to it by id, " +
-			"and Halley keeps no items.",
 	}
 }
 

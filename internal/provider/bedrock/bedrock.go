@@ -1,5 +1,6 @@
 // Package bedrock speaks to Amazon Bedrock: Converse for models of all makers,
-// and InvokeModel with the bodies of Anthropic's Messages for Claude. The base URL
+// and InvokeModel with the bodies of Anthropic's Messages for Claude, and for models
+// that make embeddings. The base URL
 // is that of the runtime, https://bedrock-runtime.REGION.amazonaws.com. Requests
 // are signed with an access key (see Sign) or carry a Bedrock API key.
 package bedrock
@@ -66,6 +67,13 @@ func (*Provider) Speaks(_ *channel.Channel, model string, op provider.Operation)
 		return provider.Converse
 	case provider.Chat, provider.Responses, provider.Generate, provider.Converse:
 		return provider.Converse
+	case provider.Embeddings, provider.GeminiEmbed, provider.GeminiEmbedOne:
+		switch {
+		case strings.Contains(model, "amazon.titan-embed"):
+			return provider.TitanEmbed
+		case strings.Contains(model, "cohere.embed"):
+			return provider.BedrockCohere
+		}
 	case provider.Models:
 		return op
 	}
@@ -84,7 +92,7 @@ func (*Provider) URL(ch *channel.Channel, c provider.Call) string {
 	switch {
 	case c.Operation == provider.BedrockMessages && c.Stream:
 		return at + "/invoke-with-response-stream"
-	case c.Operation == provider.BedrockMessages:
+	case c.Operation == provider.BedrockMessages, c.Operation == provider.TitanEmbed, c.Operation == provider.BedrockCohere:
 		return at + "/invoke"
 	case c.Stream:
 		return at + "/converse-stream"

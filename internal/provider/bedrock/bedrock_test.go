@@ -229,7 +229,10 @@ func TestClaudesClientsGetClaudesOwnDialect(t *testing.T) {
 		{provider.Generate, "amazon.nova-lite-v1:0", provider.Converse},
 		{provider.Responses, "openai.gpt-oss-120b-1:0", provider.Converse},
 		{provider.Models, "", provider.Models},
-		{provider.Embeddings, "cohere.embed-v4:0", ""},
+		{provider.Embeddings, "cohere.embed-v4:0", provider.BedrockCohere},
+		{provider.GeminiEmbed, "us.cohere.embed-v4:0", provider.BedrockCohere},
+		{provider.GeminiEmbedOne, "amazon.titan-embed-text-v2:0", provider.TitanEmbed},
+		{provider.Embeddings, "amazon.nova-lite-v1:0", ""},
 	} {
 		if got := p.Speaks(nil, row.model, row.op); got != row.want {
 			t.Errorf("%s of %s: %q, want %q", row.op, row.model, got, row.want)

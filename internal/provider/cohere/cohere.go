@@ -26,7 +26,7 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 	switch op {
 	case provider.Chat, provider.Responses, provider.Messages, provider.Generate, provider.CohereChat:
 		return provider.CohereChat
-	case provider.Embeddings:
+	case provider.Embeddings, provider.GeminiEmbed, provider.GeminiEmbedOne:
 		return provider.CohereEmbed
 	case provider.Rerank, provider.Models:
 		return op

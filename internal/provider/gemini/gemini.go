@@ -31,7 +31,7 @@ func (Provider) Speaks(_ *channel.Channel, _ string, op provider.Operation) prov
 		return provider.Generate
 	case provider.Embeddings:
 		return provider.GeminiEmbed
-	case provider.CountGenerate, provider.Models:
+	case provider.GeminiEmbed, provider.GeminiEmbedOne, provider.CountGenerate, provider.Models:
 		return op
 	}
 	return ""
@@ -55,6 +55,8 @@ func Method(c provider.Call) string {
 		return at + ":countTokens"
 	case c.Operation == provider.GeminiEmbed:
 		return at + ":batchEmbedContents"
+	case c.Operation == provider.GeminiEmbedOne:
+		return at + ":embedContent"
 	case c.Stream:
 		return at + ":streamGenerateContent?alt=sse"
 	}

@@ -14,6 +14,7 @@ import (
 	"halley/internal/provider/gemini"
 	"halley/internal/provider/token"
 	"halley/internal/translate/messages"
+	"halley/internal/wire"
 )
 
 // New makes the provider. Close ends what it does in the background.
@@ -22,7 +23,11 @@ func New(o token.Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{tokens: token.New[account](o), claude: claude}, nil
+	embed, err := wire.NewPatch(wire.PatchSpec{Remove: []wire.Path{{{Name: "model"}}}})
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{tokens: token.New[account](o), claude: claude, embed: embed}, nil
 }
 
 // Close ends the calls for tokens that are under way and waits for them.

@@ -24,6 +24,7 @@ import (
 type Provider struct {
 	tokens *token.Cache[account]
 	claude *wire.Patch // from a body of Anthropic's API
+	embed  *wire.Patch // from an embedContent of AI Studio's
 }
 
 var (
@@ -61,7 +62,7 @@ func (*Provider) Speaks(_ *channel.Channel, model string, op provider.Operation)
 			return provider.VertexGenerate
 		}
 		return provider.Chat
-	case provider.Embeddings:
+	case provider.Embeddings, provider.GeminiEmbed, provider.GeminiEmbedOne:
 		switch {
 		case whose != "google":
 			return ""
@@ -136,13 +137,16 @@ func (*Provider) Prepare(h http.Header, c provider.Call) {
 	}
 }
 
-// Reshape implements provider.Reshaper: messages say which version they are in
-// the place of the model, which is in the address.
+// Reshape implements provider.Reshaper: the model is in the address. In its place
+// messages say which version they are.
 func (p *Provider) Reshape(body []byte, _ http.Header, c provider.Call) []byte {
-	if c.Operation != provider.VertexMessages {
-		return body
+	switch c.Operation {
+	case provider.VertexMessages:
+		return p.claude.Apply(body)
+	case provider.VertexEmbed:
+		return p.embed.Apply(body)
 	}
-	return p.claude.Apply(body)
+	return body
 }
 
 // RetryAfter implements provider.Hinter.

@@ -21,7 +21,7 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 		return nil, errors.New("read a chat completion: it has no choices")
 	}
 	out := &translate.Answer{
-		From: translate.Chat, ID: in.ID, Model: in.Model, Created: in.Created, ServiceTier: in.ServiceTier,
+		From: translate.Chat, ID: in.ID, Model: in.Model, Created: int64(in.Created), ServiceTier: in.ServiceTier,
 		UsageRaw: given(in.Usage), Extra: translate.ExtraOf(in.Rest),
 	}
 	if u, ok := openai.ParseUsage(in.Usage); ok {
@@ -110,22 +110,18 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 		Message jsontext.Value `json:"message"`
 		Detail  jsontext.Value `json:"detail"`
 	}
-	if jsonx.Unmarshal(body, &in) != nil {
-		f.Message = translate.Clip(string(body))
+	if value := jsontext.Value(body); !value.IsValid() || jsonx.Unmarshal(translate.First(value), &in) != nil {
+		f.Message = translate.Words(body)
 		return f
 	}
 	failureIn(&f, in.Error)
 	for _, v := range []jsontext.Value{in.Message, in.Detail} {
-		switch {
-		case f.Message != "":
-		case text(v) != "":
+		if f.Message == "" {
 			f.Message = text(v)
-		case translate.Given(v):
-			f.Message = translate.Clip(string(v))
 		}
 	}
 	if f.Message == "" {
-		f.Message = translate.Clip(string(body))
+		f.Message = translate.Words(body)
 	}
 	return f
 }
@@ -149,9 +145,6 @@ func failureIn(f *translate.Failure, v jsontext.Value) {
 		return
 	}
 	f.Message, f.Type, f.Code, f.Param = text(e.Message), text(e.Type), text(e.Code), text(e.Param)
-	if f.Message == "" && translate.Given(e.Message) {
-		f.Message = translate.Clip(string(e.Message))
-	}
 	if f.Code == "" && translate.Given(e.Code) {
 		f.Code = string(e.Code) // a number
 	}

@@ -14,14 +14,14 @@ import (
 // EncodeAnswer implements translate.Client.
 func (Codec) EncodeAnswer(c *translate.Conversation, a *translate.Answer) ([]byte, error) {
 	same := a.From == translate.Chat
-	out := answer{ID: answerID(a.ID), Object: "chat.completion", Created: a.Created, Model: a.Model, Choices: []choice{}, ServiceTier: a.ServiceTier}
+	out := answer{ID: answerID(a.ID), Object: "chat.completion", Created: seconds(a.Created), Model: a.Model, Choices: []choice{}, ServiceTier: a.ServiceTier}
 	if same {
 		out.ID, out.Usage, out.Rest = a.ID, a.UsageRaw, a.Extra.Object()
 	} else if a.Usage != nil {
 		out.Usage = usageObject(*a.Usage)
 	}
 	if out.Created == 0 {
-		out.Created = c.Received
+		out.Created = seconds(c.Received)
 	}
 	for i := range a.Candidates {
 		one := &a.Candidates[i]

@@ -4,6 +4,8 @@
 package chat
 
 import (
+	"strconv"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"halley/internal/jsonx"
@@ -136,6 +138,26 @@ func (a *argumentText) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return nil
 }
 
+// seconds are a time. Some servers write it with a fraction or as a text, and none
+// is worth an answer.
+type seconds int64
+
+// UnmarshalJSONFrom takes all of these.
+func (s *seconds) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	v, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	text := string(v)
+	if v.Kind() == '"' {
+		text = wire.Text(v)
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 && f < 1<<53 {
+		*s = seconds(f)
+	}
+	return nil
+}
+
 // part is a content part.
 type part struct {
 	Type         string         `json:"type"`
@@ -185,7 +207,7 @@ type urlCitation struct {
 type answer struct {
 	ID          string         `json:"id"`
 	Object      string         `json:"object"`
-	Created     int64          `json:"created"`
+	Created     seconds        `json:"created"`
 	Model       string         `json:"model"`
 	Choices     []choice       `json:"choices"`
 	Usage       jsontext.Value `json:"usage,omitzero"`

@@ -122,7 +122,8 @@ func tools(c *translate.Conversation, r *request) error {
 			raw := marshal(t)
 			def := wire.Get(raw, "custom")
 			c.Tools = append(c.Tools, translate.Tool{
-				Kind: translate.Custom, Name: text(wire.Get(def, "name")), Description: text(wire.Get(def, "description")), Raw: raw,
+				Kind: translate.Custom, Name: text(wire.Get(def, "name")), Description: text(wire.Get(def, "description")),
+				Grammar: grammarOf(wire.Get(def, "format")), Raw: raw,
 			})
 		case t.Function == nil:
 			c.Tools = append(c.Tools, translate.Tool{Kind: serverTool(t.Type), Name: t.Type, Raw: marshal(t)})
@@ -150,6 +151,15 @@ func tools(c *translate.Conversation, r *request) error {
 		return translate.Malform("tool_choice", "tool_choice must be none, auto, required or an object that names a tool.")
 	}
 	return nil
+}
+
+// grammarOf reads the format of a custom tool; nil when it is free.
+func grammarOf(format []byte) *translate.Grammar {
+	grammar := wire.Get(format, "grammar")
+	if len(grammar) == 0 {
+		return nil
+	}
+	return &translate.Grammar{Syntax: text(wire.Get(grammar, "syntax")), Definition: text(wire.Get(grammar, "definition"))}
 }
 
 // legacyTools is what tools were called before.

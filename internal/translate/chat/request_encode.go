@@ -219,10 +219,40 @@ func (e *encoder) tools() error {
 			}
 			r.Tools = append(r.Tools, own)
 		default:
-			return c.Refuse(translate.FeatureServerTool, "The tool %q is run by the provider whose dialect the request was made in; the upstream of this model has none like it.", t.Name)
+			if why := lacks(r.Model, t); why != "" {
+				return c.Refuse(translate.FeatureServerTool, "%s", why)
+			}
+			r.WebSearchOptions = e.webSearch(t)
 		}
 	}
 	return e.choice()
+}
+
+// webSearch is OpenAI's web search, with the place one level deeper than others
+// have it.
+func (e *encoder) webSearch(t *translate.Tool) jsontext.Value {
+	b := t.Web()
+	if b.MaxUses > 0 {
+		e.c.DropWish("max_uses")
+	}
+	var w jsonx.Writer
+	w.Open('{')
+	w.TextIf("search_context_size", b.Size)
+	if p := b.Place; p != nil {
+		w.Name("user_location")
+		w.Open('{')
+		w.Text("type", "approximate")
+		w.Name("approximate")
+		w.Open('{')
+		w.TextIf("city", p.City)
+		w.TextIf("region", p.Region)
+		w.TextIf("country", p.Country)
+		w.TextIf("timezone", p.Timezone)
+		w.Close('}')
+		w.Close('}')
+	}
+	w.Close('}')
+	return w.Out
 }
 
 // customOf puts a custom tool of the Responses dialect, which is flat, into this

@@ -31,6 +31,7 @@ type opened struct {
 	kind    partKind
 	call    int // the index of the open tool call
 	calls   map[int]bool
+	ids     map[string]bool // of calls
 	called  bool
 	stopped bool
 	thought bool           // thoughts have come as text
@@ -78,7 +79,7 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 	}
 	if !d.begun && (len(chunk.Choices) > 0 || chunk.ID != "") {
 		d.begun, d.id = true, chunk.ID
-		emit(translate.Event{Kind: translate.Begin, ID: chunk.ID, Model: chunk.Model, Created: chunk.Created, From: translate.Chat, Extra: translate.ExtraOf(chunk.Rest)})
+		emit(translate.Event{Kind: translate.Begin, ID: chunk.ID, Model: chunk.Model, Created: int64(chunk.Created), From: translate.Chat, Extra: translate.ExtraOf(chunk.Rest)})
 	}
 	for i := range chunk.Choices {
 		if err := d.choice(&chunk.Choices[i], emit); err != nil {
@@ -89,6 +90,9 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 	if !translate.Given(use) { // Groq
 		use = jsontext.Value(wire.Find(chunk.Rest, "x_groq").Of(chunk.Rest))
 		use = jsontext.Value(wire.Get(use, "usage"))
+	}
+	if !translate.Given(use) && len(chunk.Choices) > 0 { // Moonshot
+		use = jsontext.Value(wire.Get(chunk.Choices[len(chunk.Choices)-1].Rest, "usage"))
 	}
 	if u, ok := openai.ParseUsage(use); ok {
 		emit(translate.Event{Kind: translate.Use, Usage: &u, UsageRaw: use.Clone(), Tier: chunk.ServiceTier, From: translate.Chat})
@@ -185,7 +189,7 @@ func (d *decoder) choice(c *choice, emit func(translate.Event)) error {
 	}
 	o := d.choices[c.Index]
 	if o == nil {
-		o = &opened{calls: map[int]bool{}}
+		o = &opened{calls: map[int]bool{}, ids: map[string]bool{}}
 		d.choices[c.Index] = o
 	}
 	if m := c.Delta; m != nil {
@@ -306,14 +310,16 @@ func (d *decoder) call(at int, o *opened, t *toolCall, place int, emit func(tran
 	if t.Custom != nil && (t.Custom.Name != "" || t.Custom.Input != "") {
 		name, args, own = t.Custom.Name, t.Custom.Input, true
 	}
+	// Some servers give all calls the same index.
+	fresh := o.calls[index] && t.ID != "" && !o.ids[t.ID] && name != ""
 	switch {
-	case o.kind == callKind && o.call == index:
-	case o.calls[index]:
+	case o.kind == callKind && o.call == index && !fresh:
+	case o.calls[index] && !fresh:
 		return errors.New("read a chat chunk: the arguments of two tool calls are mixed up")
 	default:
 		o.close(at, emit)
 		o.kind, o.call, o.called = callKind, index, true
-		o.calls[index] = true
+		o.calls[index], o.ids[t.ID] = true, true
 		part := &translate.ToolCall{ID: t.ID, Name: name, Custom: own}
 		if part.ID == "" {
 			part.ID = madeID(d.id, index)

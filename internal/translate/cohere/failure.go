@@ -15,7 +15,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	f.Message = wire.Text(wire.Get(body, "message"))
 	if f.Message == "" {
 		object := wire.Get(body, "error") // of gateways before it
-		f.Message = cmp.Or(wire.Text(object), wire.Text(wire.Get(object, "message")), translate.Clip(string(body)))
+		f.Message = cmp.Or(wire.Text(object), wire.Text(wire.Get(object, "message")), translate.Words(body))
 	}
 	return f
 }

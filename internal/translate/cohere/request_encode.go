@@ -325,7 +325,7 @@ func (e *encoder) tools() error {
 		case t.Kind == translate.Custom:
 			e.tool(t, jsonx.Value(`{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}`))
 		default:
-			return c.Refuse(translate.FeatureServerTool, "The tool %q is run by the provider whose dialect the request was made in; the upstream of this model has none like it.", t.Name)
+			return c.Refuse(translate.FeatureServerTool, "%s", lacks(t))
 		}
 		written++
 		if t.Strict != nil && *t.Strict {

@@ -53,7 +53,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 		f.Type = name[strings.LastIndexByte(name, '#')+1:]
 	}
 	if f.Message == "" {
-		f.Message = translate.Clip(string(body))
+		f.Message = translate.Words(body)
 	}
 	return f
 }

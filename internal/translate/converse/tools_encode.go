@@ -89,12 +89,22 @@ func (e *encoder) writeTool(t *translate.Tool) error {
 		e.writeSpec(t)
 	case e.same:
 		e.w.Value(t.Raw)
-	case t.Kind == translate.WebSearch && e.model.nova():
-		e.w.Value(jsontext.Value(`{"systemTool":{"name":"` + grounding + `"}}`))
-	case t.Kind == translate.Custom:
+	case t.Kind == translate.Custom: // others are functions by now, see Conversation.Fit
 		return e.c.Refuse(translate.FeatureCustomTool, "The tool %q takes free text, which tools on Amazon Bedrock do not.", t.Name)
 	default:
-		return e.c.Refuse(translate.FeatureServerTool, "This model on Amazon Bedrock has no counterpart of a tool of the kind %q.", t.Kind)
+		if why := e.model.lacks(t); why != "" {
+			return e.c.Refuse(translate.FeatureServerTool, "%s", why)
+		}
+		b := t.Web()
+		for _, wish := range []struct {
+			name  string
+			given bool
+		}{{"max_uses", b.MaxUses > 0}, {"user_location", b.Place != nil}, {"search_context_size", b.Size != ""}} {
+			if wish.given {
+				e.c.DropWish(wish.name)
+			}
+		}
+		e.w.Value(jsontext.Value(`{"systemTool":{"name":"` + grounding + `"}}`))
 	}
 	e.writeMark(t.Cache, e.model.cachesTools())
 	return nil

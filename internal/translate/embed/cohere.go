@@ -1,8 +1,6 @@
 package embed
 
 import (
-	"cmp"
-
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 	"halley/internal/translate/cohere"
@@ -14,8 +12,7 @@ type Cohere struct{}
 
 var _ Upstream = Cohere{}
 
-// EncodeRequest implements Upstream. Its models must be told what the vectors are
-// for; where the client does not say, they are of documents to be found.
+// EncodeRequest implements Upstream.
 func (Cohere) EncodeRequest(e *Request, to translate.Target) ([]byte, error) {
 	if err := textsOnly(e); err != nil {
 		return nil, err
@@ -23,19 +20,25 @@ func (Cohere) EncodeRequest(e *Request, to translate.Target) ([]byte, error) {
 	var w jsonx.Writer
 	w.Open('{')
 	w.Text("model", to.Model)
-	w.Text("input_type", cmp.Or(e.Purpose, "search_document"))
-	w.Name("texts")
-	w.Open('[')
-	for _, text := range e.Texts {
-		w.String(text)
-	}
-	w.Close(']')
+	writeCohere(&w, e)
 	w.Raw("embedding_types", jsonx.Value(`["float"]`))
 	if e.Dimensions != nil {
 		w.Int("output_dimension", *e.Dimensions)
 	}
 	w.Close('}')
 	return w.Out, nil
+}
+
+// writeCohere writes what Cohere's models want on its own platform and on others'.
+func writeCohere(w *jsonx.Writer, e *Request) {
+	untitled(e)
+	w.Text("input_type", inputType(e))
+	w.Name("texts")
+	w.Open('[')
+	for _, text := range e.Texts {
+		w.String(text)
+	}
+	w.Close(']')
 }
 
 // DecodeAnswer implements Upstream.
@@ -45,15 +48,7 @@ func (Cohere) DecodeAnswer(body []byte) (*Vectors, error) {
 	for r.Object(); r.Next('}'); {
 		switch {
 		case r.Is("embeddings"):
-			for r.Object(); r.Next('}'); {
-				if !r.Is("float") {
-					r.Skip()
-					continue
-				}
-				for r.Array(); r.Next(']'); {
-					v.Values = append(v.Values, readNumbers(r))
-				}
-			}
+			v.readByType(r)
 		case r.Is("meta"):
 			if used, ok := wire.Usage(r.Value()); ok {
 				v.Tokens = &used.Prompt
@@ -63,6 +58,27 @@ func (Cohere) DecodeAnswer(body []byte) (*Vectors, error) {
 		}
 	}
 	return whole(v, r.End())
+}
+
+// readByType reads vectors that stand by their type, or alone.
+func (v *Vectors) readByType(r *jsonx.Reader) {
+	if r.Kind() == '[' {
+		v.readLists(r)
+		return
+	}
+	for r.Object(); r.Next('}'); {
+		if r.Is("float") {
+			v.readLists(r)
+		} else {
+			r.Skip()
+		}
+	}
+}
+
+func (v *Vectors) readLists(r *jsonx.Reader) {
+	for r.Array(); r.Next(']'); {
+		v.Values = append(v.Values, readNumbers(r))
+	}
 }
 
 // DecodeFailure implements Upstream.

@@ -8,24 +8,45 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"halley/internal/jsonx"
 	"halley/internal/translate"
 )
 
-// Request is a request for embeddings in no dialect.
+// Request is a request for embeddings in no dialect. Encoders only read it, but
+// for what they Drop.
 type Request struct {
-	Texts      []string
+	Texts []string
+	// Titles are those of the texts, where they were given; else nil.
+	Titles     []string
 	TokenIDs   bool // the input is numbers of a tokenizer, which no other upstream knows
 	Dimensions *int64
-	// Purpose is what the vectors are for, in Cohere's words; "" when that was not
+	// Purpose is what the vectors are for, in Google's words; "" when that was not
 	// said. Models that tell queries from documents want it.
 	Purpose string
 	// Base64 says that the client wants vectors as base64 of 32-bit floats.
 	Base64 bool
+	// Odd is a member that asks for what no other upstream does: something besides
+	// text, or another purpose or size for each text.
+	Odd string
 	// Left are members that the neutral form has no place for, by their names.
 	Left []string
+
+	// What the client's form calls texts, their purpose and their titles.
+	field, purpose, title string
+	dropped               []string
+}
+
+// drop notes that the upstream has no words for a member.
+func (e *Request) drop(name string) { e.dropped = append(e.dropped, name) }
+
+// TakeDropped gives what no upstream is told of, and what the last was not.
+func (e *Request) TakeDropped() []string {
+	dropped := slices.Concat(e.Left, e.dropped)
+	e.dropped = nil
+	return dropped
 }
 
 // Vectors are an answer in no dialect.
@@ -57,28 +78,64 @@ type Upstream interface {
 	DecodeFailure(status int, body []byte) translate.Failure
 }
 
-// purposes are what vectors may be for: in Cohere's words, and in Google's.
-var purposes = [...]struct{ cohere, google string }{
-	{"search_document", "RETRIEVAL_DOCUMENT"},
-	{"search_query", "RETRIEVAL_QUERY"},
-	{"classification", "CLASSIFICATION"},
-	{"clustering", "CLUSTERING"},
+// purposes are what vectors may be for: in Google's words, and in Cohere's, which
+// has fewer.
+var purposes = [...]struct{ google, cohere string }{
+	{"RETRIEVAL_DOCUMENT", "search_document"},
+	{"RETRIEVAL_QUERY", "search_query"},
+	{"CLASSIFICATION", "classification"},
+	{"CLUSTERING", "clustering"},
+	{"QUESTION_ANSWERING", "search_query"},
+	{"FACT_VERIFICATION", "search_query"},
+	{"CODE_RETRIEVAL_QUERY", "search_query"},
+	{"SEMANTIC_SIMILARITY", ""},
 }
 
-// taskType is a purpose in Google's words; "" when it has none.
-func taskType(purpose string) string {
+// purposeOf is a purpose by the words of Google, Cohere and those of others of
+// OpenAI's form; "" when it has none.
+func purposeOf(word string) string {
 	for _, p := range purposes {
-		if p.cohere == purpose {
+		if word != "" && (p.google == word || p.cohere == word) {
 			return p.google
 		}
+	}
+	switch word {
+	case "query":
+		return "RETRIEVAL_QUERY"
+	case "document", "passage":
+		return "RETRIEVAL_DOCUMENT"
 	}
 	return ""
 }
 
+// inputType is the request's purpose in Cohere's words, whose models must be told.
+// Where the client does not say, the texts are documents to be found.
+func inputType(e *Request) string {
+	for _, p := range purposes {
+		if p.google == e.Purpose && p.cohere != "" {
+			return p.cohere
+		}
+	}
+	if e.Purpose != "" {
+		e.drop(e.purpose)
+	}
+	return "search_document"
+}
+
+// untitled drops the titles.
+func untitled(e *Request) {
+	if e.Titles != nil {
+		e.drop(e.title)
+	}
+}
+
 // textsOnly refuses what is not text.
 func textsOnly(e *Request) error {
-	if e.TokenIDs {
-		return translate.Unsupport("input", "The model's upstream embeds text, and does not know the token ids of another's tokenizer.")
+	switch {
+	case e.TokenIDs:
+		return translate.Unsupport(e.field, "The model's upstream embeds text, and does not know the token ids of another's tokenizer.")
+	case e.Odd != "":
+		return translate.Unsupport(e.Odd, "The model's upstream embeds texts, all of a request for the same purpose and in the same size.")
 	}
 	return nil
 }
@@ -89,7 +146,7 @@ func one(e *Request, model string) (string, error) {
 		return "", err
 	}
 	if len(e.Texts) != 1 {
-		return "", translate.Unsupport("input", "The upstream of the model %q embeds one text a request, not %d.", model, len(e.Texts))
+		return "", translate.Unsupport(e.field, "The upstream of the model %q embeds one text a request, not %d.", model, len(e.Texts))
 	}
 	return e.Texts[0], nil
 }

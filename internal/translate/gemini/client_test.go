@@ -15,7 +15,7 @@ import (
 
 // ask is a conversation of one question, in OpenAI's dialect.
 func ask(change func(c *translate.Conversation)) *translate.Conversation {
-	c := &translate.Conversation{From: translate.Chat, Messages: []translate.Message{{Role: translate.User, Parts: []translate.Part{&translate.Text{Text: "hi"}}}}}
+	c := &translate.Conversation{From: translate.Responses, Messages: []translate.Message{{Role: translate.User, Parts: []translate.Part{&translate.Text{Text: "hi"}}}}}
 	change(c)
 	return c
 }
@@ -59,6 +59,14 @@ func TestRequestsOfOthersAreFittedToTheModel(t *testing.T) {
 			c.From, c.Reasoning = translate.Messages, &translate.Reasoning{Budget: new(int64(2000))}
 		},
 			`"generationConfig":{"thinkingConfig":{"thinkingBudget":2000,"includeThoughts":true}}`, ""},
+		{"Chat clients that say an effort are shown thoughts", "gemini-3.1-pro-preview", false, func(c *translate.Conversation) {
+			c.From, c.Reasoning = translate.Chat, &translate.Reasoning{Effort: "high"}
+		},
+			`"generationConfig":{"thinkingConfig":{"thinkingLevel":"HIGH","includeThoughts":true}}`, ""},
+		{"but not those that want none", "gemini-2.5-flash", false, func(c *translate.Conversation) {
+			c.From, c.Reasoning = translate.Chat, &translate.Reasoning{Effort: "none"}
+		},
+			`"generationConfig":{"thinkingConfig":{"thinkingBudget":0}}`, ""},
 		{"an output bound that the money sets comes first", "gemini-2.5-flash", false, func(c *translate.Conversation) { c.MaxOutput = new(int64(9000)) },
 			`"generationConfig":{"maxOutputTokens":9000}`, ""},
 		{"sampling", "gemini-2.5-flash", false, func(c *translate.Conversation) {

@@ -104,7 +104,9 @@ func (e *encoder) writeFormat() error {
 
 // writeThinkingConfig writes how much the model shall think, in the words of its
 // generation: tokens for 2.5, levels from 3 on. Thoughts are shown where the
-// client's dialect has them in every answer that was thought about.
+// client's dialect has them in every answer that was thought about, and to Chat
+// clients that say how much the model shall think: servers of that dialect show
+// them in reasoning_content, and clients that do not know that leave it alone.
 func (e *encoder) writeThinkingConfig() {
 	t := e.c.Reasoning
 	if t == nil {
@@ -120,7 +122,7 @@ func (e *encoder) writeThinkingConfig() {
 		}
 		return
 	}
-	show := t.Summary != "" && t.Summary != "none" || e.c.From == translate.Messages
+	show := t.Summary != "" && t.Summary != "none" || e.c.From == translate.Messages || e.c.From == translate.Chat && t.EffortWord() != "none"
 	if t.Show != nil {
 		show = *t.Show
 	}

@@ -5,7 +5,6 @@ import (
 
 	"halley/internal/jsonx"
 	"halley/internal/translate"
-	"halley/internal/wire"
 )
 
 // statuses are the words of google.rpc.Code with the HTTP status that each goes
@@ -43,11 +42,8 @@ var statuses = [...]struct {
 func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	f := translate.Failure{Status: status, Origin: translate.Gemini}
 	value := jsontext.Value(body)
-	if value.IsValid() && value.Kind() == '[' {
-		for v := range wire.Elements(value) {
-			value = v
-			break
-		}
+	if value.IsValid() {
+		value = translate.First(value)
 	}
 	r := jsonx.Read(value)
 	for r.Object(); r.Next('}'); {
@@ -61,7 +57,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 		}
 	}
 	if f.Message == "" {
-		f.Message = translate.Clip(string(body))
+		f.Message = translate.Words(body)
 	}
 	for _, s := range statuses {
 		if s.word == f.Type {

@@ -4,11 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"halley/internal/jsonx"
 	"halley/internal/translate"
-	"halley/internal/wire"
 )
 
 // encoder writes one request.
@@ -484,39 +481,30 @@ func (e *encoder) writeDeclaration(t *translate.Tool) {
 }
 
 // writeServerTool writes Google's counterpart of a tool that another provider
-// runs. It takes none of the settings that these have; those that bound what the
-// model may look at cannot be left out.
+// runs. It takes few of the settings that these have.
 func (e *encoder) writeServerTool(t *translate.Tool) error {
-	name := ""
-	switch t.Kind {
-	case translate.WebSearch:
-		name = "googleSearch"
-	case translate.WebFetch:
-		name = "urlContext"
-	case translate.CodeExecution:
-		name = "codeExecution"
-	case translate.Custom:
+	if t.Kind == translate.Custom { // others are functions by now, see Conversation.Fit
 		return e.c.Refuse(translate.FeatureCustomTool, "The tool %q takes free text, which Gemini's tools do not.", t.Name)
-	case translate.Function, translate.MCP, translate.OtherTool:
 	}
-	if name == "" {
-		return e.c.Refuse(translate.FeatureServerTool, "Gemini has no counterpart of the tool %q.", t.Name)
+	if why := e.codec.lacks(e.model, t, e.functions() > 0); why != "" {
+		return e.c.Refuse(translate.FeatureServerTool, "%s", why)
 	}
-	for _, bound := range []string{"allowed_domains", "blocked_domains", "filters"} {
-		if translate.Given(wire.Find(t.Raw, bound).Of(t.Raw)) {
-			return e.c.Refuse(translate.FeatureServerTool, "Gemini's %s does not take %s.", name, bound)
+	b := t.Web()
+	for _, wish := range []struct {
+		name  string
+		given bool
+	}{{"max_uses", b.MaxUses > 0}, {"user_location", b.Place != nil}, {"search_context_size", b.Size != ""}} {
+		if wish.given {
+			e.c.DropWish(wish.name)
 		}
-	}
-	for _, wish := range []string{"max_uses", "user_location", "search_context_size"} {
-		if translate.Given(wire.Find(t.Raw, wish).Of(t.Raw)) {
-			e.c.DropField(e.c.Field(translate.FeatureServerTool) + "." + wish)
-		}
-	}
-	if e.functions() > 0 && !e.model.checksSignatures() {
-		return e.c.Refuse(translate.FeatureServerTool, "Gemini models before 3 cannot have functions and %s in one request.", name)
 	}
 	e.w.Open('{')
-	e.w.Raw(name, jsontext.Value("{}"))
+	e.w.Name(serverToolName(t.Kind))
+	e.w.Open('{')
+	if t.Kind == translate.WebSearch {
+		e.w.Raw("excludeDomains", b.Blocked)
+	}
+	e.w.Close('}')
 	e.w.Close('}')
 	return nil
 }

@@ -37,15 +37,10 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	f := translate.Failure{Status: status, Kind: translate.KindOf(status), Origin: translate.Messages}
 	value := jsontext.Value(body)
 	if !value.IsValid() {
-		f.Message = translate.Clip(string(body))
+		f.Message = translate.Words(body)
 		return statusOf(f)
 	}
-	if value.Kind() == '[' {
-		for v := range wire.Elements(value) {
-			value = v
-			break
-		}
-	}
+	value = translate.First(value)
 	object := jsontext.Value(wire.Get(value, "error"))
 	if object.Kind() != '{' {
 		object = value
@@ -56,7 +51,7 @@ func (Codec) DecodeFailure(status int, body []byte) translate.Failure {
 	}
 	f.Code = memberOf(object, "status") // Google's word
 	if f.Message == "" {
-		f.Message = translate.Clip(string(body))
+		f.Message = translate.Words(body)
 	}
 	return statusOf(f)
 }

@@ -381,16 +381,19 @@ func (e *encoder) writeTool(t *translate.Tool) error {
 		w.Value(t.Raw)
 		return nil
 	}
-	switch t.Kind {
-	case translate.Function:
-	case translate.WebSearch:
-		return e.writeWebSearch(t)
-	case translate.WebFetch, translate.CodeExecution:
-		return e.writeServerTool(t)
-	case translate.Custom:
+	if t.Kind == translate.Custom { // others are functions by now, see Conversation.Fit
 		return e.c.Refuse(translate.FeatureCustomTool, "The tool %q takes free text, which Claude's tools do not.", t.Name)
-	default:
-		return e.c.Refuse(translate.FeatureServerTool, "Claude has no counterpart of the tool %q.", toolName(t))
+	}
+	if t.Kind != translate.Function {
+		if why := e.codec.lacks(t); why != "" {
+			return e.c.Refuse(translate.FeatureServerTool, "%s", why)
+		}
+		if t.Kind == translate.WebSearch {
+			e.writeWebSearch(t)
+		} else {
+			e.writeServerTool(t)
+		}
+		return nil
 	}
 	w.Open('{')
 	if e.same {
@@ -446,45 +449,40 @@ func InputSchema(schema jsontext.Value) jsontext.Value {
 }
 
 // writeWebSearch asks for Anthropic's web search in its first version, which all
-// models take. Bedrock does not have it.
-func (e *encoder) writeWebSearch(t *translate.Tool) error {
-	if e.codec.Platform == Bedrock {
-		return e.c.Refuse(translate.FeatureServerTool, "Claude on Amazon Bedrock does not search the web.")
-	}
-	w := &e.w
+// models take. OpenAI's bound of a request's searches is one of this tool, where
+// it is the only one that it bounds.
+func (e *encoder) writeWebSearch(t *translate.Tool) {
+	w, b := &e.w, t.Web()
 	w.Open('{')
 	w.Text("type", "web_search_20250305")
 	w.Text("name", "web_search")
-	filters := wire.Find(t.Raw, "filters").Of(t.Raw) // OpenAI Responses
-	for _, domains := range []string{"allowed_domains", "blocked_domains"} {
-		w.Raw(domains, wire.Find(filters, domains).Of(filters))
+	w.Raw("allowed_domains", b.Allowed)
+	w.Raw("blocked_domains", b.Blocked)
+	uses := b.MaxUses
+	if uses == 0 && e.c.MaxServerCalls != nil {
+		uses = *e.c.MaxServerCalls
 	}
-	if place := wire.Find(t.Raw, "user_location").Of(t.Raw); jsontext.Value(place).Kind() == '{' {
-		if nested := wire.Find(place, "approximate"); nested.Present() { // OpenAI Chat
-			place = nested.Of(place)
-		}
+	if uses > 0 {
+		w.Int("max_uses", uses)
+	}
+	if p := b.Place; p != nil {
 		w.Name("user_location")
 		w.Open('{')
 		w.Text("type", "approximate")
-		for _, name := range []string{"city", "region", "country", "timezone"} {
-			w.TextIf(name, wire.Text(wire.Find(place, name).Of(place)))
-		}
+		w.TextIf("city", p.City)
+		w.TextIf("region", p.Region)
+		w.TextIf("country", p.Country)
+		w.TextIf("timezone", p.Timezone)
 		w.Close('}')
 	}
 	w.Close('}')
-	return nil
+	if b.Size != "" {
+		e.c.DropWish("search_context_size")
+	}
 }
 
-// writeServerTool asks for web fetching or code execution, which only Anthropic's
-// own API has.
-func (e *encoder) writeServerTool(t *translate.Tool) error {
-	if e.codec.Platform != Direct {
-		return e.c.Refuse(translate.FeatureServerTool, "Claude has %s at Anthropic's own API only.", strings.ReplaceAll(string(t.Kind), "_", " "))
-	}
-	container := wire.Find(t.Raw, "container").Of(t.Raw)
-	if files := wire.Find(container, "file_ids"); files.Present() && string(files.Of(container)) != "[]" {
-		return e.c.Refuse(translate.FeatureServerTool, "The files of the container are not at the upstream.")
-	}
+// writeServerTool asks for web fetching or code execution.
+func (e *encoder) writeServerTool(t *translate.Tool) {
 	dated := "web_fetch_20250910"
 	if t.Kind == translate.CodeExecution {
 		dated = "code_execution_20250825"
@@ -493,7 +491,6 @@ func (e *encoder) writeServerTool(t *translate.Tool) error {
 	e.w.Text("type", dated)
 	e.w.Text("name", string(t.Kind))
 	e.w.Close('}')
-	return nil
 }
 
 // writeToolChoice writes tool_choice, where there is a tool to choose.

@@ -139,7 +139,7 @@ func echo(c *translate.Conversation) []byte {
 	}
 	w.Raw(instructions, said)
 	whole(&w, "max_output_tokens", c.MaxOutput)
-	w.Null("max_tool_calls")
+	whole(&w, "max_tool_calls", c.MaxServerCalls)
 	w.Flag("parallel_tool_calls", c.ParallelTools == nil || *c.ParallelTools)
 	textOrNull(&w, "previous_response_id", c.PreviousResponse)
 	textOrNull(&w, "prompt_cache_key", c.CacheKey)
@@ -157,7 +157,11 @@ func echo(c *translate.Conversation) []byte {
 		user, safety = "", user
 	}
 	textOrNull(&w, "safety_identifier", safety)
-	w.Flag("store", c.Store == nil || *c.Store)
+	stored := c.Kept
+	if stored == nil {
+		stored = c.Store
+	}
+	w.Flag("store", stored == nil || *stored)
 	number(&w, "temperature", c.Temperature)
 	w.Name("text")
 	w.Open('{')
@@ -390,6 +394,9 @@ func (o *output) item(p translate.Part) (items []jsontext.Value) {
 		if t := o.carrier(p); t != nil {
 			items = append(items, o.reasoning(t))
 		}
+		if p.Search {
+			return append(items, o.search(p))
+		}
 		return append(items, o.call(p, o.callID(p), p.Args, "completed"))
 	case *translate.Media:
 		if v := o.image(p); v != nil {
@@ -470,10 +477,33 @@ func (o *output) call(c *translate.ToolCall, id, args, status string) jsontext.V
 	}
 	w.Text("call_id", c.ID)
 	w.Text("name", c.Name)
+	w.TextIf("namespace", c.Namespace)
 	w.Text(member, args)
 	if o.same {
 		writeExtra(&w, c.Extra)
 	}
+	w.Close('}')
+	return w.Out
+}
+
+// search is an item of a search for tools that the client is to run. Its
+// arguments are an object.
+func (o *output) search(c *translate.ToolCall) jsontext.Value {
+	if raw := c.Extra.Get(rawItem); o.same && raw != nil {
+		return raw
+	}
+	args := jsontext.Value(c.Args)
+	if args.Kind() != '{' || !args.IsValid() {
+		args = jsontext.Value("{}")
+	}
+	var w jsonx.Writer
+	w.Open('{')
+	w.Text("type", toolSearchCall)
+	w.Text("id", o.id("tsc_"))
+	w.Text("status", "completed")
+	w.Text("call_id", c.ID)
+	w.Text("execution", byClient)
+	w.Raw("arguments", args)
 	w.Close('}')
 	return w.Out
 }
@@ -509,7 +539,7 @@ func (o *output) serverCall(c *translate.ToolCall) jsontext.Value {
 		w.Text("code", cmp.Or(member(args, "code"), member(args, "command")))
 		w.Text("container_id", "")
 		w.Null("outputs")
-	case translate.Function, translate.Custom, translate.MCP, translate.OtherTool:
+	case translate.Function, translate.Custom, translate.MCP, translate.Namespace, translate.ToolSearch, translate.OtherTool:
 		return nil
 	}
 	w.Close('}')

@@ -21,6 +21,7 @@ type request struct {
 	Tools             []jsontext.Value  `json:"tools"`
 	ToolChoice        jsontext.Value    `json:"tool_choice"`
 	ParallelToolCalls *bool             `json:"parallel_tool_calls"`
+	MaxToolCalls      *int64            `json:"max_tool_calls"`
 	Text              *textConfig       `json:"text"`
 	Reasoning         jsontext.Value    `json:"reasoning"`
 	Include           jsontext.Value    `json:"include"`
@@ -68,14 +69,14 @@ var fields = [...]struct {
 }
 
 // DecodeRequest implements translate.Client. What came before in a stored
-// conversation is not there yet: see Continue.
+// conversation is not there.
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 	var r request
 	if err := jsonx.Decode(body, &r); err != nil {
 		return nil, translate.Undecodable(err)
 	}
 	c := &translate.Conversation{
-		From: translate.Responses, Model: r.Model, ParallelTools: r.ParallelToolCalls, Stream: r.Stream, IncludeUsage: true,
+		From: translate.Responses, Model: r.Model, ParallelTools: r.ParallelToolCalls, MaxServerCalls: r.MaxToolCalls, Stream: r.Stream, IncludeUsage: true,
 		MaxOutput: r.MaxOutputTokens, Temperature: r.Temperature, TopP: r.TopP, FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty,
 		TopLogprobs: r.TopLogprobs, EndUser: cmp.Or(r.SafetyIdentifier, r.User), Metadata: r.Metadata, CacheKey: r.PromptCacheKey,
 		ServiceTier: r.ServiceTier, Store: r.Store, PreviousResponse: r.Previous, Extra: translate.ExtraOf(r.Rest),
@@ -169,6 +170,9 @@ func toolOf(raw jsontext.Value) (translate.Tool, error) {
 		Description string         `json:"description"`
 		Parameters  jsontext.Value `json:"parameters"`
 		Strict      *bool          `json:"strict"`
+		Format      jsontext.Value `json:"format"`
+		Tools       jsontext.Value `json:"tools"`
+		Execution   string         `json:"execution"`
 		Rest        jsontext.Value `json:",embed"`
 	}
 	if err := jsonx.Unmarshal(raw, &f); err != nil {
@@ -177,17 +181,54 @@ func toolOf(raw jsontext.Value) (translate.Tool, error) {
 	switch kind := serverTool(f.Type); {
 	case f.Type == "function":
 		t := translate.Tool{Kind: translate.Function, Name: f.Name, Description: f.Description, Strict: f.Strict, Extra: translate.ExtraOf(f.Rest)}
+		for _, m := range []translate.Member{{Name: "format", Value: f.Format}, {Name: "tools", Value: f.Tools}, {Name: "execution", Value: quoted(f.Execution)}} {
+			t.Extra = with(t.Extra, m.Name, m.Value) // which mean nothing here
+		}
 		if translate.Given(f.Parameters) {
 			t.Schema = f.Parameters
 		}
 		return t, nil
 	case f.Type == "custom":
-		return translate.Tool{Kind: translate.Custom, Name: f.Name, Description: f.Description, Raw: raw}, nil
+		return translate.Tool{Kind: translate.Custom, Name: f.Name, Description: f.Description, Grammar: grammarOf(f.Format), Raw: raw}, nil
+	case f.Type == "namespace":
+		inner, err := toolsOf(f.Tools)
+		return translate.Tool{Kind: translate.Namespace, Name: f.Name, Description: f.Description, Tools: inner, Raw: raw}, err
+	case kind == translate.ToolSearch:
+		t := translate.Tool{Kind: kind, Name: string(kind), Description: f.Description, Raw: raw}
+		if f.Execution == byClient && translate.Given(f.Parameters) {
+			t.Schema = f.Parameters
+		}
+		return t, nil
 	case kind == translate.WebSearch:
 		return translate.Tool{Kind: kind, Name: string(translate.WebSearch), Raw: raw}, nil
 	default:
 		return translate.Tool{Kind: kind, Name: f.Type, Raw: raw}, nil
 	}
+}
+
+// byClient is the execution of a search for tools that the client runs.
+const byClient = "client"
+
+// toolsOf reads the tools of a bundle, or of an item that offers some.
+func toolsOf(v jsontext.Value) ([]translate.Tool, error) {
+	raws := list(v)
+	tools := make([]translate.Tool, 0, len(raws))
+	for _, raw := range raws {
+		t, err := toolOf(raw)
+		if err != nil {
+			return nil, err
+		}
+		tools = append(tools, t)
+	}
+	return tools, nil
+}
+
+// grammarOf reads the format of a custom tool; nil when it is free.
+func grammarOf(format jsontext.Value) *translate.Grammar {
+	if member(format, "type") != "grammar" {
+		return nil
+	}
+	return &translate.Grammar{Syntax: member(format, "syntax"), Definition: member(format, "definition")}
 }
 
 // serverTool is what kind of tool a type that no client runs is.
@@ -199,6 +240,8 @@ func serverTool(kind string) translate.ToolKind {
 		return translate.CodeExecution
 	case "mcp":
 		return translate.MCP
+	case "tool_search":
+		return translate.ToolSearch
 	}
 	return translate.OtherTool
 }
@@ -214,9 +257,10 @@ func choiceOf(v jsontext.Value) *translate.ToolChoice {
 		return &translate.ToolChoice{Mode: translate.ChooseAny}
 	}
 	type named struct {
-		Type   string `json:"type"`
-		Name   string `json:"name"`
-		Server string `json:"server_label"`
+		Type      string `json:"type"`
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+		Server    string `json:"server_label"`
 	}
 	var o struct {
 		named
@@ -233,7 +277,7 @@ func choiceOf(v jsontext.Value) *translate.ToolChoice {
 		return cmp.Or(n.Name, n.Server, n.Type)
 	}
 	if o.Type != "allowed_tools" {
-		return &translate.ToolChoice{Mode: translate.ChooseNamed, Name: nameOf(o.named), Raw: v}
+		return &translate.ToolChoice{Mode: translate.ChooseNamed, Name: nameOf(o.named), Namespace: o.Namespace, Raw: v}
 	}
 	choice := &translate.ToolChoice{Mode: translate.ChooseAuto, Raw: v}
 	if o.Mode == "required" {
@@ -326,14 +370,14 @@ func input(c *translate.Conversation, r *request) error {
 	case r.Input[0] != '[':
 		return translate.Malform("input", "input must be a string or a list of items.")
 	}
-	said, err := Items(r.Input)
+	said, err := messagesOf(r.Input)
 	c.Messages = append(c.Messages, said...)
 	return err
 }
 
-// Items reads a list of items, of an input or an output, as the messages that
+// messagesOf reads a list of items, of an input or an output, as the messages that
 // they are. An error is a *translate.Malformed.
-func Items(items jsontext.Value) ([]translate.Message, error) {
+func messagesOf(items jsontext.Value) ([]translate.Message, error) {
 	raws := list(items)
 	messages := make([]translate.Message, 0, len(raws))
 	for i, raw := range raws {
@@ -344,49 +388,6 @@ func Items(items jsontext.Value) ([]translate.Message, error) {
 		messages = append(messages, m)
 	}
 	return pickUp(messages), nil
-}
-
-// Continue puts the messages of the response that the request goes on from, which
-// Items has read, before its own: behind its instructions, which are new with
-// each request, as the dialect has it. Without it upstreams of other dialects
-// refuse such a request.
-func Continue(c *translate.Conversation, before []translate.Message) {
-	at := 0
-	c.Messages = slices.DeleteFunc(slices.Clone(c.Messages), func(m translate.Message) bool {
-		name, _ := aside(&m)
-		if name == instructions {
-			at = 1
-		}
-		return name == keptResponse
-	})
-	c.Messages = pickUp(slices.Insert(c.Messages, at, before...))
-}
-
-// Resolve puts stored items in the place of references to them. An unknown one
-// is a *translate.Malformed.
-func Resolve(c *translate.Conversation, lookup func(id string) (item jsontext.Value, ok bool)) error {
-	for i := range c.Messages {
-		m := &c.Messages[i]
-		if len(m.Parts) != 1 {
-			continue
-		}
-		other, ok := m.Parts[0].(*translate.Other)
-		if !ok || other.Kind != reference {
-			continue
-		}
-		id := member(other.Raw, "id")
-		raw, ok := lookup(id)
-		if !ok {
-			return translate.Malform("input", "Item with id '%s' not found.", id)
-		}
-		found, err := messageOf("input", raw)
-		if err != nil {
-			return err
-		}
-		*m = found
-	}
-	c.Messages = pickUp(c.Messages)
-	return nil
 }
 
 func isInstructions(m *translate.Message) bool { return m.Extra.Get(instructionsMark) != nil }
@@ -482,9 +483,19 @@ func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
 		if translate.Given(it.Arguments) && it.Arguments[0] != '"' {
 			args = string(it.Arguments) // some servers write the object itself
 		}
-		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Args: args, Extra: rest}, nil
+		namespace, rest := takeText(rest, "namespace")
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Namespace: namespace, Args: args, Extra: rest}, nil
 	case customCall:
-		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Args: text(it.Input), Custom: true, Extra: rest}, nil
+		namespace, rest := takeText(rest, "namespace")
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: text(it.Name), Namespace: namespace, Args: text(it.Input), Custom: true, Extra: rest}, nil
+	case toolSearchCall, toolSearchFound:
+		return it.search(at, raw)
+	case moreTools:
+		tools, err := toolsOf(find(raw, "tools"))
+		if err != nil {
+			return nil, translate.Malform(at+".tools", "%s.tools must be a list of tools.", at)
+		}
+		return &translate.Other{Kind: it.Type, Raw: raw, Tools: tools}, nil
 	case functionOutput, customOutput:
 		parts, err := contents(at+".output", it.Output)
 		return &translate.ToolResult{CallID: it.CallID, ItemID: it.ID, Parts: parts, Custom: it.Type == customOutput, Extra: rest}, err
@@ -500,6 +511,37 @@ func (it *item) part(at string, raw jsontext.Value) (translate.Part, error) {
 		}, nil
 	}
 	return &translate.Other{Kind: it.Type, Raw: raw}, nil
+}
+
+// search reads a search for tools, or what was found: by the client, which is
+// called like any of its tools, or by the provider.
+func (it *item) search(at string, raw jsontext.Value) (translate.Part, error) {
+	whole := translate.Extra{{Name: rawItem, Value: raw}}
+	name := string(translate.ToolSearch)
+	switch {
+	case member(raw, "execution") != byClient:
+		return &translate.ToolCall{ID: it.ID, ItemID: it.ID, Name: name, Args: "{}", Server: translate.ToolSearch, Extra: whole}, nil
+	case it.Type == toolSearchCall:
+		args := string(it.Arguments)
+		if translate.Given(it.Arguments) && it.Arguments[0] == '"' {
+			args = text(it.Arguments)
+		}
+		return &translate.ToolCall{ID: it.CallID, ItemID: it.ID, Name: name, Args: args, Search: true, Extra: whole}, nil
+	}
+	tools, err := toolsOf(find(raw, "tools"))
+	if err != nil {
+		return nil, translate.Malform(at+".tools", "%s.tools must be a list of tools.", at)
+	}
+	return &translate.ToolResult{CallID: it.CallID, ItemID: it.ID, Search: true, Tools: tools, Extra: whole}, nil
+}
+
+// takeText takes a member that is a string out of others.
+func takeText(e translate.Extra, name string) (said string, rest translate.Extra) {
+	i := slices.IndexFunc(e, func(m translate.Member) bool { return m.Name == name && m.Value.Kind() == '"' })
+	if i < 0 {
+		return "", e
+	}
+	return text(e[i].Value), slices.Delete(slices.Clone(e), i, i+1)
 }
 
 // providerRuns is what tool an item is a call of that the provider has run

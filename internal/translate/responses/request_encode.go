@@ -310,6 +310,14 @@ func (e *encoder) tools() error {
 		}
 		w.Close(']')
 	}
+	switch {
+	case !e.same:
+		if calls := c.ServerCalls(); calls > 0 {
+			w.Int("max_tool_calls", calls)
+		}
+	case c.MaxServerCalls != nil:
+		w.Int("max_tool_calls", *c.MaxServerCalls)
+	}
 	if c.ToolChoice != nil {
 		w.Raw("tool_choice", choiceValue(c, e.same))
 	}
@@ -328,27 +336,28 @@ func (e *encoder) tool(t *translate.Tool) error {
 	if t.Cache != nil {
 		e.c.Drop(translate.FeatureCacheControl)
 	}
-	switch t.Kind {
-	case translate.Function:
+	switch {
+	case t.Kind == translate.Function:
 		strict := t.Strict != nil && *t.Strict
 		own := *t
 		own.Extra = nil                 // of another dialect
 		writeFunction(w, &own, &strict) // said, because this dialect takes strict for granted
-	case translate.Custom:
-		if e.c.From != translate.Chat {
-			return e.c.Refuse(translate.FeatureCustomTool, "The tool %q has no counterpart at the model's upstream.", t.Name)
-		}
+		return nil
+	case t.Kind == translate.Custom && e.c.From == translate.Chat:
 		writeCustom(w, t)
-	case translate.WebSearch:
-		writeWebSearch(w, t.Raw)
-	case translate.CodeExecution:
-		w.Open('{')
-		w.Text("type", "code_interpreter")
-		w.Raw("container", jsontext.Value(`{"type":"auto"}`))
-		w.Close('}')
-	case translate.WebFetch, translate.MCP, translate.OtherTool:
-		return e.c.Refuse(translate.FeatureServerTool, "The tool %q is run by the provider whose dialect the request was made in; the upstream of this model has none like it.", t.Name)
+		return nil
 	}
+	if why := lacks(t); why != "" {
+		return e.c.Refuse(translate.FeatureServerTool, "%s", why)
+	}
+	if t.Kind == translate.WebSearch {
+		e.writeWebSearch(t)
+		return nil
+	}
+	w.Open('{')
+	w.Text("type", "code_interpreter")
+	w.Raw("container", jsontext.Value(`{"type":"auto"}`))
+	w.Close('}')
 	return nil
 }
 
@@ -401,33 +410,31 @@ func writeCustom(w *jsonx.Writer, t *translate.Tool) {
 	w.Close('}')
 }
 
-// writeWebSearch asks for OpenAI's web search with the bounds of another's:
-// Anthropic has the domains at the tool and Chat the place one level deeper.
-func writeWebSearch(w *jsonx.Writer, raw jsontext.Value) {
+// writeWebSearch asks for OpenAI's web search with the bounds of another's. How
+// often tools may be used is a member of the request here, see tools.
+func (e *encoder) writeWebSearch(t *translate.Tool) {
+	w, b := &e.w, t.Web()
+	if b.MaxUses > 0 && e.c.ServerCalls() == 0 {
+		e.c.DropWish("max_uses")
+	}
 	w.Open('{')
 	w.Text("type", "web_search")
-	w.TextIf("search_context_size", member(raw, "search_context_size"))
-	allowed, blocked := find(raw, "allowed_domains"), find(raw, "blocked_domains")
-	if translate.Given(allowed) || translate.Given(blocked) {
+	w.TextIf("search_context_size", b.Size)
+	if b.Allowed != nil || b.Blocked != nil {
 		w.Name("filters")
 		w.Open('{')
-		for _, domains := range []translate.Member{{Name: "allowed_domains", Value: allowed}, {Name: "blocked_domains", Value: blocked}} {
-			if translate.Given(domains.Value) {
-				w.Raw(domains.Name, domains.Value)
-			}
-		}
+		w.Raw("allowed_domains", b.Allowed)
+		w.Raw("blocked_domains", b.Blocked)
 		w.Close('}')
 	}
-	if place := find(raw, "user_location"); translate.Given(place) {
-		if nested := find(place, "approximate"); nested != nil {
-			place = nested
-		}
+	if p := b.Place; p != nil {
 		w.Name("user_location")
 		w.Open('{')
 		w.Text("type", "approximate")
-		for _, name := range []string{"city", "region", "country", "timezone"} {
-			w.TextIf(name, member(place, name))
-		}
+		w.TextIf("city", p.City)
+		w.TextIf("region", p.Region)
+		w.TextIf("country", p.Country)
+		w.TextIf("timezone", p.Timezone)
 		w.Close('}')
 	}
 	w.Close('}')
@@ -453,7 +460,7 @@ func choiceValue(c *translate.Conversation, same bool) jsontext.Value {
 				kind, name = "web_search", ""
 			case translate.CodeExecution:
 				kind, name = "code_interpreter", ""
-			case translate.Function, translate.WebFetch, translate.MCP, translate.OtherTool:
+			case translate.Function, translate.WebFetch, translate.MCP, translate.Namespace, translate.ToolSearch, translate.OtherTool:
 			}
 		}
 		w.Open('{')

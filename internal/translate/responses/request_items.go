@@ -350,12 +350,12 @@ func (e *encoder) callID(id string) string {
 
 func (e *encoder) call(p *translate.ToolCall) {
 	e.uncached(p.Cache)
+	if raw := p.Extra.Get(rawItem); e.same && raw != nil {
+		e.w.Value(raw)
+		return
+	}
 	if p.Server != "" {
-		if raw := p.Extra.Get(rawItem); e.same && raw != nil {
-			e.w.Value(raw)
-		} else {
-			e.c.Drop(translate.FeatureServerTool)
-		}
+		e.c.Drop(translate.FeatureServerTool)
 		return
 	}
 	w := &e.w
@@ -373,6 +373,7 @@ func (e *encoder) call(p *translate.ToolCall) {
 	}
 	w.Text("call_id", e.callID(p.ID))
 	w.Text("name", p.Name)
+	w.TextIf("namespace", p.Namespace)
 	w.Text(member, args)
 	if e.same {
 		writeExtra(w, p.Extra)
@@ -383,6 +384,10 @@ func (e *encoder) call(p *translate.ToolCall) {
 // result writes what a tool answered, images included.
 func (e *encoder) result(p *translate.ToolResult) error {
 	e.uncached(p.Cache)
+	if raw := p.Extra.Get(rawItem); e.same && raw != nil {
+		e.w.Value(raw)
+		return nil
+	}
 	if p.Server != "" {
 		e.c.Drop(translate.FeatureServerTool)
 		return nil

@@ -34,11 +34,14 @@ const (
 	xSearchCall     = "x_search_call" // xAI's
 	imageCall       = "image_generation_call"
 	reference       = "item_reference"
+	toolSearchCall  = "tool_search_call"
+	toolSearchFound = "tool_search_output"
+	moreTools       = "additional_tools"
 )
 
 // What a request names that is kept at OpenAI and stands for messages: a template,
 // a conversation, a response. Each is a part of a system message, since a request
-// without would be another; Continue takes the place of the last.
+// without would be another.
 const (
 	keptPrompt       = "prompt"
 	keptConversation = "conversation"

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"halley/internal/translate"
@@ -283,31 +282,6 @@ func TestTheTurnsOfAResponsesClientAreOneMessageForChat(t *testing.T) {
 			{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}},
 			{"id":"call_2","type":"function","function":{"name":"g","arguments":"{\"b\":2}"}}]},
 		{"role":"tool","tool_call_id":"call_1","content":"one"},{"role":"tool","tool_call_id":"call_2","content":"two"}]`)
-}
-
-func TestAStoredConversationStandsBehindTheInstructions(t *testing.T) {
-	t.Parallel()
-	before, err := responses.Items(jsontext.Value(`[{"role":"user","content":"first"},{"type":"message","id":"msg_1","role":"assistant","content":[{"type":"output_text","text":"ok"}]}]`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := decodeRequest(t, responses.Codec{}, `{"model":"m","instructions":"Be brief.","previous_response_id":"resp_1","input":[{"type":"item_reference","id":"fc_1"},{"type":"function_call_output","call_id":"call_1","output":"x"}]}`)
-	responses.Continue(c, before)
-	err = responses.Resolve(c, func(id string) (jsontext.Value, bool) {
-		return jsontext.Value(`{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{}"}`), id == "fc_1"
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := encodeRequest(t, chat.Codec{}, c, "m")
-	same(t, got["messages"], `[{"role":"system","content":"Be brief."},{"role":"user","content":"first"},
-		{"role":"assistant","content":"ok","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}}]},
-		{"role":"tool","tool_call_id":"call_1","content":"x"}]`)
-	c = decodeRequest(t, responses.Codec{}, `{"model":"m","input":[{"type":"item_reference","id":"fc_9"}]}`)
-	err = responses.Resolve(c, func(string) (jsontext.Value, bool) { return nil, false })
-	if bad, ok := errors.AsType[*translate.Malformed](err); !ok || bad.Why != "Item with id 'fc_9' not found." {
-		t.Errorf("got %v", err)
-	}
 }
 
 func TestWhatIsKeptAtOpenAIIsRefusedElsewhere(t *testing.T) {

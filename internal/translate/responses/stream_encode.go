@@ -243,7 +243,7 @@ func (s *streamEncoder) beginCall(dst []byte, p *translate.ToolCall) []byte {
 	dst = s.endMessage(dst)
 	s.part = p
 	s.text = append(s.text, p.Args...)
-	if p.Server != "" {
+	if p.Server != "" || p.Search {
 		return dst
 	}
 	if t := s.o.carrier(p); t != nil {
@@ -271,7 +271,7 @@ func (s *streamEncoder) delta(dst []byte, e *translate.Event) []byte {
 		}
 		return s.think(dst, e.Text)
 	case *translate.ToolCall:
-		if p.Server != "" {
+		if p.Server != "" || p.Search {
 			s.text = append(s.text, e.Text...)
 			return dst
 		}
@@ -489,9 +489,12 @@ func (s *streamEncoder) endMessage(dst []byte) []byte {
 
 // endCall ends the item of a call.
 func (s *streamEncoder) endCall(dst []byte, p *translate.ToolCall) []byte {
-	if p.Server != "" {
+	if p.Server != "" || p.Search {
 		call := *p
 		call.Args = string(s.text)
+		if call.Signature == "" {
+			call.Signature = s.sealed
+		}
 		return s.whole(dst, &call)
 	}
 	if len(s.text) == 0 && !p.Custom && !s.same() {
@@ -536,7 +539,7 @@ func (s *streamEncoder) whole(dst []byte, p translate.Part) []byte {
 	case *translate.Text, *translate.Refusal, *translate.Thinking:
 		return s.endPart(s.beginPart(dst, p))
 	case *translate.ToolCall:
-		if p.Server == "" {
+		if p.Server == "" && !p.Search {
 			return s.endPart(s.beginPart(dst, p))
 		}
 	}

@@ -21,7 +21,11 @@ type responsesRequest struct {
 	head        wire.Head
 	modelAt     wire.Span // the value with its quotes
 	maxOutputAt wire.Span
+	inputAt     wire.Span
 	close       int // offset of the closing brace
+	previousAt  wire.Span
+	previous    string // previous_response_id
+	discard     bool   // "store": false
 }
 
 // responsesMedia are the members that carry a picture, a sound or a file.
@@ -34,7 +38,7 @@ func (Responses) Dialect() wire.Dialect { return wire.OpenAI }
 func (Responses) ScanRequest(body []byte) (wire.Request, error) {
 	r := &responsesRequest{head: wire.Head{Choices: 1, IncludeUsage: true}}
 	var err error
-	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier", "prompt_cache_key", "metadata"}
+	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier", "prompt_cache_key", "metadata", "input", "store", "previous_response_id"}
 	r.close, r.head.Media, err = wire.Scan(body, names, responsesMedia[:], r.take)
 	if err != nil {
 		return nil, err
@@ -70,6 +74,19 @@ func (r *responsesRequest) take(name string, value []byte, at wire.Span) (err er
 		r.head.CacheKeyAt = at
 	case "metadata":
 		r.head.MetadataAt = at
+	case "input":
+		r.inputAt = at
+	case "store":
+		if value[0] != 'n' {
+			var store bool
+			store, err = wire.Flag(name, value)
+			r.discard = !store
+		}
+	case "previous_response_id":
+		if value[0] != '"' && value[0] != 'n' {
+			return wire.Invalid(name, "%s must be a string.", name)
+		}
+		r.previousAt, r.previous = at, wire.Text(value)
 	case "safety_identifier":
 		if r.head.EndUser == "" {
 			r.head.EndUser = wire.Text(value)
