@@ -844,6 +844,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/login/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey alone: sets the session cookie
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/login/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey alone
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/logout": {
         parameters: {
             query?: never;
@@ -859,6 +899,59 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own passkeys */
+        get: operations["get-api-user-passkey"];
+        put?: never;
+        /** Keep the passkey that the browser has made */
+        post: operations["post-api-user-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to make a passkey */
+        post: operations["post-api-user-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a passkey */
+        delete: operations["delete-api-user-passkey-by-id"];
+        options?: never;
+        head?: never;
+        /** Rename a passkey */
+        patch: operations["patch-api-user-passkey-by-id"];
         trace?: never;
     };
     "/api/user/recovery_code": {
@@ -1330,6 +1423,11 @@ export interface components {
             /** Format: int64 */
             tpm_output?: number | null;
         };
+        AssertionBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            state: string;
+        };
         Audit: {
             action: string;
             /**
@@ -1417,6 +1515,14 @@ export interface components {
              * @description Tokens in any 60 seconds, input and output together; 0 is no bound.
              */
             tpm: number;
+        };
+        Ceremony: {
+            /** @description For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description To be sent back with the browser's answer, within ten minutes. */
+            state: string;
         };
         Channel: {
             /** @enum {string} */
@@ -1756,7 +1862,7 @@ export interface components {
         EnvelopeError: {
             /** @description Says the same to programs; it stays the same. */
             code: string;
-            /** @description With totp_required only: what may be shown. */
+            /** @description With totp_required and passkey_required only: what may be shown. */
             data?: components["schemas"]["SecondFactorChoice"] | null;
             /** @description Says to people which field broke which rule. */
             message: string;
@@ -2198,6 +2304,8 @@ export interface components {
             tpm_output?: number | null;
         };
         LoginBody: {
+            /** @description The browser's answer to the passkey member of that data, instead of totp. Who has passkeys only gets 401 passkey_required; a recovery code goes into totp. */
+            passkey?: components["schemas"]["AssertionBody"];
             password: string;
             /** @description A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown. */
             totp?: string;
@@ -2254,6 +2362,13 @@ export interface components {
             vertex?: components["schemas"]["VertexBody"];
             /** Format: int64 */
             weight?: number;
+        };
+        NewPasskeyBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            /** @description 1 to 50 characters. */
+            name: string;
+            state: string;
         };
         NewUserBody: {
             display_name?: string;
@@ -2368,6 +2483,15 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        PageOfPasskey: {
+            items: components["schemas"]["Passkey"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
         PageOfPrice: {
             items: components["schemas"]["Price"][];
             /** Format: int64 */
@@ -2410,6 +2534,27 @@ export interface components {
             group: string;
             name: string;
             why: string;
+        };
+        Passkey: {
+            /**
+             * Format: int64
+             * @description The last sign-in with it; equals created_time at first.
+             */
+            accessed_time: number;
+            /** Format: int64 */
+            created_time: number;
+            /** Format: int64 */
+            id: number;
+            name: string;
+        };
+        PasskeyMade: {
+            passkey: components["schemas"]["Passkey"];
+            /** @description For who had none: each signs in once beside the password when the passkey is lost. Shown only here. */
+            recovery_codes: string[];
+        };
+        PasskeyNameBody: {
+            /** @description 1 to 50 characters. */
+            name: string;
         };
         Preset: {
             /** @description Empty where everybody has another one. */
@@ -2637,6 +2782,11 @@ export interface components {
             has_password: boolean;
             /**
              * Format: int64
+             * @description How many there are.
+             */
+            passkeys: number;
+            /**
+             * Format: int64
              * @description How many are left.
              */
             recovery_codes: number;
@@ -2650,7 +2800,9 @@ export interface components {
         };
         SecondFactorChoice: {
             /** @description What the account takes as its second factor. */
-            methods: ("totp" | "recovery_code")[];
+            methods: ("totp" | "passkey" | "recovery_code")[];
+            /** @description With the method passkey: what the browser is to be asked for. */
+            passkey?: components["schemas"]["Ceremony"] | null;
         };
         SelfPatchBody: {
             display_name?: string;
@@ -2688,6 +2840,7 @@ export interface components {
         };
         Status: {
             features: string[];
+            /** @description password; passkey, where passkeys can be used. */
             login_methods: string[];
             /**
              * Format: int64
@@ -5126,6 +5279,78 @@ export interface operations {
             };
         };
     };
+    "post-api-user-login-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssertionBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-login-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-logout": {
         parameters: {
             query?: never;
@@ -5142,6 +5367,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-passkey": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfPasskey"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskeyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PasskeyMade"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "patch-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyNameBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Passkey"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
