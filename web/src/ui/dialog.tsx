@@ -28,10 +28,15 @@ interface LayerProps {
 function holding(holds: boolean | undefined) {
   return holds
     ? { onPointerDownOutside: stay, onInteractOutside: stay, onEscapeKeyDown: stay }
-    : { onInteractOutside: stayForToasts };
+    : { onInteractOutside: stayForToasts, onEscapeKeyDown: stayForLists };
 }
 function stay(event: Event) {
   event.preventDefault();
+}
+/** Escape closes an open list of suggestions before it closes what is around it. */
+function stayForLists(event: KeyboardEvent) {
+  if (event.target instanceof Element && event.target.matches("[role=combobox][aria-expanded=true]"))
+    event.preventDefault();
 }
 function stayForToasts(event: Event) {
   const target = (event as CustomEvent<{ originalEvent: Event }>).detail?.originalEvent?.target;

@@ -19,7 +19,7 @@ import { type Column, Table } from "@/ui/table";
 import { DeleteDialog, RotateDialog, TopUpDialog, VerifyPanel } from "./actions";
 import { KeyPanel } from "./form";
 import { keyQuery, keyRequestsQuery, keyUsageQuery, keyValuesQuery, useSetStatus } from "./queries";
-import { KeyStatus, masked } from "./status";
+import { KeyStatus, masked, wasUsed } from "./status";
 import { ValueDialog } from "./value-dialog";
 import { Values } from "./values";
 
@@ -149,7 +149,7 @@ function Figures({ of: key }: { of: Key }) {
       />
       <Stat
         label={t("column.lastUsed")}
-        value={key.accessed_time > key.created_time ? format.ago(key.accessed_time) : t("never")}
+        value={wasUsed(key) ? format.ago(key.accessed_time) : t("never")}
         note={t("createdOn", { date: format.date(key.created_time) })}
       />
       <Stat
@@ -247,12 +247,18 @@ function Requests({ id }: { id: number }) {
         id: "time",
         header: t("requests.time"),
         cell: (row) => <span title={format.exact(row.time)}>{format.ago(row.time)}</span>,
+        from: "sm",
         className: "whitespace-nowrap",
       },
       {
         id: "model",
         header: t("requests.model"),
-        cell: (row) => <code className="block max-w-56 truncate font-mono text-xs">{row.model || "—"}</code>,
+        cell: (row) => (
+          <>
+            <code className="block max-w-56 truncate font-mono text-xs">{row.model || "—"}</code>
+            <span className="text-xs text-faint sm:hidden">{format.ago(row.time)}</span>
+          </>
+        ),
       },
       {
         id: "status",

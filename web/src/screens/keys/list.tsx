@@ -16,7 +16,7 @@ import { toast } from "@/ui/toast";
 import { KeyPanel } from "./form";
 import { keysByValueQuery, keysKey, keysQuery, useSetStatus } from "./queries";
 import type { KeysSearch } from "./search";
-import { KeyStatus, masked } from "./status";
+import { KeyStatus, masked, wasUsed } from "./status";
 import { ValueDialog } from "./value-dialog";
 
 const route = getRouteApi("/app/keys");
@@ -101,7 +101,7 @@ export function KeysScreen() {
         from: "md",
         sortable: true,
         cell: (key) =>
-          key.accessed_time > key.created_time ? (
+          wasUsed(key) ? (
             <span title={format.exact(key.accessed_time)}>{format.ago(key.accessed_time)}</span>
           ) : (
             <span className="text-faint">{t("never")}</span>

@@ -14,3 +14,8 @@ export function KeyStatus({ status }: { status: Schemas["Key"]["status"] }) {
 export function masked(value: string): string {
   return value.includes("…") ? value : `${value.slice(0, 7)}…${value.slice(-4)}`;
 }
+
+/** Whether requests were made with a key. The server's accessed_time begins as that of its making. */
+export function wasUsed(key: Schemas["Key"]): boolean {
+  return key.accessed_time > key.created_time || key.used_quota > 0;
+}
