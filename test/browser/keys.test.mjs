@@ -113,6 +113,7 @@ test("a key is made, used, counted, rotated, exhausted, topped up, disabled and 
   await confirm.click();
   await page.waitForURL(/\/keys$/);
   await page.getByText("“Whole life” is deleted.").waitFor();
+  await rowOf(page, "Seeded 29").waitFor();
   assert.equal(await rowOf(page, "Whole life").count(), 0);
   assert.equal(await ask(rotated), 401);
   quiet();

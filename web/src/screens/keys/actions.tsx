@@ -242,10 +242,10 @@ export function DeleteDialog({ of: key, open, onOpenChange, onDeleted }: Props &
   const remove = useMutation({
     mutationFn: () => data(api.DELETE("/api/token/{id}", { params: { path: { id: key.id } } })),
     onSuccess: () => {
+      queries.removeQueries({ queryKey: [...keysKey, "list"] }); // they still have it
       onDeleted();
       toast(t("done.deleted", { name: key.name }));
       queries.removeQueries({ queryKey: [...keysKey, "one", key.id] });
-      void queries.invalidateQueries({ queryKey: [...keysKey, "list"] });
     },
   });
   return (
