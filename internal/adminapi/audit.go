@@ -1,11 +1,15 @@
 package adminapi
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"halley/internal/audit"
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 type auditView struct {
@@ -14,8 +18,13 @@ type auditView struct {
 	Actor  int64  `json:"actor" doc:"A user's id; 0 is the system itself."`
 	Action string `json:"action"`
 	Target string `json:"target"`
-	Detail string `json:"detail"`
-	IP     string `json:"ip" doc:"Empty over the local socket."`
+	Detail string `json:"detail" doc:"What was asked for."`
+	// Before and After are null where there is nothing to tell.
+	Before    *map[string]any `json:"before" doc:"What the change has changed, as it was; null where nothing was, or is told. Never a secret."`
+	After     *map[string]any `json:"after" doc:"The same as it became."`
+	RequestID string          `json:"request_id"`
+	IP        string          `json:"ip" doc:"Empty over the local socket."`
+	Hash      string          `json:"hash" doc:"Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes."`
 }
 
 func (s *Server) auditRoutes() []route {
@@ -50,9 +59,25 @@ func (s *Server) listAudit(c *call) (any, error) {
 	}
 	items := make([]auditView, 0, len(records))
 	for _, r := range records {
-		items = append(items, auditView{ID: r.ID, Time: r.Time.Unix(), Actor: r.Actor, Action: r.Action, Target: r.Target, Detail: r.Detail, IP: r.IP})
+		view := auditView{
+			ID: r.ID, Time: r.Time.Unix(), Actor: r.Actor, Action: r.Action, Target: r.Target, Detail: r.Detail,
+			RequestID: r.RequestID, IP: r.IP, Hash: hex.EncodeToString(r.Hash),
+		}
+		if err := errors.Join(object(r.Before, &view.Before), object(r.After, &view.After)); err != nil {
+			return nil, fmt.Errorf("read audit record %d: %w", r.ID, err)
+		}
+		items = append(items, view)
 	}
 	return newPage(p, total, items), nil
+}
+
+// object reads what a trail's record has of another record, if anything.
+func object(text string, into **map[string]any) error {
+	if text == "" {
+		return nil
+	}
+	*into = &map[string]any{}
+	return jsonx.Unmarshal([]byte(text), *into)
 }
 
 // queryInstant is a query parameter in Unix seconds; missing is the zero time.

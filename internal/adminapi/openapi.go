@@ -99,6 +99,9 @@ func (d *describer) operation(rt route) *huma.Operation {
 			"default": {Description: "Refused", Content: content(d.refusal(rt))},
 		},
 	}
+	for _, media := range rt.files {
+		op.Responses["200"].Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 	switch rt.access {
 	case public:
 		op.Description = "Needs no credential."
@@ -213,6 +216,10 @@ func queryParameter(rt route, name string) *huma.Param {
 		if strings.HasPrefix(rt.path, "/api/log") {
 			p.Description = "An HTTP status."
 		}
+	case "errors":
+		p.Schema, p.Description = &huma.Schema{Type: huma.TypeBoolean}, "Whether only requests count that failed: answered with a status of 400 or more."
+	case "format":
+		p.Schema, p.Description = words("csv", "json"), "json when missing. The header X-Total-Count says how many records are coming."
 	case "bucket":
 		p.Schema = words("hour", "day")
 	case "by":

@@ -20,9 +20,17 @@ type Filter struct {
 	ChannelID int64
 	Model     string
 	Status    int
+	Errors    bool // only those of a status of 400 or more
 	RequestID string
 	From      time.Time // inclusive
 	To        time.Time // exclusive
+	After     Place     // of lists: only what comes after it
+}
+
+// Place is where a record stands in the list of all, newest first.
+type Place struct {
+	Time time.Time
+	ID   int64
 }
 
 // Entry is a record as the store has it.
@@ -31,6 +39,9 @@ type Entry struct {
 	Record
 }
 
+// Place is where the entry stands.
+func (e *Entry) Place() Place { return Place{e.Time, e.ID} }
+
 // Totals are sums over requests.
 type Totals struct {
 	Requests  int64
@@ -38,6 +49,22 @@ type Totals struct {
 	TokensIn  int64
 	TokensOut int64
 	Cost      money.Nano
+	Latency   time.Duration // summed over the requests that are no errors
+	FirstByte time.Duration // likewise
+}
+
+// MeanLatency and MeanFirstByte are how long requests took that are no errors;
+// 0 when there were none.
+func (t *Totals) MeanLatency() time.Duration { return t.mean(t.Latency) }
+
+// MeanFirstByte is described with MeanLatency.
+func (t *Totals) MeanFirstByte() time.Duration { return t.mean(t.FirstByte) }
+
+func (t *Totals) mean(sum time.Duration) time.Duration {
+	if n := t.Requests - t.Errors; n > 0 {
+		return sum / time.Duration(n)
+	}
+	return 0
 }
 
 func (t *Totals) add(o Totals, sign int64) {
@@ -46,6 +73,8 @@ func (t *Totals) add(o Totals, sign int64) {
 	t.TokensIn += sign * o.TokensIn
 	t.TokensOut += sign * o.TokensOut
 	t.Cost += money.Nano(sign) * o.Cost
+	t.Latency += time.Duration(sign) * o.Latency
+	t.FirstByte += time.Duration(sign) * o.FirstByte
 }
 
 // By is what a series is split by.
@@ -95,8 +124,8 @@ type Queries struct {
 func NewQueries(store QueryStore) *Queries { return &Queries{store} }
 
 // List gives a page of records, newest first, and how many there are in all.
-// Counting is cheap (from the rollups) unless the filter names a status or a
-// request id, which are counted one by one.
+// Counting is cheap (from the rollups) unless the filter names a status,
+// errors or a request id, which are counted one by one.
 func (q *Queries) List(ctx context.Context, f Filter, limit, offset int) ([]Entry, int64, error) {
 	totals, err := q.store.UsageTotals(ctx, f)
 	if err != nil {
@@ -107,6 +136,41 @@ func (q *Queries) List(ctx context.Context, f Filter, limit, offset int) ([]Entr
 	}
 	entries, err := q.store.UsageEntries(ctx, f, limit, offset)
 	return entries, totals.Requests, err
+}
+
+// eachPortion is how many records All asks for at once.
+const eachPortion = 500
+
+// All gives every record that the filter leaves, newest first, and how many
+// there were when it began. It holds one portion at a time and no transaction,
+// however many there are and however slowly they are taken. What is newer than
+// the first is left out.
+func (q *Queries) All(ctx context.Context, f Filter) (int64, iter.Seq2[*Entry, error], error) {
+	totals, err := q.store.UsageTotals(ctx, f)
+	if err != nil {
+		return 0, nil, err
+	}
+	portion, err := q.store.UsageEntries(ctx, f, eachPortion, 0)
+	if err != nil {
+		return 0, nil, err
+	}
+	return totals.Requests, func(yield func(*Entry, error) bool) {
+		for {
+			for i := range portion {
+				if !yield(&portion[i], nil) {
+					return
+				}
+			}
+			if len(portion) < eachPortion {
+				return
+			}
+			f.After = portion[len(portion)-1].Place()
+			if portion, err = q.store.UsageEntries(ctx, f, eachPortion, 0); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}, nil
 }
 
 // Stat is totals and the pace of the last 60 seconds.

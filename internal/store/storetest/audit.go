@@ -23,7 +23,7 @@ func RunAudit(t *testing.T, open func(t *testing.T) *store.DB) {
 			{Actor: 1, Action: "key.delete", Target: "key 1"},
 		} {
 			r := &audit.Record{Time: noon.Add(time.Duration(i) * time.Hour), Entry: e}
-			if err := db.InsertAudit(t.Context(), r); err != nil {
+			if err := db.InsertAudit(t.Context(), r, func([]byte) []byte { return hash(9) }); err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, r)

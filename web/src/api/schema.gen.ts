@@ -385,6 +385,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All of everybody's usage records that the filters leave, as a file
+         * @description For administrators and root.
+         */
+        get: operations["get-api-log-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/log/self": {
         parameters: {
             query?: never;
@@ -394,6 +414,23 @@ export interface paths {
         };
         /** The caller's usage records, newest first */
         get: operations["get-api-log-self"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/self/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All of the caller's usage records that the filters leave, as a file */
+        get: operations["get-api-log-self-export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1026,6 +1063,23 @@ export interface paths {
         patch: operations["patch-api-user-self"];
         trace?: never;
     };
+    "/api/user/self/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the models that the caller may use, with their prices and the groups that offer them */
+        get: operations["get-api-user-self-catalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/self/groups": {
         parameters: {
             query?: never;
@@ -1435,11 +1489,23 @@ export interface components {
              * @description A user's id; 0 is the system itself.
              */
             actor: number;
+            /** @description The same as it became. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What the change has changed, as it was; null where nothing was, or is told. Never a secret. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was asked for. */
             detail: string;
+            /** @description Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes. */
+            hash: string;
             /** Format: int64 */
             id: number;
             /** @description Empty over the local socket. */
             ip: string;
+            request_id: string;
             target: string;
             /** Format: int64 */
             time: number;
@@ -2387,6 +2453,13 @@ export interface components {
             unlimited_quota?: boolean;
             username: string;
         };
+        Offer: {
+            /** @description Those of the caller's that offer it, the caller's own first. */
+            groups: string[];
+            model: string;
+            /** @description Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to. */
+            price: components["schemas"]["Price"] | null;
+        };
         OpenAIError: {
             error: components["schemas"]["OpenAIErrorDetail"];
         };
@@ -2591,6 +2664,7 @@ export interface components {
             model: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -2622,6 +2696,7 @@ export interface components {
             mode?: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -2936,6 +3011,8 @@ export interface components {
             /** Format: int64 */
             attempts: number;
             /** Format: int64 */
+            cache_write_1h_tokens: number;
+            /** Format: int64 */
             cache_write_tokens: number;
             /** Format: int64 */
             cached_tokens: number;
@@ -2953,6 +3030,10 @@ export interface components {
             held: string;
             /** Format: int64 */
             id: number;
+            /** Format: int64 */
+            input_audio_tokens: number;
+            /** Format: int64 */
+            input_image_tokens: number;
             ip: string;
             /** Format: int64 */
             key_id: number;
@@ -2960,6 +3041,15 @@ export interface components {
             /** Format: int64 */
             latency_ms: number;
             model: string;
+            /** Format: int64 */
+            output_audio_tokens: number;
+            /** Format: int64 */
+            output_image_tokens: number;
+            /**
+             * Format: int64
+             * @description The key that was charged as well, having issued this one; 0 for none.
+             */
+            parent_id: number;
             price_version: string;
             /** Format: int64 */
             prompt_tokens: number;
@@ -2967,6 +3057,11 @@ export interface components {
             /** Format: int64 */
             reasoning_tokens: number;
             request_id: string;
+            /**
+             * Format: int64
+             * @description How often the provider searched the web.
+             */
+            searches: number;
             served_model: string;
             /** Format: int64 */
             status: number;
@@ -2983,6 +3078,21 @@ export interface components {
         UsagePoint: {
             /** Format: int64 */
             errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description Of the key, channel or user; 0 for a model.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             name: string;
             /** Format: int64 */
             requests: number;
@@ -2996,6 +3106,18 @@ export interface components {
             usd: number;
         };
         UsageStat: {
+            /** Format: int64 */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             quota: string;
             /** Format: int64 */
             requests: number;
@@ -4031,6 +4153,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4059,6 +4183,52 @@ export interface operations {
                         /** @enum {boolean} */
                         success: true;
                     };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-log-export": {
+        parameters: {
+            query?: {
+                /** @description Another user's id, for administrators. */
+                user_id?: number;
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -4079,6 +4249,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4120,6 +4292,50 @@ export interface operations {
             };
         };
     };
+    "get-api-log-self-export": {
+        parameters: {
+            query?: {
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-log-self-stat": {
         parameters: {
             query?: {
@@ -4127,6 +4343,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4173,6 +4391,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -5743,6 +5963,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-self-catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Offer"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
