@@ -385,6 +385,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All of everybody's usage records that the filters leave, as a file
+         * @description For administrators and root.
+         */
+        get: operations["get-api-log-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/log/self": {
         parameters: {
             query?: never;
@@ -394,6 +414,23 @@ export interface paths {
         };
         /** The caller's usage records, newest first */
         get: operations["get-api-log-self"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/self/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All of the caller's usage records that the filters leave, as a file */
+        get: operations["get-api-log-self-export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -614,7 +651,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own API keys, newest first */
+        /** One's own API keys, newest first unless sort says otherwise */
         get: operations["get-api-token"];
         /** Change an API key; what is left out stays */
         put: operations["put-api-token"];
@@ -844,6 +881,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/login/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey alone: sets the session cookie
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/login/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey alone
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/logout": {
         parameters: {
             query?: never;
@@ -859,6 +936,59 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own passkeys */
+        get: operations["get-api-user-passkey"];
+        put?: never;
+        /** Keep the passkey that the browser has made */
+        post: operations["post-api-user-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to make a passkey */
+        post: operations["post-api-user-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a passkey */
+        delete: operations["delete-api-user-passkey-by-id"];
+        options?: never;
+        head?: never;
+        /** Rename a passkey */
+        patch: operations["patch-api-user-passkey-by-id"];
         trace?: never;
     };
     "/api/user/recovery_code": {
@@ -931,6 +1061,23 @@ export interface paths {
         head?: never;
         /** Change one's own record */
         patch: operations["patch-api-user-self"];
+        trace?: never;
+    };
+    "/api/user/self/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the models that the caller may use, with their prices and the groups that offer them */
+        get: operations["get-api-user-self-catalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/user/self/groups": {
@@ -1330,6 +1477,11 @@ export interface components {
             /** Format: int64 */
             tpm_output?: number | null;
         };
+        AssertionBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            state: string;
+        };
         Audit: {
             action: string;
             /**
@@ -1337,11 +1489,23 @@ export interface components {
              * @description A user's id; 0 is the system itself.
              */
             actor: number;
+            /** @description The same as it became. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What the change has changed, as it was; null where nothing was, or is told. Never a secret. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was asked for. */
             detail: string;
+            /** @description Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes. */
+            hash: string;
             /** Format: int64 */
             id: number;
             /** @description Empty over the local socket. */
             ip: string;
+            request_id: string;
             target: string;
             /** Format: int64 */
             time: number;
@@ -1417,6 +1581,14 @@ export interface components {
              * @description Tokens in any 60 seconds, input and output together; 0 is no bound.
              */
             tpm: number;
+        };
+        Ceremony: {
+            /** @description For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description To be sent back with the browser's answer, within ten minutes. */
+            state: string;
         };
         Channel: {
             /** @enum {string} */
@@ -1756,7 +1928,7 @@ export interface components {
         EnvelopeError: {
             /** @description Says the same to programs; it stays the same. */
             code: string;
-            /** @description With totp_required only: what may be shown. */
+            /** @description With totp_required and passkey_required only: what may be shown. */
             data?: components["schemas"]["SecondFactorChoice"] | null;
             /** @description Says to people which field broke which rule. */
             message: string;
@@ -2198,6 +2370,8 @@ export interface components {
             tpm_output?: number | null;
         };
         LoginBody: {
+            /** @description The browser's answer to the passkey member of that data, instead of totp. Who has passkeys only gets 401 passkey_required; a recovery code goes into totp. */
+            passkey?: components["schemas"]["AssertionBody"];
             password: string;
             /** @description A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown. */
             totp?: string;
@@ -2255,6 +2429,13 @@ export interface components {
             /** Format: int64 */
             weight?: number;
         };
+        NewPasskeyBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            /** @description 1 to 50 characters. */
+            name: string;
+            state: string;
+        };
         NewUserBody: {
             display_name?: string;
             email?: string;
@@ -2271,6 +2452,13 @@ export interface components {
             role?: "user" | "admin";
             unlimited_quota?: boolean;
             username: string;
+        };
+        Offer: {
+            /** @description Those of the caller's that offer it, the caller's own first. */
+            groups: string[];
+            model: string;
+            /** @description Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to. */
+            price: components["schemas"]["Price"] | null;
         };
         OpenAIError: {
             error: components["schemas"]["OpenAIErrorDetail"];
@@ -2368,6 +2556,15 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        PageOfPasskey: {
+            items: components["schemas"]["Passkey"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
         PageOfPrice: {
             items: components["schemas"]["Price"][];
             /** Format: int64 */
@@ -2410,6 +2607,27 @@ export interface components {
             group: string;
             name: string;
             why: string;
+        };
+        Passkey: {
+            /**
+             * Format: int64
+             * @description The last sign-in with it; equals created_time at first.
+             */
+            accessed_time: number;
+            /** Format: int64 */
+            created_time: number;
+            /** Format: int64 */
+            id: number;
+            name: string;
+        };
+        PasskeyMade: {
+            passkey: components["schemas"]["Passkey"];
+            /** @description For who had none: each signs in once beside the password when the passkey is lost. Shown only here. */
+            recovery_codes: string[];
+        };
+        PasskeyNameBody: {
+            /** @description 1 to 50 characters. */
+            name: string;
         };
         Preset: {
             /** @description Empty where everybody has another one. */
@@ -2639,6 +2857,11 @@ export interface components {
             has_password: boolean;
             /**
              * Format: int64
+             * @description How many there are.
+             */
+            passkeys: number;
+            /**
+             * Format: int64
              * @description How many are left.
              */
             recovery_codes: number;
@@ -2652,7 +2875,9 @@ export interface components {
         };
         SecondFactorChoice: {
             /** @description What the account takes as its second factor. */
-            methods: ("totp" | "recovery_code")[];
+            methods: ("totp" | "passkey" | "recovery_code")[];
+            /** @description With the method passkey: what the browser is to be asked for. */
+            passkey?: components["schemas"]["Ceremony"] | null;
         };
         SelfPatchBody: {
             display_name?: string;
@@ -2690,6 +2915,7 @@ export interface components {
         };
         Status: {
             features: string[];
+            /** @description password; passkey, where passkeys can be used. */
             login_methods: string[];
             /**
              * Format: int64
@@ -2785,6 +3011,8 @@ export interface components {
             /** Format: int64 */
             attempts: number;
             /** Format: int64 */
+            cache_write_1h_tokens: number;
+            /** Format: int64 */
             cache_write_tokens: number;
             /** Format: int64 */
             cached_tokens: number;
@@ -2802,6 +3030,10 @@ export interface components {
             held: string;
             /** Format: int64 */
             id: number;
+            /** Format: int64 */
+            input_audio_tokens: number;
+            /** Format: int64 */
+            input_image_tokens: number;
             ip: string;
             /** Format: int64 */
             key_id: number;
@@ -2809,6 +3041,15 @@ export interface components {
             /** Format: int64 */
             latency_ms: number;
             model: string;
+            /** Format: int64 */
+            output_audio_tokens: number;
+            /** Format: int64 */
+            output_image_tokens: number;
+            /**
+             * Format: int64
+             * @description The key that was charged as well, having issued this one; 0 for none.
+             */
+            parent_id: number;
             price_version: string;
             /** Format: int64 */
             prompt_tokens: number;
@@ -2816,6 +3057,11 @@ export interface components {
             /** Format: int64 */
             reasoning_tokens: number;
             request_id: string;
+            /**
+             * Format: int64
+             * @description How often the provider searched the web.
+             */
+            searches: number;
             served_model: string;
             /** Format: int64 */
             status: number;
@@ -2832,6 +3078,21 @@ export interface components {
         UsagePoint: {
             /** Format: int64 */
             errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description Of the key, channel or user; 0 for a model.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             name: string;
             /** Format: int64 */
             requests: number;
@@ -2845,6 +3106,18 @@ export interface components {
             usd: number;
         };
         UsageStat: {
+            /** Format: int64 */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             quota: string;
             /** Format: int64 */
             requests: number;
@@ -3522,6 +3795,7 @@ export interface operations {
             query?: {
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -3563,6 +3837,7 @@ export interface operations {
     "get-api-data-self": {
         parameters: {
             query?: {
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -3878,6 +4153,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -3906,6 +4183,52 @@ export interface operations {
                         /** @enum {boolean} */
                         success: true;
                     };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-log-export": {
+        parameters: {
+            query?: {
+                /** @description Another user's id, for administrators. */
+                user_id?: number;
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -3926,6 +4249,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -3967,6 +4292,50 @@ export interface operations {
             };
         };
     };
+    "get-api-log-self-export": {
+        parameters: {
+            query?: {
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-log-self-stat": {
         parameters: {
             query?: {
@@ -3974,6 +4343,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4020,6 +4391,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4438,6 +4811,8 @@ export interface operations {
                 status?: number;
                 group?: string;
                 parent_id?: string;
+                /** @description The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago. */
+                sort?: "created" | "-created" | "name" | "-name" | "used" | "-used" | "remaining" | "-remaining" | "last_used" | "-last_used" | "expires" | "-expires";
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
             };
@@ -5124,6 +5499,78 @@ export interface operations {
             };
         };
     };
+    "post-api-user-login-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssertionBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-login-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-logout": {
         parameters: {
             query?: never;
@@ -5140,6 +5587,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-passkey": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfPasskey"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskeyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PasskeyMade"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "patch-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyNameBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Passkey"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -5322,6 +5963,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-self-catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Offer"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
