@@ -1489,11 +1489,23 @@ export interface components {
              * @description A user's id; 0 is the system itself.
              */
             actor: number;
+            /** @description The same as it became. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What the change has changed, as it was; null where nothing was, or is told. Never a secret. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was asked for. */
             detail: string;
+            /** @description Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes. */
+            hash: string;
             /** Format: int64 */
             id: number;
             /** @description Empty over the local socket. */
             ip: string;
+            request_id: string;
             target: string;
             /** Format: int64 */
             time: number;
@@ -3784,6 +3796,8 @@ export interface operations {
                 to?: number;
                 bucket?: "hour" | "day";
                 by?: "model" | "key" | "channel" | "user";
+                /** @description Whose days they are, such as Europe/Berlin; the caller's own when missing. */
+                time_zone?: string;
             };
             header?: never;
             path?: never;
@@ -3825,6 +3839,8 @@ export interface operations {
                 to?: number;
                 bucket?: "hour" | "day";
                 by?: "model" | "key" | "channel" | "user";
+                /** @description Whose days they are, such as Europe/Berlin; the caller's own when missing. */
+                time_zone?: string;
             };
             header?: never;
             path?: never;
