@@ -49,6 +49,7 @@ type usageView struct {
 	InputImageTokens   int64 `json:"input_image_tokens"`
 	OutputAudioTokens  int64 `json:"output_audio_tokens"`
 	OutputImageTokens  int64 `json:"output_image_tokens"`
+	Searches           int64 `json:"searches" doc:"How often the provider searched the web."`
 	ParentID           int64 `json:"parent_id" doc:"The key that was charged as well, having issued this one; 0 for none."`
 }
 
@@ -61,7 +62,7 @@ func viewUsage(e *usage.Entry) usageView {
 		PromptTokens: t.Prompt, CachedTokens: t.CachedRead, CacheWriteTokens: t.CacheWrite5m + t.CacheWrite1h, CompletionTokens: t.Completion, ReasoningTokens: t.Reasoning,
 		Quota: e.Cost.UnitsString(), USD: e.Cost.Float(), Absorbed: e.Absorbed.UnitsString(), PriceVersion: e.PriceVersion, Held: e.Held.UnitsString(),
 		LatencyMs: e.Latency.Milliseconds(), FirstByteMs: e.FirstByte.Milliseconds(), Attempts: e.Attempts, UsageSource: string(e.Source), EndUser: e.EndUser, IP: e.IP,
-		CacheWrite1hTokens: t.CacheWrite1h, InputAudioTokens: t.AudioIn, InputImageTokens: t.ImageIn, OutputAudioTokens: t.AudioOut, OutputImageTokens: t.ImageOut, ParentID: e.ParentID,
+		CacheWrite1hTokens: t.CacheWrite1h, InputAudioTokens: t.AudioIn, InputImageTokens: t.ImageIn, OutputAudioTokens: t.AudioOut, OutputImageTokens: t.ImageOut, Searches: t.Searches, ParentID: e.ParentID,
 	}
 }
 

@@ -126,7 +126,7 @@ func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
 	if err := out.Write([]string{
 		"id", "time", "request_id", "key_id", "key_name", "user_id", "model", "served_model", "channel_id", "group", "dialect", "endpoint", "stream", "status", "error_code",
 		"prompt_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "input_audio_tokens", "input_image_tokens",
-		"completion_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens",
+		"completion_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens", "searches",
 		"quota", "usd", "absorbed", "held", "price_version", "latency_ms", "first_byte_ms", "attempts", "usage_source", "end_user", "ip", "parent_id",
 	}); err != nil {
 		return err
@@ -141,7 +141,7 @@ func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
 			whole(v.ID), e.Time.UTC().Format(time.RFC3339), harmless(v.RequestID), whole(v.KeyID), harmless(v.KeyName), whole(v.UserID), harmless(v.Model), harmless(v.ServedModel), whole(v.ChannelID),
 			harmless(v.Group), v.Dialect, v.Endpoint, strconv.FormatBool(v.Stream), strconv.Itoa(v.Status), harmless(v.ErrorCode),
 			whole(v.PromptTokens), whole(v.CachedTokens), whole(v.CacheWriteTokens), whole(v.CacheWrite1hTokens), whole(v.InputAudioTokens), whole(v.InputImageTokens),
-			whole(v.CompletionTokens), whole(v.ReasoningTokens), whole(v.OutputAudioTokens), whole(v.OutputImageTokens),
+			whole(v.CompletionTokens), whole(v.ReasoningTokens), whole(v.OutputAudioTokens), whole(v.OutputImageTokens), whole(v.Searches),
 			v.Quota, strconv.FormatFloat(v.USD, 'f', -1, 64), v.Absorbed, v.Held, harmless(v.PriceVersion), whole(v.LatencyMs), whole(v.FirstByteMs), strconv.Itoa(v.Attempts), v.UsageSource,
 			harmless(v.EndUser), harmless(v.IP), whole(v.ParentID),
 		}); err != nil {

@@ -52,7 +52,7 @@ func TestAUsageRecordHasTheContractsShape(t *testing.T) {
 		`"model":"gpt-4o","served_model":"gpt-4o-2024-11-20","channel_id":3,"group":"default","dialect":"openai","endpoint":"chat","stream":true,"status":200,"error_code":"",`+
 		`"prompt_tokens":100,"cached_tokens":20,"cache_write_tokens":7,"completion_tokens":50,"reasoning_tokens":10,"quota":"617.2835","usd":0.001234567,"absorbed":"0.0005","price_version":"catalog-1",`+
 		`"held":"4999.5","latency_ms":1500,"first_byte_ms":250,"attempts":1,"usage_source":"provider","end_user":"eve","ip":"192.0.2.7",`+
-		`"cache_write_1h_tokens":4,"input_audio_tokens":0,"input_image_tokens":0,"output_audio_tokens":0,"output_image_tokens":0,"parent_id":0}]}}`, p.now().Add(-time.Hour).Unix(), keyID, id)
+		`"cache_write_1h_tokens":4,"input_audio_tokens":0,"input_image_tokens":0,"output_audio_tokens":0,"output_image_tokens":0,"searches":0,"parent_id":0}]}}`, p.now().Add(-time.Hour).Unix(), keyID, id)
 	if diff := cmp.Diff(want, got.text); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

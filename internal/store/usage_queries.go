@@ -41,7 +41,7 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 		var at, stream, latency, firstByte int64
 		t := &e.Tokens
 		err := rows.Scan(&e.ID, &e.EventID, &at, &e.RequestID, &e.KeyID, &e.KeyName, &e.UserID, &e.Model, &e.ServedModel, &e.ChannelID, &e.Group, &e.Dialect, &e.Endpoint, &stream, &e.Status, &e.ErrorCode,
-			&t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut,
+			&t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &t.Searches,
 			&e.Cost, &e.Absorbed, &e.Held, &e.PriceVersion, &latency, &firstByte, &e.Attempts, &e.Source, &e.EndUser, &e.IP,
 			&e.ParentID, &e.KeyGrantDelta, &e.ParentGrantDelta, &e.UserGrantDelta)
 		if err != nil {

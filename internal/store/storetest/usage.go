@@ -60,7 +60,7 @@ func someRecord(i int, userID, keyID int64) usage.Record {
 		EventID: fmt.Sprintf("event-%06d", i), RequestID: fmt.Sprintf("request-%06d", i), Time: usageStart,
 		KeyID: keyID, UserID: userID, KeyName: "name then", Model: "gpt-4o", ServedModel: "gpt-4o-2024-11-20", ChannelID: 3,
 		Group: "default", Dialect: "openai", Endpoint: "chat", Stream: true, Status: 200, Attempts: 1, Source: usage.FromProvider,
-		Tokens: usage.Tokens{Prompt: 10, CachedRead: 1, CacheWrite5m: 2, CacheWrite1h: 3, AudioIn: 4, ImageIn: 5, Completion: 20, Reasoning: 6, AudioOut: 7, ImageOut: 8},
+		Tokens: usage.Tokens{Prompt: 10, CachedRead: 1, CacheWrite5m: 2, CacheWrite1h: 3, AudioIn: 4, ImageIn: 5, Completion: 20, Reasoning: 6, AudioOut: 7, ImageOut: 8, Searches: 9},
 		Cost:   1001, Absorbed: 5, Held: 5000, PriceVersion: "catalog-1", Latency: 1500 * time.Millisecond, FirstByte: 250 * time.Millisecond,
 		EndUser: "eve", IP: "192.0.2.7",
 	}

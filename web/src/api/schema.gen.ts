@@ -3074,6 +3074,11 @@ export interface components {
             /** Format: int64 */
             reasoning_tokens: number;
             request_id: string;
+            /**
+             * Format: int64
+             * @description How often the provider searched the web.
+             */
+            searches: number;
             served_model: string;
             /** Format: int64 */
             status: number;
