@@ -122,7 +122,7 @@ function RequestField({ value, onChange }: { value: string; onChange: (value: st
     return () => clearTimeout(timer);
   }, [text]);
   return (
-    <div className="max-sm:col-span-2 sm:w-72">
+    <div className="sm:w-72">
       <Input
         type="search"
         aria-label={t("filter.request")}
