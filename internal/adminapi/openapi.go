@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/jsonx"
+	"halley/internal/key"
 )
 
 func (s *Server) openAPIRoutes() []route {
@@ -225,10 +226,18 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema = words("hour", "day")
 	case "by":
 		p.Schema = words("model", "key", "channel", "user")
+	case "sort":
+		var orders []any
+		for _, by := range key.Sorts() {
+			orders = append(orders, string(by))
+		}
+		p.Schema, p.Description = words(orders...), "The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago."
 	case "source":
 		p.Schema = words("catalog", "custom")
 	case "kind":
 		p.Schema = words("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "demo")
+	case "return_to":
+		p.Description = "A page of the console, such as /keys, to go to afterwards."
 	case "key":
 		p.Description = "An API key, for callers who cannot send headers."
 	case "token":
@@ -260,6 +269,8 @@ func tagOf(rt route) string {
 		return "server"
 	case "price", "models":
 		return "prices"
+	case "login_provider":
+		return "login providers"
 	case "audit":
 		return "audit trail"
 	}

@@ -31,7 +31,7 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 		one := translate.Candidate{Index: c.Index, Logprobs: given(c.Logprobs), Extra: translate.ExtraOf(c.Rest)}
 		if c.Message != nil {
 			m := translate.Message{Role: translate.Assistant}
-			if err := c.Message.parts("message", &m); err != nil {
+			if err := c.Message.parts(place{"message", -1}, &m); err != nil {
 				return nil, err
 			}
 			if f := c.Message.FunctionCall; f.called() {

@@ -271,7 +271,7 @@ func (o *opened) content(at int, v jsontext.Value, emit func(translate.Event)) e
 		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: text(v)})
 		return nil
 	}
-	parts, err := contents("delta", v)
+	parts, err := contents(place{"delta", -1}, v)
 	if err != nil {
 		return err
 	}
