@@ -11,6 +11,8 @@ import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { keysSearch } from "./screens/keys/search";
+import { overviewSearch } from "./screens/overview/search";
+import { usageSearch } from "./screens/usage/search";
 import { PageLoading } from "./ui/states";
 
 // The one list of the console's pages. A page is a lazy component, so that its
@@ -64,9 +66,15 @@ const admin = createRoute({
 const home = createRoute({
   getParentRoute: () => app,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/keys" });
-  },
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("./screens/overview/screen"), "OverviewScreen"),
+});
+
+const usage = createRoute({
+  getParentRoute: () => app,
+  path: "/usage",
+  validateSearch: usageSearch,
+  component: lazyRouteComponent(() => import("./screens/usage/screen"), "UsageScreen"),
 });
 
 const keys = createRoute({
@@ -95,7 +103,7 @@ const elsewhere = createRoute({
   component: NotFound,
 });
 
-const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
+const tree = root.addChildren([signIn, app.addChildren([home, keys, key, usage, admin.addChildren([]), elsewhere])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({

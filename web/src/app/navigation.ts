@@ -1,11 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { KeyRound, type LucideIcon } from "lucide-react";
+import { ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.keys";
+  label: "nav.overview" | "nav.keys" | "nav.usage";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -19,5 +19,13 @@ interface Section {
 
 /** What the sidebar lists, in its order. */
 export const navigation: readonly Section[] = [
-  { label: "nav.own", admin: false, items: [{ to: "/keys", label: "nav.keys", icon: KeyRound }] },
+  {
+    label: "nav.own",
+    admin: false,
+    items: [
+      { to: "/", label: "nav.overview", icon: LayoutDashboard },
+      { to: "/keys", label: "nav.keys", icon: KeyRound },
+      { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
+    ],
+  },
 ];

@@ -1,7 +1,9 @@
 import "i18next";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
+import type overview from "./en/overview.json";
 import type signIn from "./en/sign-in.json";
+import type usage from "./en/usage.json";
 
 // A line per catalog makes its keys known to the compiler.
 declare module "i18next" {
@@ -11,7 +13,9 @@ declare module "i18next" {
     resources: {
       common: typeof common;
       keys: typeof keys;
+      overview: typeof overview;
       "sign-in": typeof signIn;
+      usage: typeof usage;
     };
   }
 }
