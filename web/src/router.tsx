@@ -22,18 +22,32 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   notFoundComponent: NotFound,
 });
 
-const signIn = createRoute({
+/** Pages of those who are not signed in, or may do nothing before they have chosen a password. */
+const entry = {
   getParentRoute: () => root,
-  path: "/sign-in",
-  validateSearch: (search): { from?: string } => (typeof search.from === "string" ? { from: search.from } : {}),
-  beforeLoad: async ({ context }) => {
+  validateSearch: (search: Record<string, unknown>): { from?: string } =>
+    typeof search.from === "string" ? { from: search.from } : {},
+  beforeLoad: async ({ context, location }: { context: { queries: QueryClient }; location: { pathname: string } }) => {
     const [self] = await Promise.all([
       context.queries.ensureQueryData(selfQuery),
       context.queries.ensureQueryData(statusQuery),
     ]);
-    if (self) throw redirect({ to: "/" });
+    if (!self) return;
+    if (!self.must_change_password) throw redirect({ to: "/" });
+    if (location.pathname !== "/sign-in") throw redirect({ to: "/sign-in" });
   },
+};
+
+const signIn = createRoute({
+  ...entry,
+  path: "/sign-in",
   component: lazyRouteComponent(() => import("./screens/sign-in/screen"), "SignInScreen"),
+});
+
+const register = createRoute({
+  ...entry,
+  path: "/register",
+  component: lazyRouteComponent(() => import("./screens/sign-in/register"), "RegisterScreen"),
 });
 
 /** Pages of those who are signed in. */
@@ -45,7 +59,8 @@ const app = createRoute({
       context.queries.ensureQueryData(selfQuery),
       context.queries.ensureQueryData(statusQuery),
     ]);
-    if (!self) throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
+    if (!self || self.must_change_password)
+      throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
     return { self };
   },
   component: Shell,
@@ -89,7 +104,7 @@ const elsewhere = createRoute({
   component: NotFound,
 });
 
-const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
+const tree = root.addChildren([signIn, register, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({
