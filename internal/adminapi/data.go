@@ -25,7 +25,7 @@ type usagePointView struct {
 }
 
 func (s *Server) dataRoutes() []route {
-	query := []string{"from", "to", "bucket", "by"}
+	query := []string{"key_id", "from", "to", "bucket", "by"}
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/data/self", access: anyUser, handle: s.ownData, summary: "The caller's usage over time",
@@ -104,6 +104,9 @@ func (c *call) series(now time.Time) (usage.Series, error) {
 		series.Zone = zone
 	}
 	var err error
+	if series.KeyID, err = c.queryInt("key_id", 0); err != nil {
+		return series, err
+	}
 	if series.From, series.To, err = c.queryRange(); err != nil {
 		return series, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/jsonx"
+	"halley/internal/key"
 )
 
 func (s *Server) openAPIRoutes() []route {
@@ -223,6 +224,12 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema = words("hour", "day")
 	case "by":
 		p.Schema = words("model", "key", "channel", "user")
+	case "sort":
+		var orders []any
+		for _, by := range key.Sorts() {
+			orders = append(orders, string(by))
+		}
+		p.Schema, p.Description = words(orders...), "The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago."
 	case "source":
 		p.Schema = words("catalog", "custom")
 	case "kind":

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -37,10 +38,10 @@ func UsageStatements(engine Engine) map[string]string {
 		}
 	}
 	for _, by := range []usage.By{usage.ByModel, usage.ByKey, usage.ByChannel, usage.ByUser} {
-		for _, user := range []int64{0, 1} {
-			name := string(by) + strconv.FormatInt(user, 10)
-			all["hours"+name], _ = hoursText(by, user, at(0), at(1))
-			all["between"+name], _ = betweenText(by, user, at(0), at(1))
+		for _, of := range []usage.Whose{{}, {UserID: 1}, {KeyID: 1}, {UserID: 1, KeyID: 1}} {
+			name := fmt.Sprint(by, of)
+			all["hours"+name], _ = hoursText(by, of, at(0), at(1))
+			all["between"+name], _ = betweenText(by, of, at(0), at(1))
 		}
 	}
 	return all

@@ -71,14 +71,14 @@ func (db *DB) UsageTotals(ctx context.Context, f usage.Filter) (usage.Totals, er
 }
 
 // UsageHours implements usage.QueryStore.
-func (db *DB) UsageHours(ctx context.Context, by usage.By, userID int64, from, to time.Time) iter.Seq2[usage.HourSums, error] {
-	text, args := hoursText(by, userID, from, to)
+func (db *DB) UsageHours(ctx context.Context, by usage.By, of usage.Whose, from, to time.Time) iter.Seq2[usage.HourSums, error] {
+	text, args := hoursText(by, of, from, to)
 	return db.hourSums(ctx, text, args)
 }
 
 // UsageBetween implements usage.QueryStore.
-func (db *DB) UsageBetween(ctx context.Context, by usage.By, userID int64, from, to time.Time) iter.Seq2[usage.HourSums, error] {
-	text, args := betweenText(by, userID, from, to)
+func (db *DB) UsageBetween(ctx context.Context, by usage.By, of usage.Whose, from, to time.Time) iter.Seq2[usage.HourSums, error] {
+	text, args := betweenText(by, of, from, to)
 	return db.hourSums(ctx, text, args)
 }
 
@@ -231,22 +231,28 @@ func splitBy(by usage.By) split {
 	}
 }
 
-func hoursText(by usage.By, userID int64, from, to time.Time) (string, []any) {
+func hoursText(by usage.By, of usage.Whose, from, to time.Time) (string, []any) {
 	w, s := &where{}, splitBy(by)
 	w.between("u.hour_ms", millis(from), upTo(to))
-	if userID != 0 {
-		w.and("u.user_id = ", userID)
+	if of.UserID != 0 {
+		w.and("u.user_id = ", of.UserID)
+	}
+	if of.KeyID != 0 {
+		w.and("u.key_id = ", of.KeyID)
 	}
 	return "SELECT u.hour_ms, " + s.who + ", " + sums("u.requests", "u.errors", "u.tokens_in", "u.tokens_out", "u.cost_nano", "u.latency_ms", "u.first_byte_ms") +
 		" FROM usage_hours u " + s.join + firstWhere(w.text.String()) + " GROUP BY u.hour_ms, " + s.group, w.args
 }
 
-func betweenText(by usage.By, userID int64, from, to time.Time) (string, []any) {
+func betweenText(by usage.By, of usage.Whose, from, to time.Time) (string, []any) {
 	w, s := &where{}, splitBy(by)
 	start := "CAST(" + w.arg(millis(from)) + " AS BIGINT)"
 	w.between("u.time_ms", millis(from), upTo(to))
-	if userID != 0 {
-		w.and("u.user_id = ", userID)
+	if of.UserID != 0 {
+		w.and("u.user_id = ", of.UserID)
+	}
+	if of.KeyID != 0 {
+		w.and("u.key_id = ", of.KeyID)
 	}
 	return "SELECT " + start + ", " + s.who + ", " + sums("1", "CASE WHEN u.status >= 400 THEN 1 ELSE 0 END", "u.prompt_tokens", "u.completion_tokens", "u.cost_nano",
 		"CASE WHEN u.status < 400 THEN u.latency_ms ELSE 0 END", "CASE WHEN u.status < 400 THEN u.first_byte_ms ELSE 0 END") +

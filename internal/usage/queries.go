@@ -108,12 +108,11 @@ type QueryStore interface {
 	UsageEntries(ctx context.Context, f Filter, limit, offset int) ([]Entry, error)
 	// UsageTotals sums up the records that the filter leaves.
 	UsageTotals(ctx context.Context, f Filter) (Totals, error)
-	// UsageHours gives the sums of the UTC hours that begin in [from, to), of one
-	// user or, with 0, of all.
-	UsageHours(ctx context.Context, by By, userID int64, from, to time.Time) iter.Seq2[HourSums, error]
+	// UsageHours gives the sums of the UTC hours that begin in [from, to).
+	UsageHours(ctx context.Context, by By, of Whose, from, to time.Time) iter.Seq2[HourSums, error]
 	// UsageBetween sums up the records of [from, to) by part; it is meant for
 	// stretches shorter than an hour. Hour is from.
-	UsageBetween(ctx context.Context, by By, userID int64, from, to time.Time) iter.Seq2[HourSums, error]
+	UsageBetween(ctx context.Context, by By, of Whose, from, to time.Time) iter.Seq2[HourSums, error]
 }
 
 // Queries answers questions about usage.
@@ -213,9 +212,15 @@ const (
 // maxPoints bounds a series: about ten megabytes as JSON.
 const maxPoints = 100_000
 
+// Whose usage is looked at: a user's, a key's, or with zeros everybody's.
+type Whose struct {
+	UserID int64
+	KeyID  int64
+}
+
 // Series asks for totals over time.
 type Series struct {
-	UserID int64 // 0 for all users
+	Whose
 	By     By
 	Bucket Bucket
 	From   time.Time      // rounded down to a bucket's beginning
@@ -238,7 +243,7 @@ func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
 	}
 	sums := seriesSums{series: s, totals: map[slot]Totals{}, days: map[int64]hourPlace{}}
 	first, end := sums.starts(s.From), sums.ends(s.To)
-	for h, err := range q.store.UsageHours(ctx, s.By, s.UserID, first.Truncate(time.Hour), end) {
+	for h, err := range q.store.UsageHours(ctx, s.By, s.Whose, first.Truncate(time.Hour), end) {
 		if err != nil {
 			return nil, err
 		}
@@ -255,7 +260,7 @@ func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
 		if place.next.IsZero() {
 			continue
 		}
-		for h, err := range q.store.UsageBetween(ctx, s.By, s.UserID, place.next, time.Unix(hour, 0).Add(time.Hour)) {
+		for h, err := range q.store.UsageBetween(ctx, s.By, s.Whose, place.next, time.Unix(hour, 0).Add(time.Hour)) {
 			if err != nil {
 				return nil, err
 			}
@@ -368,7 +373,7 @@ func (q *Queries) DailyByKey(ctx context.Context, userID int64, from, to time.Ti
 	if userID == 0 {
 		return nil, fmt.Errorf("daily usage needs a user")
 	}
-	points, err := q.Series(ctx, Series{UserID: userID, By: ByKey, Bucket: Daily, From: startOfDay(from, zone, 0), To: startOfDay(to, zone, 1), Zone: zone})
+	points, err := q.Series(ctx, Series{Whose: Whose{UserID: userID}, By: ByKey, Bucket: Daily, From: startOfDay(from, zone, 0), To: startOfDay(to, zone, 1), Zone: zone})
 	if err != nil {
 		return nil, err
 	}

@@ -354,8 +354,8 @@ func usageSeries(t *testing.T, db *store.DB) {
 		}
 		for _, by := range []usage.By{usage.ByModel, usage.ByKey, usage.ByChannel, usage.ByUser} {
 			for _, bucket := range []usage.Bucket{usage.Hourly, usage.Daily} {
-				for _, user := range []int64{0, users[1]} {
-					s := usage.Series{UserID: user, By: by, Bucket: bucket, Zone: zone, From: time.UnixMilli(1_766_020_000_000), To: time.UnixMilli(1_766_140_000_000)}
+				for _, of := range []usage.Whose{{}, {UserID: users[1]}, {KeyID: keys[1]}, {UserID: users[0], KeyID: keys[0]}, {UserID: users[1], KeyID: keys[0]}} {
+					s := usage.Series{Whose: of, By: by, Bucket: bucket, Zone: zone, From: time.UnixMilli(1_766_020_000_000), To: time.UnixMilli(1_766_140_000_000)}
 					start := func(at time.Time) time.Time {
 						if bucket == usage.Hourly {
 							return at.Truncate(time.Hour).UTC()
@@ -370,7 +370,7 @@ func usageSeries(t *testing.T, db *store.DB) {
 					sums := map[slot]usage.Totals{}
 					for i := range all {
 						at := start(all[i].Time)
-						if at.Before(start(s.From)) || at.After(start(s.To.Add(-1))) || (user != 0 && all[i].UserID != user) {
+						if at.Before(start(s.From)) || at.After(start(s.To.Add(-1))) || (of.UserID != 0 && all[i].UserID != of.UserID) || (of.KeyID != 0 && all[i].KeyID != of.KeyID) {
 							continue
 						}
 						sum := sums[slot{at, part(by, &all[i])}]
@@ -386,7 +386,7 @@ func usageSeries(t *testing.T, db *store.DB) {
 						gotSums[slot{p.Time, p.Who}] = p.Totals
 					}
 					if diff := gocmp.Diff(sums, gotSums); diff != "" || len(got) != len(sums) {
-						t.Fatalf("%s by %s per %s of user %d (-want +got):\n%s", zoneName, by, bucket, user, diff)
+						t.Fatalf("%s by %s per %s of %+v (-want +got):\n%s", zoneName, by, bucket, of, diff)
 					}
 					if !slices.IsSortedFunc(got, func(a, b usage.Point) int {
 						return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name))

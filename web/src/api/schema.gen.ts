@@ -651,7 +651,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own API keys, newest first */
+        /** One's own API keys, newest first unless sort says otherwise */
         get: operations["get-api-token"];
         /** Change an API key; what is left out stays */
         put: operations["put-api-token"];
@@ -3795,6 +3795,7 @@ export interface operations {
             query?: {
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -3836,6 +3837,7 @@ export interface operations {
     "get-api-data-self": {
         parameters: {
             query?: {
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4809,6 +4811,8 @@ export interface operations {
                 status?: number;
                 group?: string;
                 parent_id?: string;
+                /** @description The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago. */
+                sort?: "created" | "-created" | "name" | "-name" | "used" | "-used" | "remaining" | "-remaining" | "last_used" | "-last_used" | "expires" | "-expires";
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
             };

@@ -1,0 +1,12 @@
+// Every screen, for the looks at accessibility and for screenshots. A screen is
+// an address, and perhaps what is done there first.
+
+/** @type {{name: string, path: string, ready?: (page) => Promise<void>, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
+export const screens = [
+  { name: "sign-in", path: "/sign-in", signedOut: true },
+  { name: "keys", path: "/keys?sort=-used" },
+  { name: "keys-empty", path: "/keys?q=no+such+key" },
+  { name: "key-new", path: "/keys", act: (page) => page.locator("main header, main").getByRole("button").first().click() },
+  { name: "key", path: "/keys/1?period=24h" },
+  { name: "not-found", path: "/no/such/page" },
+];
