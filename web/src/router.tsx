@@ -98,6 +98,30 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
+const settings = createRoute({
+  getParentRoute: () => app,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./screens/settings/layout"), "SettingsLayout"),
+});
+
+const profile = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  component: lazyRouteComponent(() => import("./screens/settings/profile"), "ProfileScreen"),
+});
+
+const security = createRoute({
+  getParentRoute: () => settings,
+  path: "/security",
+  component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => settings,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -105,7 +129,18 @@ const elsewhere = createRoute({
   component: NotFound,
 });
 
-const tree = root.addChildren([signIn, register, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
+const tree = root.addChildren([
+  signIn,
+  register,
+  app.addChildren([
+    home,
+    keys,
+    key,
+    settings.addChildren([profile, security, tokens]),
+    admin.addChildren([]),
+    elsewhere,
+  ]),
+]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({

@@ -1,11 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { KeyRound, type LucideIcon } from "lucide-react";
+import { KeyRound, type LucideIcon, Settings } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.keys";
+  label: "nav.keys" | "nav.settings";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -19,5 +19,12 @@ interface Section {
 
 /** What the sidebar lists, in its order. */
 export const navigation: readonly Section[] = [
-  { label: "nav.own", admin: false, items: [{ to: "/keys", label: "nav.keys", icon: KeyRound }] },
+  {
+    label: "nav.own",
+    admin: false,
+    items: [
+      { to: "/keys", label: "nav.keys", icon: KeyRound },
+      { to: "/settings", label: "nav.settings", icon: Settings },
+    ],
+  },
 ];

@@ -1,6 +1,7 @@
 import "i18next";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
+import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
 
 // A line per catalog makes its keys known to the compiler.
@@ -11,6 +12,7 @@ declare module "i18next" {
     resources: {
       common: typeof common;
       keys: typeof keys;
+      settings: typeof settings;
       "sign-in": typeof signIn;
     };
   }

@@ -77,7 +77,10 @@ export function SignInForm({ username: known = "", onSignedIn, onStep }: Props) 
         <Input
           name="username"
           value={username}
-          onChange={(event) => setUsername(event.target.value)}
+          onChange={(event) => {
+            setUsername(event.target.value);
+            signIn.reset(); // what kept another name out says nothing of this one
+          }}
           autoComplete="username"
           autoCapitalize="none"
           spellCheck={false}
