@@ -25,8 +25,12 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
 /** Pages of those who are not signed in, or may do nothing before they have chosen a password. */
 const entry = {
   getParentRoute: () => root,
-  validateSearch: (search: Record<string, unknown>): { from?: string } =>
-    typeof search.from === "string" ? { from: search.from } : {},
+  // error and request_id come with who could not sign in at an identity provider.
+  validateSearch: (search: Record<string, unknown>): { from?: string; error?: string; request_id?: string } => ({
+    ...(typeof search.from === "string" && { from: search.from }),
+    ...(typeof search.error === "string" && { error: search.error }),
+    ...(typeof search.request_id === "string" && { request_id: search.request_id }),
+  }),
   beforeLoad: async ({ context, location }: { context: { queries: QueryClient }; location: { pathname: string } }) => {
     const [self] = await Promise.all([
       context.queries.ensureQueryData(selfQuery),

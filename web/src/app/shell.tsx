@@ -10,6 +10,7 @@ import { type Language, languages, speak } from "@/messages";
 import { IconButton } from "@/ui/button";
 import { cx } from "@/ui/cx";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuSeparator } from "@/ui/menu";
+import { ModalContent } from "@/ui/modal-content";
 import { toastProblem } from "@/ui/toast";
 import { Mark } from "./mark";
 import { navigation } from "./navigation";
@@ -39,7 +40,7 @@ export function Shell() {
       <Radix.Root open={drawer} onOpenChange={setDrawer}>
         <Radix.Portal>
           <div aria-hidden data-modal className="fixed inset-0 z-40 animate-in bg-veil lg:hidden" />
-          <Radix.Content
+          <ModalContent
             aria-describedby={undefined}
             className="fixed inset-y-0 left-0 z-50 flex w-64 animate-drawer flex-col border-r bg-sunken shadow-pop outline-none lg:hidden"
           >
@@ -50,7 +51,7 @@ export function Shell() {
               </IconButton>
             </Radix.Close>
             <Sidebar />
-          </Radix.Content>
+          </ModalContent>
         </Radix.Portal>
       </Radix.Root>
       <div className="flex min-w-0 flex-col">

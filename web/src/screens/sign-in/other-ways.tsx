@@ -5,19 +5,23 @@ import { api, data, type Schemas } from "@/api/client";
 import { askPasskey, passkeysWork } from "@/app/passkey";
 import { Button } from "@/ui/button";
 import { adoptZone } from "./adopt-zone";
+import { type LoginProvider, visitOf } from "./providers";
 import { Refusal } from "./refusal";
 import { useWait } from "./wait";
 
 interface Props {
   methods: readonly string[];
+  providers: readonly LoginProvider[];
+  /** Where the viewer wanted to go. */
+  from: string | undefined;
   onSignedIn: (user: Schemas["User"]) => void;
 }
 
 /** The ways in beside the password, as far as the server and this browser have them. */
-export function OtherWays({ methods, onSignedIn }: Props) {
+export function OtherWays({ methods, providers, from, onSignedIn }: Props) {
   const { t } = useTranslation("sign-in");
   const passkey = methods.includes("passkey") && passkeysWork();
-  if (!passkey) return null;
+  if (!passkey && providers.length === 0) return null;
   return (
     <div className="mt-5 flex flex-col gap-2">
       {methods.includes("password") && (
@@ -25,7 +29,14 @@ export function OtherWays({ methods, onSignedIn }: Props) {
           {t("or")}
         </p>
       )}
-      <PasskeyButton onSignedIn={onSignedIn} />
+      {providers.map((provider) => (
+        <Button key={provider.name} asChild className="h-9!">
+          <a href={visitOf(provider, from)}>
+            <span className="truncate">{t("oidc", { name: provider.label })}</span>
+          </a>
+        </Button>
+      ))}
+      {passkey && <PasskeyButton onSignedIn={onSignedIn} />}
     </div>
   );
 }

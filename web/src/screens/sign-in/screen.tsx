@@ -9,13 +9,15 @@ import { ChoosePassword } from "./choose-password";
 import { SignInForm } from "./form";
 import { Frame } from "./frame";
 import { OtherWays } from "./other-ways";
+import { providersOf, refusalOf } from "./providers";
 
 const route = getRouteApi("/sign-in");
 
 /** The page for those who are not signed in, or have to choose a password first. */
 export function SignInScreen() {
   const { t } = useTranslation("sign-in");
-  const { from } = route.useSearch();
+  const { t: common } = useTranslation();
+  const { from, error, request_id } = route.useSearch();
   const { data: status } = useSuspenseQuery(statusQuery);
   const { data: self } = useSuspenseQuery(selfQuery);
   const queries = useQueryClient();
@@ -37,12 +39,22 @@ export function SignInScreen() {
   const password = status.login_methods.includes("password");
   return (
     <Frame title={second ? t("second.title") : t("title")}>
+      {error && !second && (
+        <div role="alert" className="mb-4 rounded-md bg-bad-soft px-3 py-2.5 text-sm text-bad">
+          <p>{t(`provider.${refusalOf(error)}`)}</p>
+          {request_id && (
+            <p className="mt-0.5 text-xs">
+              {common("problem.request")} <code className="font-mono">{request_id}</code>
+            </p>
+          )}
+        </div>
+      )}
       {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
-      {!second && <OtherWays methods={status.login_methods} onSignedIn={signedIn} />}
+      {!second && <OtherWays methods={status.login_methods} providers={providersOf(status)} from={from} onSignedIn={signedIn} />}
       {!second && status.register_enabled && (
         <p className="mt-6 text-sm text-soft">
           {t("register.ask")}{" "}
-          <Link to="/register" search={from ? { from } : {}} className="rounded text-accent hover:underline">
+          <Link to="/register" search={from ? { from } : {}} className="rounded text-accent underline underline-offset-2 hover:no-underline">
             {t("register.link")}
           </Link>
         </p>

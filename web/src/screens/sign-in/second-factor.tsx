@@ -54,7 +54,7 @@ export function SecondFactor({ choice, username, onProof, onBack, busy, error, w
     >
       <p className="text-sm text-soft">
         {t("second.as", { name: username })}{" "}
-        <button type="button" onClick={onBack} className="rounded text-accent hover:underline">
+        <button type="button" onClick={onBack} className="rounded text-accent underline underline-offset-2 hover:no-underline">
           {t("second.notYou")}
         </button>
       </p>
@@ -109,7 +109,7 @@ export function SecondFactor({ choice, username, onProof, onBack, busy, error, w
                 setCode("");
                 setMethod(one);
               }}
-              className="rounded text-accent hover:underline max-sm:min-h-8"
+              className="rounded text-accent underline underline-offset-2 hover:no-underline max-sm:min-h-8"
             >
               {t(`second.instead.${one}`)}
             </button>
