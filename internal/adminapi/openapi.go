@@ -220,6 +220,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema, p.Description = &huma.Schema{Type: huma.TypeBoolean}, "Whether only requests count that failed: answered with a status of 400 or more."
 	case "format":
 		p.Schema, p.Description = words("csv", "json"), "json when missing. The header X-Total-Count says how many records are coming."
+	case "time_zone":
+		p.Description = "Whose days they are, such as Europe/Berlin; the caller's own when missing."
 	case "bucket":
 		p.Schema = words("hour", "day")
 	case "by":
@@ -234,6 +236,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema = words("catalog", "custom")
 	case "kind":
 		p.Schema = words("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "demo")
+	case "return_to":
+		p.Description = "A page of the console, such as /keys, to go to afterwards."
 	case "key":
 		p.Description = "An API key, for callers who cannot send headers."
 	case "token":
@@ -265,6 +269,8 @@ func tagOf(rt route) string {
 		return "server"
 	case "price", "models":
 		return "prices"
+	case "login_provider":
+		return "login providers"
 	case "audit":
 		return "audit trail"
 	}

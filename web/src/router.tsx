@@ -11,6 +11,8 @@ import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { keysSearch } from "./screens/keys/search";
+import { overviewSearch } from "./screens/overview/search";
+import { usageSearch } from "./screens/usage/search";
 import { PageLoading } from "./ui/states";
 
 // The one list of the console's pages. A page is a lazy component, so that its
@@ -83,15 +85,26 @@ const admin = createRoute({
 const home = createRoute({
   getParentRoute: () => app,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/keys" });
-  },
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("./screens/overview/screen"), "OverviewScreen"),
+});
+
+const usage = createRoute({
+  getParentRoute: () => app,
+  path: "/usage",
+  validateSearch: usageSearch,
+  component: lazyRouteComponent(() => import("./screens/usage/screen"), "UsageScreen"),
 });
 
 const keys = createRoute({
   getParentRoute: () => app,
   path: "/keys",
   validateSearch: keysSearch,
+  loaderDeps: ({ search }) => search,
+  // The rows are asked for while the screen's own code is on its way.
+  loader: ({ context, deps }) => {
+    void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(deps)));
+  },
   component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
 });
 
@@ -140,6 +153,7 @@ const tree = root.addChildren([
     home,
     keys,
     key,
+    usage,
     settings.addChildren([profile, security, tokens]),
     admin.addChildren([]),
     elsewhere,

@@ -1,11 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { KeyRound, type LucideIcon, Settings } from "lucide-react";
+import { ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon, Settings } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.keys" | "nav.settings";
+  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.settings";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -23,7 +23,9 @@ export const navigation: readonly Section[] = [
     label: "nav.own",
     admin: false,
     items: [
+      { to: "/", label: "nav.overview", icon: LayoutDashboard },
       { to: "/keys", label: "nav.keys", icon: KeyRound },
+      { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
       { to: "/settings", label: "nav.settings", icon: Settings },
     ],
   },

@@ -1,8 +1,10 @@
 import "i18next";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
+import type overview from "./en/overview.json";
 import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
+import type usage from "./en/usage.json";
 
 // A line per catalog makes its keys known to the compiler.
 declare module "i18next" {
@@ -12,8 +14,10 @@ declare module "i18next" {
     resources: {
       common: typeof common;
       keys: typeof keys;
+      overview: typeof overview;
       settings: typeof settings;
       "sign-in": typeof signIn;
+      usage: typeof usage;
     };
   }
 }

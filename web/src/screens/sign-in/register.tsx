@@ -39,7 +39,11 @@ export function RegisterScreen() {
   });
   const wait = useWait(register.error);
   const toSignIn = (
-    <Link to="/sign-in" search={from ? { from } : {}} className="rounded text-accent underline underline-offset-2 hover:no-underline">
+    <Link
+      to="/sign-in"
+      search={from ? { from } : {}}
+      className="rounded text-accent underline underline-offset-2 hover:no-underline"
+    >
       {t("register.signIn")}
     </Link>
   );

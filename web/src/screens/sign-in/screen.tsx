@@ -50,11 +50,17 @@ export function SignInScreen() {
         </div>
       )}
       {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
-      {!second && <OtherWays methods={status.login_methods} providers={providersOf(status)} from={from} onSignedIn={signedIn} />}
+      {!second && (
+        <OtherWays methods={status.login_methods} providers={providersOf(status)} from={from} onSignedIn={signedIn} />
+      )}
       {!second && status.register_enabled && (
         <p className="mt-6 text-sm text-soft">
           {t("register.ask")}{" "}
-          <Link to="/register" search={from ? { from } : {}} className="rounded text-accent underline underline-offset-2 hover:no-underline">
+          <Link
+            to="/register"
+            search={from ? { from } : {}}
+            className="rounded text-accent underline underline-offset-2 hover:no-underline"
+          >
             {t("register.link")}
           </Link>
         </p>

@@ -54,7 +54,11 @@ export function SecondFactor({ choice, username, onProof, onBack, busy, error, w
     >
       <p className="text-sm text-soft">
         {t("second.as", { name: username })}{" "}
-        <button type="button" onClick={onBack} className="rounded text-accent underline underline-offset-2 hover:no-underline">
+        <button
+          type="button"
+          onClick={onBack}
+          className="rounded text-accent underline underline-offset-2 hover:no-underline"
+        >
           {t("second.notYou")}
         </button>
       </p>
