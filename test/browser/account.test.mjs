@@ -69,9 +69,9 @@ test("a password that somebody else set is changed before all else", async () =>
   await page.getByText("Choose another password").first().waitFor();
   await page.getByLabel("New password").fill("my own comet");
   await page.getByRole("button", { name: "Set the password" }).click();
-  await page.waitForURL(/\/keys$/);
+  await page.waitForURL(/:\d+\/keys$/);
   await page.reload();
-  await page.getByRole("heading", { name: "API keys" }).waitFor();
+  await page.getByRole("heading", { name: "API keys", level: 1 }).waitFor();
   quiet();
   await close();
 });
@@ -118,14 +118,14 @@ test("codes of an authenticator app are set up, asked for, replaced by a recover
   await page.getByRole("alert").waitFor();
   await page.getByLabel("Code").fill(totp(key, 1)); // this step's code was spent
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "API keys" }).waitFor();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
 
   await signOut(page);
   await fillIn(page, "grace", secret);
   await page.getByRole("button", { name: "Use a recovery code" }).click();
   await page.getByLabel("Recovery code").fill(codes[0]);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { name: "API keys" }).waitFor();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
   await page.goto(`${base}/settings/security`);
   await page.getByText("9 left").waitFor();
 
@@ -171,13 +171,13 @@ test("a passkey is added, signs in alone and beside the password, is renamed and
 
   await signOut(page);
   await page.getByRole("button", { name: "Use a passkey" }).click();
-  await page.getByRole("heading", { name: "API keys" }).waitFor();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
 
   await signOut(page);
   await fillIn(page, "hedy", secret);
   await page.getByRole("heading", { name: "Confirm that it is you" }).waitFor();
   await page.getByRole("button", { name: "Use a passkey" }).click();
-  await page.getByRole("heading", { name: "API keys" }).waitFor();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
 
   await page.goto(`${base}/settings/security`);
   await page.getByRole("list", { name: "Sessions" }).getByText("password and passkey").waitFor();

@@ -26,7 +26,9 @@ export function SettingsLayout() {
             </Link>
           ))}
         </nav>
-        <Outlet />
+        <div>
+          <Outlet />
+        </div>
       </div>
     </Page>
   );

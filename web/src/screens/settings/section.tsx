@@ -24,7 +24,7 @@ export function Section({ title, help, actions, children, flush }: Props) {
         {help && <p className="mt-1 max-w-prose text-sm text-soft">{help}</p>}
         {actions && <div className="mt-3 flex flex-wrap gap-2">{actions}</div>}
       </div>
-      <div className={flush ? "min-w-0 rounded-lg border" : "min-w-0 rounded-lg border p-4"}>{children}</div>
+      <div className={`min-w-0 self-start rounded-lg border ${flush ? "" : "p-4"}`}>{children}</div>
     </section>
   );
 }

@@ -1,16 +1,7 @@
 import type { Schemas } from "@/api/client";
 
 /** An identity provider to sign in at. */
-export interface LoginProvider {
-  name: string;
-  label: string;
-  url: string;
-}
-
-/** The identity providers that the server offers. */
-export function providersOf(status: Schemas["Status"]): readonly LoginProvider[] {
-  return (status as { login_providers?: readonly LoginProvider[] }).login_providers ?? [];
-}
+export type LoginProvider = Schemas["LoginButton"];
 
 /** The address that sends the browser to a provider, and afterwards where the viewer wanted to go. */
 export function visitOf(provider: LoginProvider, from: string | undefined): string {

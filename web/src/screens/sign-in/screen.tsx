@@ -9,7 +9,7 @@ import { ChoosePassword } from "./choose-password";
 import { SignInForm } from "./form";
 import { Frame } from "./frame";
 import { OtherWays } from "./other-ways";
-import { providersOf, refusalOf } from "./providers";
+import { refusalOf } from "./providers";
 
 const route = getRouteApi("/sign-in");
 
@@ -51,7 +51,7 @@ export function SignInScreen() {
       )}
       {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
       {!second && (
-        <OtherWays methods={status.login_methods} providers={providersOf(status)} from={from} onSignedIn={signedIn} />
+        <OtherWays methods={status.login_methods} providers={status.login_providers} from={from} onSignedIn={signedIn} />
       )}
       {!second && status.register_enabled && (
         <p className="mt-6 text-sm text-soft">
