@@ -8,6 +8,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
+import { speakAs } from "./app/language";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { keysSearch } from "./screens/keys/search";
@@ -67,6 +68,7 @@ const app = createRoute({
     ]);
     if (!self || self.must_change_password)
       throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
+    await speakAs(self);
     return { self };
   },
   component: Shell,

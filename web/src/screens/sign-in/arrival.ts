@@ -2,10 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import type { Schemas } from "@/api/client";
 import { selfQuery } from "@/api/queries";
-import { languageChosen } from "@/app/preferences";
 import { session } from "@/app/session";
-import { speak } from "@/messages";
-import { languageFor } from "@/messages/languages";
 
 /** Where to go after signing in: an address of this console, never of another site. */
 export function destination(from: string | undefined): string {
@@ -21,7 +18,6 @@ export function useArrival(from: string | undefined): (user: Schemas["User"]) =>
   return (user) => {
     session.set(true);
     queries.setQueryData(selfQuery.queryKey, user);
-    if (!languageChosen() && user.language) void speak(languageFor([user.language]));
     router.history.push(destination(from));
   };
 }

@@ -51,7 +51,12 @@ export function SignInScreen() {
       )}
       {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
       {!second && (
-        <OtherWays methods={status.login_methods} providers={status.login_providers} from={from} onSignedIn={signedIn} />
+        <OtherWays
+          methods={status.login_methods}
+          providers={status.login_providers}
+          from={from}
+          onSignedIn={signedIn}
+        />
       )}
       {!second && status.register_enabled && (
         <p className="mt-6 text-sm text-soft">
