@@ -253,10 +253,10 @@ test("an access token is made, read once, used, and deleted", async () => {
 });
 
 test("language and time zone go with the account", async () => {
-  const secret = await person("zhang-heng");
+  const secret = await person("wangzhenyi");
   const { page, quiet, close } = await open();
   await page.goto(`${base}/sign-in`);
-  await signIn(page, "zhang-heng", secret);
+  await signIn(page, "wangzhenyi", secret);
   await page.goto(`${base}/settings`);
   const zone = page.getByRole("combobox", { name: "Time zone" });
   assert.equal(await zone.inputValue(), "Europe/Berlin", "the browser's zone at first");
@@ -272,7 +272,7 @@ test("language and time zone go with the account", async () => {
 
   const elsewhere = await open(); // a browser where English comes first
   await elsewhere.page.goto(`${base}/sign-in`);
-  await signIn(elsewhere.page, "zhang-heng", secret);
+  await signIn(elsewhere.page, "wangzhenyi", secret);
   await elsewhere.page.goto(`${base}/settings`);
   await elsewhere.page.getByRole("combobox", { name: "时区" }).and(elsewhere.page.locator("[value='Asia/Shanghai']")).waitFor();
   await elsewhere.close();
