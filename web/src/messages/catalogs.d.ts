@@ -2,6 +2,7 @@ import "i18next";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
 import type overview from "./en/overview.json";
+import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
 import type usage from "./en/usage.json";
 
@@ -14,6 +15,7 @@ declare module "i18next" {
       common: typeof common;
       keys: typeof keys;
       overview: typeof overview;
+      settings: typeof settings;
       "sign-in": typeof signIn;
       usage: typeof usage;
     };
