@@ -11,7 +11,9 @@ import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { keysSearch } from "./screens/keys/search";
+import { modelsSearch } from "./screens/models/search";
 import { overviewSearch } from "./screens/overview/search";
+import { playgroundSearch } from "./screens/playground/search";
 import { usageSearch } from "./screens/usage/search";
 import { PageLoading } from "./ui/states";
 
@@ -91,6 +93,20 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
+const models = createRoute({
+  getParentRoute: () => app,
+  path: "/models",
+  validateSearch: modelsSearch,
+  component: lazyRouteComponent(() => import("./screens/models/screen"), "ModelsScreen"),
+});
+
+const playground = createRoute({
+  getParentRoute: () => app,
+  path: "/playground",
+  validateSearch: playgroundSearch,
+  component: lazyRouteComponent(() => import("./screens/playground/screen"), "PlaygroundScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -98,7 +114,10 @@ const elsewhere = createRoute({
   component: NotFound,
 });
 
-const tree = root.addChildren([signIn, app.addChildren([home, keys, key, usage, admin.addChildren([]), elsewhere])]);
+const tree = root.addChildren([
+  signIn,
+  app.addChildren([home, keys, key, usage, models, playground, admin.addChildren([]), elsewhere]),
+]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({

@@ -1,11 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon } from "lucide-react";
+import { Boxes, ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon, MessagesSquare } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.overview" | "nav.keys" | "nav.usage";
+  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.models" | "nav.playground";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -26,6 +26,8 @@ export const navigation: readonly Section[] = [
       { to: "/", label: "nav.overview", icon: LayoutDashboard },
       { to: "/keys", label: "nav.keys", icon: KeyRound },
       { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
+      { to: "/models", label: "nav.models", icon: Boxes },
+      { to: "/playground", label: "nav.playground", icon: MessagesSquare },
     ],
   },
 ];
