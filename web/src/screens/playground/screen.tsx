@@ -103,7 +103,9 @@ export function PlaygroundScreen() {
     if (open.every((one) => one.id === call.id)) void run(next);
   };
   const code = (language: (typeof languages)[number]) => {
-    const shown = ask.turns.length > 0 ? ask.turns : [{ role: "user" as const, text: "Hello", images: [] }];
+    // The request that made the last answer, or the next one.
+    const said = ask.turns.at(-1)?.role === "assistant" ? ask.turns.slice(0, -1) : ask.turns;
+    const shown: readonly Turn[] = said.length > 0 ? said : [{ role: "user", text: "Hello", images: [] }];
     const short = shown.map((turn) =>
       turn.role === "user" ? { ...turn, images: turn.images.map((one) => ({ ...one, base64: "…" })) } : turn,
     );
