@@ -83,6 +83,11 @@ const keys = createRoute({
   getParentRoute: () => app,
   path: "/keys",
   validateSearch: keysSearch,
+  loaderDeps: ({ search }) => search,
+  // The rows are asked for while the screen's own code is on its way.
+  loader: ({ context, deps }) => {
+    void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(deps)));
+  },
   component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
 });
 

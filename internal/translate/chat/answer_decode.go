@@ -25,6 +25,7 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 		UsageRaw: given(in.Usage), Extra: translate.ExtraOf(in.Rest),
 	}
 	if u, ok := openai.ParseUsage(in.Usage); ok {
+		u.Searches = openai.SearchesOf(in.Model)
 		out.Usage = &u
 	}
 	for _, c := range in.Choices {

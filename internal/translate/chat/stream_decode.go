@@ -95,6 +95,7 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 		use = jsontext.Value(wire.Get(chunk.Choices[len(chunk.Choices)-1].Rest, "usage"))
 	}
 	if u, ok := openai.ParseUsage(use); ok {
+		u.Searches = openai.SearchesOf(chunk.Model)
 		emit(translate.Event{Kind: translate.Use, Usage: &u, UsageRaw: use.Clone(), Tier: chunk.ServiceTier, From: translate.Chat})
 	}
 	return nil
