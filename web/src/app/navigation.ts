@@ -1,11 +1,19 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { Boxes, ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon, MessagesSquare } from "lucide-react";
+import {
+  Boxes,
+  ChartNoAxesColumn,
+  KeyRound,
+  LayoutDashboard,
+  type LucideIcon,
+  MessagesSquare,
+  Settings,
+} from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.models" | "nav.playground";
+  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.models" | "nav.playground" | "nav.settings";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -28,6 +36,7 @@ export const navigation: readonly Section[] = [
       { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
       { to: "/models", label: "nav.models", icon: Boxes },
       { to: "/playground", label: "nav.playground", icon: MessagesSquare },
+      { to: "/settings", label: "nav.settings", icon: Settings },
     ],
   },
 ];

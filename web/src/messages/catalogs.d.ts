@@ -4,6 +4,7 @@ import type keys from "./en/keys.json";
 import type models from "./en/models.json";
 import type overview from "./en/overview.json";
 import type playground from "./en/playground.json";
+import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
 import type usage from "./en/usage.json";
 
@@ -18,6 +19,7 @@ declare module "i18next" {
       models: typeof models;
       overview: typeof overview;
       playground: typeof playground;
+      settings: typeof settings;
       "sign-in": typeof signIn;
       usage: typeof usage;
     };
