@@ -10,6 +10,12 @@ export const screens = [
   { name: "keys-empty", path: "/keys?q=no+such+key" },
   { name: "key-new", path: "/keys", act: (page) => page.locator("main header, main").getByRole("button").first().click() },
   { name: "key", path: "/keys/1?period=24h" },
+  { name: "overview", path: "/?period=24h" },
+  { name: "overview-everybody", path: "/?who=all&by=owner" },
+  { name: "usage", path: "/usage" },
+  { name: "usage-empty", path: "/usage?request=no-such-request" },
+  { name: "models", path: "/models" },
+  { name: "playground", path: "/playground?model=demo-echo" },
   { name: "settings", path: "/settings" },
   { name: "settings-security", path: "/settings/security" },
   {
