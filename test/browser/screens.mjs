@@ -78,6 +78,12 @@ export const screens = [
     },
   },
   { name: "key-delete", path: "/keys/1?period=24h", act: (page) => inMenu(page, 2) },
+  { name: "overview", path: "/?period=24h" },
+  { name: "overview-everybody", path: "/?who=all&by=owner" },
+  { name: "usage", path: "/usage" },
+  { name: "usage-empty", path: "/usage?request=no-such-request" },
+  { name: "models", path: "/models" },
+  { name: "playground", path: "/playground?model=demo-echo" },
   { name: "settings", path: "/settings" },
   { name: "settings-security", path: "/settings/security" },
   {

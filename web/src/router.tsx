@@ -12,7 +12,9 @@ import { speakAs } from "./app/language";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { keysSearch } from "./screens/keys/search";
+import { modelsSearch } from "./screens/models/search";
 import { overviewSearch } from "./screens/overview/search";
+import { playgroundSearch } from "./screens/playground/search";
 import { usageSearch } from "./screens/usage/search";
 import { PageLoading } from "./ui/states";
 
@@ -117,6 +119,20 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
+const models = createRoute({
+  getParentRoute: () => app,
+  path: "/models",
+  validateSearch: modelsSearch,
+  component: lazyRouteComponent(() => import("./screens/models/screen"), "ModelsScreen"),
+});
+
+const playground = createRoute({
+  getParentRoute: () => app,
+  path: "/playground",
+  validateSearch: playgroundSearch,
+  component: lazyRouteComponent(() => import("./screens/playground/screen"), "PlaygroundScreen"),
+});
+
 const settings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
@@ -156,6 +172,8 @@ const tree = root.addChildren([
     keys,
     key,
     usage,
+    models,
+    playground,
     settings.addChildren([profile, security, tokens]),
     admin.addChildren([]),
     elsewhere,

@@ -1,11 +1,19 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { ChartNoAxesColumn, KeyRound, LayoutDashboard, type LucideIcon, Settings } from "lucide-react";
+import {
+  Boxes,
+  ChartNoAxesColumn,
+  KeyRound,
+  LayoutDashboard,
+  type LucideIcon,
+  MessagesSquare,
+  Settings,
+} from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.settings";
+  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.models" | "nav.playground" | "nav.settings";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -26,6 +34,8 @@ export const navigation: readonly Section[] = [
       { to: "/", label: "nav.overview", icon: LayoutDashboard },
       { to: "/keys", label: "nav.keys", icon: KeyRound },
       { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
+      { to: "/models", label: "nav.models", icon: Boxes },
+      { to: "/playground", label: "nav.playground", icon: MessagesSquare },
       { to: "/settings", label: "nav.settings", icon: Settings },
     ],
   },

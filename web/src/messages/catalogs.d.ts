@@ -1,7 +1,9 @@
 import "i18next";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
+import type models from "./en/models.json";
 import type overview from "./en/overview.json";
+import type playground from "./en/playground.json";
 import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
 import type usage from "./en/usage.json";
@@ -14,7 +16,9 @@ declare module "i18next" {
     resources: {
       common: typeof common;
       keys: typeof keys;
+      models: typeof models;
       overview: typeof overview;
+      playground: typeof playground;
       settings: typeof settings;
       "sign-in": typeof signIn;
       usage: typeof usage;
