@@ -33,6 +33,7 @@ func (s *Server) channelActionRoutes() []route {
 		{method: http.MethodPost, path: "/api/channel/test", access: adminOnly, handle: s.testDraft, summary: "Send a real request through a channel that is not saved", in: typeOf[draftTestBody](), out: test},
 		{method: http.MethodGet, path: "/api/channel/{id}/models", access: adminOnly, handle: s.upstreamModels, summary: "List the models that a channel's upstream has", out: models},
 		{method: http.MethodPost, path: "/api/channel/models", access: adminOnly, handle: s.draftModels, summary: "List the models of the upstream of a channel that is not saved", in: typeOf[newChannelBody](), out: models},
+		{method: http.MethodGet, path: "/api/channel/spend", access: adminOnly, handle: s.channelsSpend, summary: "Sum up what went through each channel; those without requests are left out", query: []string{"from", "to"}, out: typeOf[[]oneChannelSpend]()},
 		{method: http.MethodGet, path: "/api/channel/{id}/spend", access: adminOnly, handle: s.channelSpend, summary: "Sum up what went through a channel, from the rollups", query: []string{"from", "to"}, out: typeOf[channelSpendView]()},
 		{method: http.MethodPost, path: "/api/channel/{id}/duplicate", access: adminOnly, handle: s.duplicateChannel, summary: "Copy a channel, upstream keys included; the copy is disabled", out: typeOf[channelView]()},
 		{method: http.MethodPost, path: "/api/channel/bulk", access: adminOnly, handle: s.bulkChannels, summary: "Enable, disable or delete several channels, by ids or by tag", in: typeOf[bulkBody](), out: typeOf[bulkView](), needs: []string{"action"}},
@@ -246,13 +247,7 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.Status.Now()
-	to, err := c.queryInt("to", now.Unix()+1)
-	if err != nil {
-		return nil, err
-	}
-	const month = int64(30 * 24 * time.Hour / time.Second)
-	from, err := c.queryInt("from", max(0, to-month))
+	from, to, err := s.spendRange(c)
 	if err != nil {
 		return nil, err
 	}
@@ -266,6 +261,44 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	}
 	view.Requests, view.Errors, view.TokensIn, view.TokensOut, view.USD = sum.Requests, sum.Errors, sum.TokensIn, sum.TokensOut, sum.Cost.Float()
 	return view, nil
+}
+
+// spendRange is what from and to ask for, the last 30 days without them.
+func (s *Server) spendRange(c *call) (from, to int64, err error) {
+	if to, err = c.queryInt("to", s.Status.Now().Unix()+1); err != nil {
+		return 0, 0, err
+	}
+	const month = int64(30 * 24 * time.Hour / time.Second)
+	from, err = c.queryInt("from", max(0, to-month))
+	return from, to, err
+}
+
+// oneChannelSpend is what went through one of the channels.
+type oneChannelSpend struct {
+	ChannelID int64 `json:"channel_id"`
+	channelSpendView
+}
+
+// channelsSpend is channelSpend for all at once.
+func (s *Server) channelsSpend(c *call) (any, error) {
+	from, to, err := s.spendRange(c)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := s.Usage.SumsBy(c.ctx, usage.ByChannel, time.Unix(from, 0), time.Unix(to, 0))
+	if err != nil {
+		return nil, err
+	}
+	views := []oneChannelSpend{}
+	for _, sum := range sums {
+		if sum.ID == 0 { // requests that reached no channel
+			continue
+		}
+		views = append(views, oneChannelSpend{sum.ID, channelSpendView{
+			From: from, To: to, Requests: sum.Requests, Errors: sum.Errors, TokensIn: sum.TokensIn, TokensOut: sum.TokensOut, USD: sum.Cost.Float(),
+		}})
+	}
+	return views, nil
 }
 
 func (s *Server) duplicateChannel(c *call) (any, error) {

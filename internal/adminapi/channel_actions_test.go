@@ -175,8 +175,19 @@ func TestAChannelsSpendIsSummedUp(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, a.Data, want)
 		}
 	}
-	if a := d.do(t, admin, "GET", "/api/channel/1/spend?from=x", ""); a.status != 422 {
-		t.Error(a.raw)
+	for _, query := range []string{"/api/channel/1/spend?from=x", "/api/channel/spend?to=x"} {
+		if a := d.do(t, admin, "GET", query, ""); a.status != 422 {
+			t.Error(a.raw)
+		}
+	}
+	for query, want := range map[string]string{
+		"": fmt.Sprintf(`[{"channel_id":1,"from":%[1]d,"to":%[2]d,"requests":3,"errors":1,"tokens_in":30,"tokens_out":9,"usd":0.75},{"channel_id":2,"from":%[1]d,"to":%[2]d,"requests":1,"errors":0,"tokens_in":10,"tokens_out":3,"usd":0.25}]`, now+1-30*24*3600, now+1),
+		fmt.Sprintf("?from=%d&to=%d", now-90, now-30): fmt.Sprintf(`[{"channel_id":1,"from":%d,"to":%d,"requests":1,"errors":1,"tokens_in":10,"tokens_out":3,"usd":0.25}]`, now-90, now-30),
+		"?from=5&to=5": `[]`,
+	} {
+		if a := d.must(t, "GET", "/api/channel/spend"+query, ""); string(a.Data) != want {
+			t.Errorf("of all, %s: %s, want %s", query, a.Data, want)
+		}
 	}
 	if a := d.do(t, admin, "GET", "/api/channel/9/spend", ""); a.status != 404 {
 		t.Error(a.raw)
@@ -195,7 +206,7 @@ func TestActionsOnChannelsAreForAdministratorsWhoMayWrite(t *testing.T) {
 			t.Errorf("%s by a reader: %s", path, a.raw)
 		}
 	}
-	for _, path := range []string{"/api/channel/presets", "/api/channel/1/models", "/api/channel/1/spend"} {
+	for _, path := range []string{"/api/channel/presets", "/api/channel/1/models", "/api/channel/1/spend", "/api/channel/spend"} {
 		if a := d.do(t, user, "GET", path, ``); a.status != 403 || a.Code != "admin_required" {
 			t.Errorf("%s by a user: %s", path, a.raw)
 		}
