@@ -32,7 +32,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List channels, newest first
+         * List channels, newest first, with how they are doing on this node
          * @description For administrators and root.
          */
         get: operations["get-api-channel"];
@@ -100,6 +100,26 @@ export interface paths {
          * @description For administrators and root.
          */
         get: operations["get-api-channel-presets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/channel/spend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what went through each channel; those without requests are left out
+         * @description For administrators and root.
+         */
+        get: operations["get-api-channel-spend"];
         put?: never;
         post?: never;
         delete?: never;
@@ -519,6 +539,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/price-version/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the versions of custom prices, newest first
+         * @description For administrators and root.
+         */
+        get: operations["get-api-price-version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/price/": {
         parameters: {
             query?: never;
@@ -533,6 +573,26 @@ export interface paths {
         get: operations["get-api-price"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/price/rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once
+         * @description For administrators and root.
+         */
+        post: operations["post-api-price-rerate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -599,6 +659,46 @@ export interface paths {
          * @description Needs no credential.
          */
         get: operations["get-api-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say how this server, its database and the servers beside it are doing
+         * @description For administrators and root.
+         */
+        get: operations["get-api-system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look for what needs mending, as halley doctor does; every enabled channel's upstream is asked
+         * @description For administrators and root.
+         */
+        get: operations["get-api-system-doctor"];
         put?: never;
         post?: never;
         delete?: never;
@@ -844,6 +944,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/login/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a passkey alone: sets the session cookie
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/login/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to sign in with a passkey alone
+         * @description Needs no credential.
+         */
+        post: operations["post-api-user-login-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/logout": {
         parameters: {
             query?: never;
@@ -859,6 +999,59 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own passkeys */
+        get: operations["get-api-user-passkey"];
+        put?: never;
+        /** Keep the passkey that the browser has made */
+        post: operations["post-api-user-passkey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to make a passkey */
+        post: operations["post-api-user-passkey-begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/passkey/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a passkey */
+        delete: operations["delete-api-user-passkey-by-id"];
+        options?: never;
+        head?: never;
+        /** Rename a passkey */
+        patch: operations["patch-api-user-passkey-by-id"];
         trace?: never;
     };
     "/api/user/recovery_code": {
@@ -1330,6 +1523,11 @@ export interface components {
             /** Format: int64 */
             tpm_output?: number | null;
         };
+        AssertionBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            state: string;
+        };
         Audit: {
             action: string;
             /**
@@ -1417,6 +1615,14 @@ export interface components {
              * @description Tokens in any 60 seconds, input and output together; 0 is no bound.
              */
             tpm: number;
+        };
+        Ceremony: {
+            /** @description For PublicKeyCredential.parseCreationOptionsFromJSON or parseRequestOptionsFromJSON. */
+            options: {
+                [key: string]: unknown;
+            };
+            /** @description To be sent back with the browser's answer, within ten minutes. */
+            state: string;
         };
         Channel: {
             /** @enum {string} */
@@ -1756,7 +1962,7 @@ export interface components {
         EnvelopeError: {
             /** @description Says the same to programs; it stays the same. */
             code: string;
-            /** @description With totp_required only: what may be shown. */
+            /** @description With totp_required and passkey_required only: what may be shown. */
             data?: components["schemas"]["SecondFactorChoice"] | null;
             /** @description Says to people which field broke which rule. */
             message: string;
@@ -2198,6 +2404,8 @@ export interface components {
             tpm_output?: number | null;
         };
         LoginBody: {
+            /** @description The browser's answer to the passkey member of that data, instead of totp. Who has passkeys only gets 401 passkey_required; a recovery code goes into totp. */
+            passkey?: components["schemas"]["AssertionBody"];
             password: string;
             /** @description A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown. */
             totp?: string;
@@ -2255,6 +2463,13 @@ export interface components {
             /** Format: int64 */
             weight?: number;
         };
+        NewPasskeyBody: {
+            /** @description What PublicKeyCredential.toJSON gave. */
+            credential: unknown;
+            /** @description 1 to 50 characters. */
+            name: string;
+            state: string;
+        };
         NewUserBody: {
             display_name?: string;
             email?: string;
@@ -2271,6 +2486,33 @@ export interface components {
             role?: "user" | "admin";
             unlimited_quota?: boolean;
             username: string;
+        };
+        OneChannelSpend: {
+            /** Format: int64 */
+            channel_id: number;
+            /** Format: int64 */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from: number;
+            /** Format: int64 */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to: number;
+            /** Format: int64 */
+            tokens_in: number;
+            /** Format: int64 */
+            tokens_out: number;
+            /**
+             * Format: double
+             * @description What callers were charged.
+             */
+            usd: number;
         };
         OpenAIError: {
             error: components["schemas"]["OpenAIErrorDetail"];
@@ -2314,8 +2556,8 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
-        PageOfChannel: {
-            items: components["schemas"]["Channel"][];
+        PageOfChannelAndHealth: {
+            items: components["schemas"]["ChannelAndHealth"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -2368,8 +2610,26 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        PageOfPasskey: {
+            items: components["schemas"]["Passkey"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
         PageOfPrice: {
             items: components["schemas"]["Price"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
+        PageOfPriceVersion: {
+            items: components["schemas"]["PriceVersion"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -2410,6 +2670,27 @@ export interface components {
             group: string;
             name: string;
             why: string;
+        };
+        Passkey: {
+            /**
+             * Format: int64
+             * @description The last sign-in with it; equals created_time at first.
+             */
+            accessed_time: number;
+            /** Format: int64 */
+            created_time: number;
+            /** Format: int64 */
+            id: number;
+            name: string;
+        };
+        PasskeyMade: {
+            passkey: components["schemas"]["Passkey"];
+            /** @description For who had none: each signs in once beside the password when the passkey is lost. Shown only here. */
+            recovery_codes: string[];
+        };
+        PasskeyNameBody: {
+            /** @description 1 to 50 characters. */
+            name: string;
         };
         Preset: {
             /** @description Empty where everybody has another one. */
@@ -2517,6 +2798,17 @@ export interface components {
             /** Format: int64 */
             over?: number;
             reasoning_output?: number;
+        };
+        PriceVersion: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            created_time: number;
+            model: string;
+            /** @description Null where the custom price ended and the catalog's counts. */
+            price: components["schemas"]["Price"] | null;
+            version: string;
         };
         Probe: {
             /**
@@ -2632,9 +2924,75 @@ export interface components {
             password: string;
             username: string;
         };
+        Rerate: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from: number;
+            /** @description What cost most comes first. */
+            models: components["schemas"]["Rerated"][];
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to: number;
+        };
+        RerateBody: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from?: number;
+            /** @description Only requests for this model; all without it. */
+            model?: string;
+            /** @description A price as it is put, to try out. */
+            price?: unknown;
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to?: number;
+            /** @description A version of the model's price, in the place of price. */
+            version?: string;
+        };
+        Rerated: {
+            /**
+             * Format: int64
+             * @description What they cost beyond that, because a grant was used up; in nano-USD.
+             */
+            absorbed_nano: number;
+            /**
+             * Format: int64
+             * @description What callers were charged, in nano-USD.
+             */
+            charged_nano: number;
+            model: string;
+            /**
+             * Format: int64
+             * @description What they would have cost, in nano-USD; at standard service tiers, which records do not have.
+             */
+            rated_nano: number;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            tokens_in: number;
+            /** Format: int64 */
+            tokens_out: number;
+            /**
+             * Format: int64
+             * @description Requests that are not in rated_nano, because there is no price for them.
+             */
+            unpriced: number;
+        };
         SecondFactor: {
             /** @description Whether the account can be signed in to with a password at all. */
             has_password: boolean;
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            passkeys: number;
             /**
              * Format: int64
              * @description How many are left.
@@ -2650,7 +3008,9 @@ export interface components {
         };
         SecondFactorChoice: {
             /** @description What the account takes as its second factor. */
-            methods: ("totp" | "recovery_code")[];
+            methods: ("totp" | "passkey" | "recovery_code")[];
+            /** @description With the method passkey: what the browser is to be asked for. */
+            passkey?: components["schemas"]["Ceremony"] | null;
         };
         SelfPatchBody: {
             display_name?: string;
@@ -2688,6 +3048,7 @@ export interface components {
         };
         Status: {
             features: string[];
+            /** @description password; passkey, where passkeys can be used. */
             login_methods: string[];
             /**
              * Format: int64
@@ -2733,6 +3094,151 @@ export interface components {
             weight: number;
             /** @description All of the rest, in words. */
             why: string;
+        };
+        SystemDatabase: {
+            /** Format: int64 */
+            bytes: number;
+            /** @enum {string} */
+            engine: "sqlite" | "postgres";
+            /**
+             * Format: int64
+             * @description The number of the last migration.
+             */
+            schema: number;
+            version: string;
+        };
+        SystemFinding: {
+            /** @description What to do about it; empty when it is well. */
+            mend: string;
+            ok: boolean;
+            /** @description What was seen. */
+            text: string;
+            what: string;
+        };
+        SystemJournal: {
+            /**
+             * Format: int64
+             * @description Of its files.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Stretches that could not be read at the start.
+             */
+            damaged: number;
+            /**
+             * Format: int64
+             * @description Failed writes since the start.
+             */
+            failures: number;
+            /** @description New charged requests are refused. */
+            full: boolean;
+            /**
+             * Format: int64
+             * @description Records that are not in the database yet.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Records that the last end cut off, found at the start.
+             */
+            torn: number;
+        };
+        SystemLeases: {
+            /**
+             * Format: int64
+             * @description Times the others took this one for dead.
+             */
+            lapsed: number;
+            /**
+             * Format: int64
+             * @description Times others were asked for what they do not use.
+             */
+            recalls: number;
+            /**
+             * Format: int64
+             * @description At work on the database, this one included.
+             */
+            servers: number;
+            /**
+             * Format: int64
+             * @description Leases taken or added to.
+             */
+            taken: number;
+            /**
+             * Format: int64
+             * @description How long a server may be silent before its leases lapse.
+             */
+            term_s: number;
+        };
+        SystemNode: {
+            hostname: string;
+            /** @description host:port of its API. */
+            listen: string;
+            live: boolean;
+            /**
+             * Format: int64
+             * @description Its last sign of life, in Unix seconds.
+             */
+            seen: number;
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            started: number;
+            /** @description The one that answers. */
+            this: boolean;
+            version: string;
+        };
+        SystemQueue: {
+            /**
+             * Format: int64
+             * @description Records of refused requests left out while full, since the start.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Failed attempts to write since the start.
+             */
+            flush_errors: number;
+            /**
+             * Format: int64
+             * @description How long the first has waited.
+             */
+            oldest_ms: number;
+            /** Format: int64 */
+            records: number;
+            /**
+             * Format: int64
+             * @description Records that the database refused for good since the start.
+             */
+            set_aside: number;
+        };
+        SystemState: {
+            database: components["schemas"]["SystemDatabase"];
+            /** @description The Go version that it was built with. */
+            go: string;
+            /** @description This server's usage journal. */
+            journal: components["schemas"]["SystemJournal"];
+            /** @description How money is shared with other servers; null where nobody shares the database. */
+            leases: components["schemas"]["SystemLeases"] | null;
+            /** @description Servers on the database, those included that have been silent for less than a day; the latest seen first. */
+            nodes: components["schemas"]["SystemNode"][];
+            /**
+             * Format: int64
+             * @description This server's clock, in Unix seconds.
+             */
+            now: number;
+            /** @description Such as linux/amd64. */
+            platform: string;
+            /** @description Usage records on their way to the database. */
+            queue: components["schemas"]["SystemQueue"];
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            started: number;
+            version: string;
         };
         Timeouts: {
             /** Format: int64 */
@@ -3044,7 +3550,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        data: components["schemas"]["PageOfChannel"];
+                        data: components["schemas"]["PageOfChannelAndHealth"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -3193,6 +3699,45 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["Preset"][];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-channel-spend": {
+        parameters: {
+            query?: {
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["OneChannelSpend"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -4199,6 +4744,46 @@ export interface operations {
             };
         };
     };
+    "get-api-price-version": {
+        parameters: {
+            query?: {
+                model?: string;
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfPriceVersion"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-price": {
         parameters: {
             query?: {
@@ -4224,6 +4809,44 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["PageOfPrice"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-price-rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RerateBody"] & unknown;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Rerate"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -4407,6 +5030,74 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["Status"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SystemState"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-system-doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SystemFinding"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -5122,6 +5813,78 @@ export interface operations {
             };
         };
     };
+    "post-api-user-login-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssertionBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-login-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-logout": {
         parameters: {
             query?: never;
@@ -5138,6 +5901,200 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-passkey": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfPasskey"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasskeyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PasskeyMade"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-passkey-begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Ceremony"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "patch-api-user-passkey-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasskeyNameBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Passkey"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
