@@ -91,6 +91,38 @@ func TestAChannelThatIsNotSavedIsTriedOut(t *testing.T) {
 	}
 }
 
+func TestAChangeIsTriedOutBeforeItIsSaved(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	saved := as[map[string]any](t, d.must(t, "POST", "/api/channel/", aChannel))
+	d.tester.result, d.tester.models = gateway.ChannelTest{OK: true, Status: 200}, []string{"a"}
+	d.must(t, "POST", "/api/channel/test", `{"channel_id":1,"models":["another"],"timeouts":{"total_ms":5000}}`)
+	if d.tester.asked != "0 another" {
+		t.Errorf("asked %q", d.tester.asked)
+	}
+	d.must(t, "POST", "/api/channel/models", `{"channel_id":1}`)
+	if !strings.Contains(d.tester.asked, "sk-upstream-secret-1234") {
+		t.Errorf("the saved upstream key is not used: %q", d.tester.asked)
+	}
+	if now := as[map[string]any](t, d.must(t, "GET", "/api/channel/1", "")); now["version"] != saved["version"] || jsonOf(t, now["models"]) != jsonOf(t, saved["models"]) {
+		t.Errorf("saved is %v", now)
+	}
+	d.tester.asked = ""
+	for body, code := range map[string]string{
+		`{"channel_id":1,"model":"m","base_url":"https://elsewhere.example.com"}`: "keys_required",
+		`{"channel_id":1,"model":"m","preset":"groq"}`:                            "invalid_preset",
+		`{"channel_id":9,"model":"m"}`:                                            "channel_not_found",
+		`{"channel_id":null,"model":"m"}`:                                         "invalid_type",
+	} {
+		if a := d.do(t, admin, "POST", "/api/channel/test", body); a.Code != code {
+			t.Errorf("%s: %s", body, a.raw)
+		}
+	}
+	if d.tester.asked != "" {
+		t.Errorf("after a refusal %q was asked", d.tester.asked)
+	}
+}
+
 func TestAnUpstreamsModelsAreShown(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)

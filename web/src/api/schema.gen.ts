@@ -1899,6 +1899,63 @@ export interface components {
             /** @description Which figure; money is in nano-USD. overdrawn and leased are more, stored, than there may be, expected. */
             what: string;
         };
+        DraftBody: {
+            /**
+             * @description Which text endpoints of OpenAI the upstream has, for the kinds openai and azure.
+             * @enum {string}
+             */
+            api?: "chat" | "chat+responses" | "responses";
+            /** @description Only for the kind bedrock. */
+            aws?: components["schemas"]["AwsBody"];
+            /** @description Only for the kind azure. */
+            azure?: components["schemas"]["AzureBody"];
+            base_url?: string;
+            /** @description Certificates in PEM that are trusted besides the system's. */
+            ca_pem?: string;
+            /** @description Bounds on this channel, on each node. Merged member by member; null takes all away. */
+            caps?: components["schemas"]["ChannelCapsPatch"] | null;
+            /**
+             * Format: int64
+             * @description A saved channel: what is left out is as there, upstream keys included.
+             */
+            channel_id?: number;
+            groups?: string[];
+            /** @description Upstream keys. The last 4 characters of one that is there keep it. */
+            keys?: string[];
+            /** @enum {string} */
+            kind?: "openai" | "azure" | "anthropic" | "gemini" | "vertex" | "cohere" | "bedrock" | "demo";
+            /** @description The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *. */
+            model_mapping?: {
+                [key: string]: string;
+            };
+            /** @description Names or patterns such as gpt-5*. */
+            models?: string[];
+            name?: string;
+            /** @enum {string} */
+            on_disconnect?: "cancel" | "drain";
+            /** @description What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away. */
+            overrides?: components["schemas"]["ChannelOverridesPatch"] | null;
+            /** @description The id of one of GET /api/channel/presets. */
+            preset?: string;
+            /** Format: int64 */
+            priority?: number;
+            /** @description How the upstream is looked after while nobody uses it. */
+            probe?: components["schemas"]["ProbeBody"];
+            /** @description An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays. */
+            proxy_url?: string;
+            /**
+             * Format: int64
+             * @description 1 enabled, 2 disabled.
+             * @enum {integer}
+             */
+            status?: 1 | 2;
+            tag?: string;
+            timeouts?: components["schemas"]["TimeoutsBody"];
+            /** @description Only for the kind vertex. */
+            vertex?: components["schemas"]["VertexBody"];
+            /** Format: int64 */
+            weight?: number;
+        };
         DraftTestBody: {
             /**
              * @description Which text endpoints of OpenAI the upstream has, for the kinds openai and azure.
@@ -1914,6 +1971,11 @@ export interface components {
             ca_pem?: string;
             /** @description Bounds on this channel, on each node. Merged member by member; null takes all away. */
             caps?: components["schemas"]["ChannelCapsPatch"] | null;
+            /**
+             * Format: int64
+             * @description A saved channel: what is left out is as there, upstream keys included.
+             */
+            channel_id?: number;
             groups?: string[];
             /** @description Upstream keys. The last 4 characters of one that is there keep it. */
             keys?: string[];
@@ -3653,7 +3715,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewChannelBody"];
+                "application/json": components["schemas"]["DraftBody"];
             };
         };
         responses: {
