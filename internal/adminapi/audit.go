@@ -1,11 +1,15 @@
 package adminapi
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"halley/internal/audit"
 	"halley/internal/fault"
+	"halley/internal/jsonx"
 )
 
 type auditView struct {
@@ -14,15 +18,51 @@ type auditView struct {
 	Actor  int64  `json:"actor" doc:"A user's id; 0 is the system itself."`
 	Action string `json:"action"`
 	Target string `json:"target"`
-	Detail string `json:"detail"`
-	IP     string `json:"ip" doc:"Empty over the local socket."`
+	Detail string `json:"detail" doc:"What was asked for."`
+	// Before and After are null where there is nothing to tell.
+	Before    *map[string]any `json:"before" doc:"What the change has changed, as it was; null where nothing was, or is told. Never a secret."`
+	After     *map[string]any `json:"after" doc:"The same as it became."`
+	RequestID string          `json:"request_id"`
+	IP        string          `json:"ip" doc:"Empty over the local socket."`
+	Hash      string          `json:"hash" doc:"Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes."`
 }
 
 func (s *Server) auditRoutes() []route {
-	return []route{{
-		method: http.MethodGet, path: "/api/audit/", access: adminOnly, handle: s.listAudit, summary: "Who changed what",
-		out: typeOf[pageOf[auditView]](), query: []string{"actor", "action", "target", "from", "to", "p", "page_size"},
-	}}
+	return []route{
+		{
+			method: http.MethodGet, path: "/api/audit/", access: adminOnly, handle: s.listAudit, summary: "Who changed what; an action without a dot, such as channel, is every action on such records",
+			out: typeOf[pageOf[auditView]](), query: []string{"actor", "action", "target", "from", "to", "p", "page_size"},
+		},
+		{
+			method: http.MethodGet, path: "/api/audit/chain", access: adminOnly, handle: s.checkAudit, summary: "Check that no record of the trail was changed or taken away; noted is an earlier head",
+			out: typeOf[auditChainView](), query: []string{"noted"},
+		},
+	}
+}
+
+// auditChainView is what a check of the trail's chain found.
+type auditChainView struct {
+	Records int64           `json:"records" doc:"So many follow each other."`
+	Anchor  int64           `json:"anchor" doc:"The id of the record that the check begins after; 0 is the beginning."`
+	Head    string          `json:"head" doc:"The newest record, to be noted down elsewhere: noted proves later that it is still there."`
+	Broken  *auditBreakView `json:"broken" doc:"Null when the chain holds."`
+}
+
+type auditBreakView struct {
+	ID  int64  `json:"id" doc:"Of the first record that is not right."`
+	Why string `json:"why"`
+}
+
+func (s *Server) checkAudit(c *call) (any, error) {
+	report, err := s.Audit.Verify(c.ctx, c.query.Get("noted"))
+	if err != nil {
+		return nil, err
+	}
+	view := auditChainView{Records: report.Records, Anchor: report.Anchor.ID, Head: report.HeadText()}
+	if report.Broken != nil {
+		view.Broken = &auditBreakView{ID: report.Broken.ID, Why: report.Broken.Why}
+	}
+	return view, nil
 }
 
 func (s *Server) listAudit(c *call) (any, error) {
@@ -50,9 +90,25 @@ func (s *Server) listAudit(c *call) (any, error) {
 	}
 	items := make([]auditView, 0, len(records))
 	for _, r := range records {
-		items = append(items, auditView{ID: r.ID, Time: r.Time.Unix(), Actor: r.Actor, Action: r.Action, Target: r.Target, Detail: r.Detail, IP: r.IP})
+		view := auditView{
+			ID: r.ID, Time: r.Time.Unix(), Actor: r.Actor, Action: r.Action, Target: r.Target, Detail: r.Detail,
+			RequestID: r.RequestID, IP: r.IP, Hash: hex.EncodeToString(r.Hash),
+		}
+		if err := errors.Join(object(r.Before, &view.Before), object(r.After, &view.After)); err != nil {
+			return nil, fmt.Errorf("read audit record %d: %w", r.ID, err)
+		}
+		items = append(items, view)
 	}
 	return newPage(p, total, items), nil
+}
+
+// object reads what a trail's record has of another record, if anything.
+func object(text string, into **map[string]any) error {
+	if text == "" {
+		return nil
+	}
+	*into = &map[string]any{}
+	return jsonx.Unmarshal([]byte(text), *into)
 }
 
 // queryInstant is a query parameter in Unix seconds; missing is the zero time.

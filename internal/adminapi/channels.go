@@ -211,7 +211,7 @@ func (s *Server) createChannel(c *call) (any, error) {
 		return nil, err
 	}
 	view := viewChannel(made)
-	s.trail(c, "channel.create", channelTarget(made.ID), detail(body.changes(view)))
+	s.trailChange(c, "channel.create", channelTarget(made.ID), detail(body.changes(view)), nil, view)
 	c.setVersion(made.Version)
 	return view, nil
 }
@@ -229,12 +229,13 @@ func (s *Server) updateChannel(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := s.channelBefore(id)
 	changed, err := s.Channels.Update(c.ctx, id, change, ifVersion)
 	if err != nil {
 		return nil, err
 	}
 	view := viewChannel(changed)
-	s.trail(c, "channel.update", channelTarget(id), detail(body.changes(view)))
+	s.trailChange(c, "channel.update", channelTarget(id), detail(body.changes(view)), before, view)
 	c.setVersion(changed.Version)
 	return view, nil
 }
@@ -310,11 +311,22 @@ func (s *Server) deleteChannel(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := s.channelBefore(id)
 	if err := s.Channels.Delete(c.ctx, id); err != nil {
 		return nil, err
 	}
-	s.trail(c, "channel.delete", channelTarget(id), "")
+	s.trailChange(c, "channel.delete", channelTarget(id), "", before, nil)
 	return noData{}, nil
+}
+
+// channelBefore is a channel as it is before a change, for the audit trail: of
+// its keys there are the ends only.
+func (s *Server) channelBefore(id int64) any {
+	found, ok := s.Channels.Get(id)
+	if !ok {
+		return nil
+	}
+	return viewChannel(found)
 }
 
 // listChannels filters and pages what is in memory: there are hundreds of

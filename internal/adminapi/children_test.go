@@ -155,7 +155,7 @@ func TestDeletingAParentEndsItsChildrenAndSaysSo(t *testing.T) {
 			t.Errorf("its value: %d %s", status, code)
 		}
 		trail := d.must(t, d.root.token, "GET", fmt.Sprint("/api/audit/?action=key.delete&target=key%20", k.ID), nil)
-		if strings.Count(trail.text, `"key.delete"`) != 1 || strings.Contains(trail.text, `parent`) != slices.Contains([]int64{a.ID, c.ID}, k.ID) {
+		if strings.Count(trail.text, `"key.delete"`) != 1 || strings.Contains(trail.text, `"with\":\"parent`) != slices.Contains([]int64{a.ID, c.ID}, k.ID) {
 			t.Errorf("the trail of %d: %s", k.ID, trail.text)
 		}
 	}

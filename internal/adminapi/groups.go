@@ -98,7 +98,7 @@ func (s *Server) createGroup(c *call) (any, error) {
 		return nil, err
 	}
 	view := viewGroup(made)
-	s.trail(c, "group.create", groupTarget(made.Name), detail(body.changes(view)))
+	s.trailChange(c, "group.create", groupTarget(made.Name), detail(body.changes(view)), nil, view)
 	c.setVersion(made.Version)
 	return view, nil
 }
@@ -120,12 +120,13 @@ func (s *Server) updateGroup(c *call) (any, error) {
 	if body.Name.Set && body.Name.Value != name {
 		return nil, fault.New(fault.Invalid, "invalid_name", "name cannot be changed: keys, users and channels refer to it.").Field("name")
 	}
+	before := s.groupBefore(name)
 	changed, err := s.Groups.Update(c.ctx, name, change, ifVersion)
 	if err != nil {
 		return nil, err
 	}
 	view := viewGroup(changed)
-	s.trail(c, "group.update", groupTarget(name), detail(body.changes(view)))
+	s.trailChange(c, "group.update", groupTarget(name), detail(body.changes(view)), before, view)
 	c.setVersion(changed.Version)
 	return view, nil
 }
@@ -145,18 +146,28 @@ func (s *Server) deleteGroup(c *call) (any, error) {
 	if c.query.Has("move_to") && to == "" {
 		return nil, fault.New(fault.Invalid, "invalid_group", "move_to must name the group that is to be used instead.").Field("move_to")
 	}
+	before := s.groupBefore(name)
 	moved, err := s.Groups.Delete(c.ctx, name, to)
 	if err != nil && moved.None() {
 		return nil, err
 	}
 	if to == "" {
-		s.trail(c, "group.delete", groupTarget(name), "")
+		s.trailChange(c, "group.delete", groupTarget(name), "", before, nil)
 		return noData{}, nil
 	}
-	s.trail(c, "group.delete", groupTarget(name), detail(map[string]any{
+	s.trailChange(c, "group.delete", groupTarget(name), detail(map[string]any{
 		"move_to": to, "keys": len(moved.Keys), "users": len(moved.Users), "channels": len(moved.Channels), "auto_groups": moved.AutoGroups,
-	}))
+	}), before, nil)
 	return noData{}, err // deleted, though not all of it may be in memory yet
+}
+
+// groupBefore is a group as it is before a change, for the audit trail.
+func (s *Server) groupBefore(name string) any {
+	found, ok := s.Groups.Current().Get(name)
+	if !ok {
+		return nil
+	}
+	return viewGroup(found)
 }
 
 func (s *Server) listGroups(c *call) (any, error) {

@@ -127,7 +127,7 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.audit = audit.NewService(db, now)
+	d.audit = audit.NewService(db, master, now)
 	if d.health, err = health.New(health.Config{}); err != nil {
 		t.Fatal(err)
 	}

@@ -55,11 +55,18 @@ func (s *Server) putOption(c *call) (any, error) {
 	if !body.Value.Set {
 		return nil, fault.New(fault.Invalid, "value_required", "value must be given.").Field("value")
 	}
+	var before any
+	for _, o := range s.Options.List() {
+		if o.Name == c.path("name") {
+			before = map[string]any{"value": o.Value}
+		}
+	}
 	o, err := s.Options.Set(c.ctx, c.path("name"), body.Value.Value)
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "option.update", "option "+o.Name, detail(map[string]any{"value": o.Value}))
+	now := map[string]any{"value": o.Value}
+	s.trailChange(c, "option.update", "option "+o.Name, detail(now), before, now)
 	return viewOption(o), nil
 }
 

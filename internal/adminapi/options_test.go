@@ -27,7 +27,7 @@ func TestOptionsAreListedAndChangedByRoot(t *testing.T) {
 	if diff := cmp.Diff(record{Name: "new_user_quota", Type: "integer", Value: 2500.0, Default: 0.0}, set); diff != "" {
 		t.Errorf("set (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(audit.Entry{Actor: 1, Action: "option.update", Target: "option new_user_quota", Detail: `{"value":2500}`, IP: "192.0.2.1"}, p.trailOf(t)); diff != "" {
+	if diff := cmp.Diff(audit.Entry{Actor: 1, Action: "option.update", Target: "option new_user_quota", Detail: `{"value":2500}`, Before: `{"value":0}`, After: `{"value":2500}`, IP: "192.0.2.1"}, p.trailOf(t)); diff != "" {
 		t.Errorf("the trail (-want +got):\n%s", diff)
 	}
 	made := into[map[string]any](t, p.asRoot(t, "POST", "/api/user/", map[string]any{"username": "ada", "password": peoplePassword}))

@@ -58,21 +58,23 @@ func (s *Server) putPrice(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := s.priceBefore(model)
 	set, err := s.Prices.Put(c.ctx, model, body)
 	if err != nil {
 		return nil, err
 	}
 	view := set.View()
-	s.trail(c, "price.update", "price "+model, detail(map[string]any{"version": view.Version, "definition": view.DefinitionView}))
+	s.trailChange(c, "price.update", "price "+model, detail(map[string]any{"version": view.Version, "definition": view.DefinitionView}), before, view)
 	return view, nil
 }
 
 func (s *Server) deletePrice(c *call) (any, error) {
 	model := pricedModel(c)
+	before := s.priceBefore(model)
 	if err := s.Prices.Delete(c.ctx, model); err != nil {
 		return nil, err
 	}
-	s.trail(c, "price.delete", "price "+model, "")
+	s.trailChange(c, "price.delete", "price "+model, "", before, s.priceBefore(model))
 	return noData{}, nil
 }
 
@@ -200,6 +202,15 @@ func (s *Server) otherPrices(c *call, body *rerateBody, model string) (func(*usa
 		}, nil
 	}
 	return func(*usage.Charge) (*price.Price, bool) { return one, true }, err
+}
+
+// priceBefore is a model's price as it is, for the audit trail.
+func (s *Server) priceBefore(model string) any {
+	found, ok := s.Prices.Book().Lookup(model)
+	if !ok {
+		return nil
+	}
+	return found.View()
 }
 
 // pricedModel is the model's name, which may have slashes, with or without the

@@ -145,12 +145,13 @@ func (s *Server) patchSelf(c *call) (any, error) {
 	); err != nil {
 		return nil, err
 	}
+	before := s.userBefore(c, c.who.User.ID)
 	a, opened, err := s.Accounts.UpdateSelf(c.ctx, c.who, account.SelfPatch{
 		DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(), Password: body.Password.Ptr(), OldPassword: body.OldPassword.Ptr(),
 		TimeZone: body.TimeZone.Ptr(), Language: body.Language.Ptr(),
 	}, c.origin())
 	if a != nil {
-		s.trail(c, "user.update", userTarget(a.ID), detail(body.changes()))
+		s.trailChange(c, "user.update", userTarget(a.ID), detail(body.changes()), before, s.viewUser(a))
 	}
 	if err != nil {
 		return nil, err

@@ -384,7 +384,7 @@ func (s *Server) keyToMake(c *call) (body keyBody, patch key.Patch, owner int64,
 // createdKey notes a key that was made and shows it, with its value.
 func (s *Server) createdKey(c *call, v key.View, value string, changes map[string]any) keyRecord {
 	changes["user_id"] = v.Key.UserID
-	s.trail(c, "key.create", keyTarget(v.Key.ID), detail(changes))
+	s.trailChange(c, "key.create", keyTarget(v.Key.ID), detail(changes), nil, newKeyRecord(v, "", s.Keys.Now()))
 	c.setVersion(v.Key.Version)
 	return newKeyRecord(v, value, s.Keys.Now())
 }
@@ -413,11 +413,12 @@ func (s *Server) updateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := s.keyBefore(c, owner, id)
 	v, err := s.Keys.Update(c.ctx, owner, id, patch, ifVersion)
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "key.update", keyTarget(id), detail(body.changes()))
+	s.trailChange(c, "key.update", keyTarget(id), detail(body.changes()), before, newKeyRecord(v, "", s.Keys.Now()))
 	return s.shownKey(c, v)
 }
 
@@ -436,11 +437,12 @@ func (s *Server) setKeyStatus(c *call, ifVersion *int64) (any, error) {
 	if !body.Status.Set {
 		return nil, fault.New(fault.Invalid, "status_required", "status must be given.").Field("status")
 	}
+	before := s.keyBefore(c, owner, id)
 	v, err := s.Keys.SetStatus(c.ctx, owner, id, key.Status(body.Status.Value), ifVersion)
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "key.update", keyTarget(id), detail(map[string]any{"status": body.Status.Value}))
+	s.trailChange(c, "key.update", keyTarget(id), detail(map[string]any{"status": body.Status.Value}), before, newKeyRecord(v, "", s.Keys.Now()))
 	return s.shownKey(c, v)
 }
 
@@ -475,11 +477,12 @@ func (s *Server) deleteKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := map[int64]any{id: s.keyBefore(c, owner, id)}
 	deleted, err := s.Keys.Delete(c.ctx, owner, id)
 	if err != nil {
 		return nil, err
 	}
-	s.trailDeleted(c, deleted)
+	s.trailDeleted(c, deleted, before)
 	return noData{}, nil
 }
 
@@ -502,17 +505,31 @@ func (s *Server) deleteKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := make(map[int64]any, len(ids))
+	for _, id := range ids {
+		before[id] = s.keyBefore(c, owner, id)
+	}
 	deleted, err := s.Keys.DeleteBatch(c.ctx, owner, ids)
 	if err != nil {
 		return nil, err
 	}
-	s.trailDeleted(c, deleted)
+	s.trailDeleted(c, deleted, before)
 	return int64(len(deleted.Asked)), nil
 }
 
-func (s *Server) trailDeleted(c *call, deleted key.Deleted) {
+// keyBefore is a key as it is before a change, for the audit trail, without its
+// value; nil when that cannot be told, which the change itself will find.
+func (s *Server) keyBefore(c *call, owner, id int64) any {
+	v, err := s.Keys.Get(c.ctx, owner, id)
+	if err != nil {
+		return nil
+	}
+	return newKeyRecord(v, "", s.Keys.Now())
+}
+
+func (s *Server) trailDeleted(c *call, deleted key.Deleted, before map[int64]any) {
 	for _, id := range deleted.Asked {
-		s.trail(c, "key.delete", keyTarget(id), "")
+		s.trailChange(c, "key.delete", keyTarget(id), "", before[id], nil)
 	}
 	for _, id := range deleted.Children {
 		s.trail(c, "key.delete", keyTarget(id), detail(map[string]any{"with": "parent"}))
@@ -531,6 +548,7 @@ func (s *Server) changeKeyQuota(c *call) (any, error) {
 	if err := firstError(notNull("add", body.Add), notNull("set", body.Set)); err != nil {
 		return nil, err
 	}
+	before := s.keyBefore(c, owner, id)
 	var v key.View
 	switch {
 	case body.Add.Set == body.Set.Set:
@@ -546,6 +564,6 @@ func (s *Server) changeKeyQuota(c *call) (any, error) {
 	changes := map[string]any{}
 	note(changes, "add", body.Add)
 	note(changes, "set", body.Set)
-	s.trail(c, "key.quota", keyTarget(id), detail(changes))
+	s.trailChange(c, "key.quota", keyTarget(id), detail(changes), before, newKeyRecord(v, "", s.Keys.Now()))
 	return s.shownKey(c, v)
 }

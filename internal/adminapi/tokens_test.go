@@ -106,7 +106,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil)},
 		adminapi.Services{
-			Accounts: accounts, Audit: audit.NewService(db, d.now), Options: option.NewService(db, exists), Groups: groups,
+			Accounts: accounts, Audit: audit.NewService(db, master, d.now), Options: option.NewService(db, exists), Groups: groups,
 			Keys: d.keys, Balances: d.ledger, Books: reconcile.NewService(db), DailyUsage: usage.NewQueries(db),
 			KeyHolders: gateway.New(gateway.Config{Keys: d.keys, Owners: accounts, Observer: uncounted{}}),
 		})

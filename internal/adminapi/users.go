@@ -128,9 +128,9 @@ func (s *Server) createUser(c *call) (any, error) {
 		return nil, err
 	}
 	view := s.viewUser(a)
-	s.trail(c, "user.create", userTarget(a.ID), detail(map[string]any{
+	s.trailChange(c, "user.create", userTarget(a.ID), detail(map[string]any{
 		"username": view.Username, "role": view.Role, "group": view.Group, "quota": view.Quota, "unlimited_quota": view.UnlimitedQuota,
-	}))
+	}), nil, view)
 	return view, nil
 }
 
@@ -188,12 +188,14 @@ func (s *Server) patchUser(c *call) (any, error) {
 	if body.Role.Set {
 		patch.Role = new(account.Role(body.Role.Value))
 	}
+	before := s.userBefore(c, id)
 	a, err := s.Accounts.Update(c.ctx, c.who, id, patch)
 	if err != nil {
 		return nil, err
 	}
-	s.trail(c, "user.update", userTarget(id), detail(body.changes()))
-	return s.viewUser(a), nil
+	view := s.viewUser(a)
+	s.trailChange(c, "user.update", userTarget(id), detail(body.changes()), before, view)
+	return view, nil
 }
 
 // changes are the members that were sent, for the audit trail. Of a password
@@ -220,10 +222,11 @@ func (s *Server) deleteUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := s.userBefore(c, id)
 	if err := s.Accounts.Delete(c.ctx, c.who, id); err != nil {
 		return nil, err
 	}
-	s.trail(c, "user.delete", userTarget(id), "")
+	s.trailChange(c, "user.delete", userTarget(id), "", before, nil)
 	return noData{}, nil
 }
 
@@ -239,6 +242,7 @@ func (s *Server) changeUserQuota(c *call) (any, error) {
 	if err := firstError(notNull("add", body.Add), notNull("set", body.Set)); err != nil {
 		return nil, err
 	}
+	before := s.userBefore(c, id)
 	var a *account.Account
 	switch {
 	case body.Add.Set == body.Set.Set:
@@ -255,8 +259,18 @@ func (s *Server) changeUserQuota(c *call) (any, error) {
 	changes := map[string]any{"quota": view.Quota}
 	note(changes, "add", body.Add)
 	note(changes, "set", body.Set)
-	s.trail(c, "user.quota", userTarget(id), detail(changes))
+	s.trailChange(c, "user.quota", userTarget(id), detail(changes), before, view)
 	return view, nil
+}
+
+// userBefore is a user as it is before a change, for the audit trail; nil when
+// that cannot be told, which the change itself will find.
+func (s *Server) userBefore(c *call, id int64) any {
+	a, err := s.Accounts.Get(c.ctx, id)
+	if err != nil {
+		return nil
+	}
+	return s.viewUser(a)
 }
 
 func userTarget(id int64) string { return "user " + strconv.FormatInt(id, 10) }

@@ -52,7 +52,7 @@ func newPeople(t *testing.T) *people {
 	p := &people{store: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "halley.db")), logs: &bytes.Buffer{}}
 	p.ms.Store(time.Now().UnixMilli())
 	groupExists := func(name string) bool { return name == "default" || name == "vip" }
-	p.audit = audit.NewService(p.store, p.now)
+	p.audit = audit.NewService(p.store, testMaster(t), p.now)
 	options := option.NewService(p.store, groupExists)
 	accounts := account.NewService(account.Config{
 		Store: p.store, Master: testMaster(t), Ledger: budget.NewLedger(p.store, p.now), GroupExists: groupExists, Now: p.now,
@@ -221,7 +221,12 @@ func TestAUserIsMadeFoundChangedAndDeleted(t *testing.T) {
 	if made.text != want {
 		t.Errorf("made\n%s, want\n%s", made.text, want)
 	}
-	if diff := cmp.Diff(audit.Entry{Actor: 1, Action: "user.create", Target: "user 2", Detail: `{"group":"vip","quota":1000,"role":"user","unlimited_quota":false,"username":"ada"}`, IP: "192.0.2.1"}, p.trailOf(t)); diff != "" {
+	entry := p.trailOf(t)
+	if entry.Before != "" || !strings.Contains(entry.After, `"username":"ada"`) || strings.Contains(entry.After, "correct horse") {
+		t.Errorf("before %q, after %q", entry.Before, entry.After)
+	}
+	entry.After = ""
+	if diff := cmp.Diff(audit.Entry{Actor: 1, Action: "user.create", Target: "user 2", Detail: `{"group":"vip","quota":1000,"role":"user","unlimited_quota":false,"username":"ada"}`, IP: "192.0.2.1"}, entry); diff != "" {
 		t.Errorf("the trail (-want +got):\n%s", diff)
 	}
 	for _, path := range []string{"/api/user/2", "/api/user/2/"} {

@@ -105,6 +105,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.workers.Go(a.sweepKept)
 	a.workers.Go(a.tidyKeys)
 	a.workers.Go(a.keepLimits)
+	a.workers.Go(a.pruneAudit)
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
 	return nil
 }
@@ -242,6 +243,32 @@ func (a *App) tidyKeys() {
 			a.log.Warn("the values of keys cannot be tidied up; trying again", "error", err)
 		}
 		away = err != nil
+	}
+}
+
+// pruneAudit deletes what the option audit_days no longer keeps of the audit
+// trail. Several servers may try at once: whoever comes second finds nothing.
+func (a *App) pruneAudit() {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.sweep:
+			return
+		case <-tick.C:
+		}
+		days := a.services.options.Current().AuditDays
+		if days == 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		n, err := a.services.audit.Prune(ctx, clock()().AddDate(0, 0, -int(days)))
+		cancel()
+		if err != nil {
+			a.log.Warn("the audit trail cannot be pruned; trying again in an hour", "error", err)
+		} else if n > 0 {
+			a.log.Info("old records of the audit trail were deleted", "records", n, "days_kept", days)
+		}
 	}
 }
 

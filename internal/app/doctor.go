@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"halley/internal/audit"
 	"halley/internal/channel"
 	"halley/internal/config"
 	"halley/internal/reconcile"
+	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/usage/journal"
 )
@@ -50,7 +52,7 @@ func Examine(ctx context.Context, cfg *config.Config, o Options) []Finding {
 		return append(findings, Finding{What: "master key", Text: err.Error(), Mend: "restore the master.key file that the database was first started with, or set HALLEY_MASTER_KEY to it"})
 	}
 	defer func() { _ = a.Close(context.WithoutCancel(ctx)) }() // nothing was written
-	findings = append(findings, Finding{What: "master key", OK: true, Text: "opens what the database holds (" + masterKeyPlace(cfg) + ")"}, a.clock(ctx))
+	findings = append(findings, Finding{What: "master key", OK: true, Text: "opens what the database holds (" + masterKeyPlace(cfg) + ")"}, a.clock(ctx), a.trail(ctx))
 	return append(findings, a.channelFindings(ctx)...)
 }
 
@@ -63,6 +65,36 @@ func CheckBooks(ctx context.Context, cfg *config.Config, o Options) (reconcile.R
 	}
 	report, err := db.Reconcile(ctx, reconcile.Most)
 	return report, errors.Join(err, db.Close())
+}
+
+// CheckAudit checks the chain of the audit trail. It only reads, and servers may
+// be at work on the database. noted is an earlier head, "" for none.
+func CheckAudit(ctx context.Context, cfg *config.Config, o Options, noted string) (audit.Report, error) {
+	master, err := masterKey(cfg)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), o.Log)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	var report audit.Report
+	if err = seal.Check(ctx, master, db); err == nil {
+		report, err = audit.NewService(db, master, time.Now).Verify(ctx, noted)
+	}
+	return report, errors.Join(err, db.Close())
+}
+
+// trail checks the audit trail.
+func (a *App) trail(ctx context.Context) Finding {
+	report, err := a.services.audit.Verify(ctx, "")
+	switch {
+	case err != nil:
+		return Finding{What: "audit trail", Text: err.Error(), Mend: "check the database"}
+	case report.Broken != nil:
+		return Finding{What: "audit trail", Text: report.Broken.String(), Mend: "find out who can write to the database; docs/operations/identity.md, \"The audit trail\""}
+	}
+	return Finding{What: "audit trail", OK: true, Text: fmt.Sprintf("%d records follow each other, to %s", report.Records, report.HeadText())}
 }
 
 func masterKeyPlace(cfg *config.Config) string {

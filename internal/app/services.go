@@ -120,7 +120,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	if err := s.openLedger(ctx, cfg, o, now); err != nil {
 		return err
 	}
-	s.audit = audit.NewService(s.db, now)
+	s.audit = audit.NewService(s.db, master, now)
 	s.books = reconcile.NewService(s.db)
 	s.kept = kept.NewService(s.db, master.Box("kept response"), func() kept.Rules {
 		v := s.options.Current()

@@ -70,7 +70,7 @@ func signed(n uint64) int64 { return int64(n & (1<<63 - 1)) } //nolint:gosec // 
 // server can see of itself.
 func (y system) Examine(ctx context.Context) []adminapi.SystemFinding {
 	a := y.app
-	findings := []Finding{proxies(a.cfg), a.database(ctx), journalFinding(a.cfg), a.clock(ctx)}
+	findings := []Finding{proxies(a.cfg), a.database(ctx), journalFinding(a.cfg), a.clock(ctx), a.trail(ctx)}
 	findings = append(findings, a.channelFindings(ctx)...)
 	views := make([]adminapi.SystemFinding, 0, len(findings))
 	for _, f := range findings {

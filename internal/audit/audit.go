@@ -1,6 +1,7 @@
 // Package audit owns the trail of who changed what through the management API
 // and the command line. Entries name records and fields, never a secret's
-// value. It must not know HTTP, SQL or the records it tells of.
+// value; each is chained to the one before it, so that tampering shows. It must
+// not know HTTP, SQL or the records it tells of.
 package audit
 
 import (
@@ -9,16 +10,21 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/seal"
 )
 
 // Entry is one change. Action is "record.verb" ("key.update"), Target the
-// record ("key 12"), Detail what changed in a few words or JSON.
+// record ("key 12"), Detail what was asked for in a few words or JSON.
 type Entry struct {
 	Actor  int64 // user id, 0 for the system itself
 	Action string
 	Target string
 	Detail string
-	IP     string // "" over the local socket
+	// Before and After are JSON objects of the fields that the change has
+	// changed; "" where there was no record, or nothing is told.
+	Before, After string
+	RequestID     string
+	IP            string // "" over the local socket
 }
 
 // Record is an entry as kept.
@@ -26,9 +32,11 @@ type Record struct {
 	ID   int64
 	Time time.Time
 	Entry
+	Hash []byte // nil in records from before there were hashes
 }
 
-// Filter is one page of the trail; zero members do not filter. From is
+// Filter is one page of the trail; zero members do not filter. An Action without
+// a dot is every action on such records. From is
 // inclusive, To exclusive.
 type Filter struct {
 	Actor         *int64
@@ -40,29 +48,68 @@ type Filter struct {
 
 // Store keeps the trail.
 type Store interface {
-	InsertAudit(ctx context.Context, r *Record) error // sets ID
+	// InsertAudit sets ID, which follows that of the newest record, and Hash,
+	// which link makes of the newest record's. No other is inserted meanwhile.
+	InsertAudit(ctx context.Context, r *Record, link func(previous []byte) []byte) error
 	// ListAudit gives one page, newest first, and how many match.
 	ListAudit(ctx context.Context, f Filter) ([]*Record, int64, error)
+	// AuditEnds is where the chain begins and ends now.
+	AuditEnds(ctx context.Context) (Ends, error)
+	// AuditAfter gives the records that follow an id, oldest first.
+	AuditAfter(ctx context.Context, id, limit int64) ([]*Record, error)
+	// PruneAudit deletes the oldest records, as far as all of them are older,
+	// and makes the last of them the anchor. It tells which that is, and how
+	// many went.
+	PruneAudit(ctx context.Context, older time.Time, vouch func(Link) []byte) (Link, int64, error)
+}
+
+// Link is a record's place in the chain.
+type Link struct {
+	ID   int64
+	Hash []byte
+}
+
+// Ends are the ends of the chain. The anchor is the last record that is not
+// there to be checked any more; AnchorMAC vouches for it.
+type Ends struct {
+	Anchor    Link
+	AnchorMAC []byte
+	Head      Link
 }
 
 // Service writes and reads the trail.
 type Service struct {
 	store Store
+	keyed *seal.Hasher
 	now   func() time.Time
 }
 
-// NewService makes the service.
-func NewService(store Store, now func() time.Time) *Service { return &Service{store: store, now: now} }
+// NewService makes the service. Hashes are keyed with the master key, so that who
+// can write to the database alone cannot make a chain of their own.
+func NewService(store Store, master *seal.Master, now func() time.Time) *Service {
+	return &Service{store: store, keyed: master.Hasher("audit chain"), now: now}
+}
 
-// maxText bounds each text of an entry, in bytes.
-const maxText = 4000
+// The bounds of an entry's texts, in bytes.
+const (
+	maxText    = 4000
+	maxChanges = 16_000
+)
 
 // Record adds an entry.
 func (s *Service) Record(ctx context.Context, e Entry) error {
-	for _, text := range []*string{&e.Action, &e.Target, &e.Detail, &e.IP} {
+	for _, text := range []*string{&e.Action, &e.Target, &e.Detail, &e.IP, &e.RequestID} {
 		*text = cut(*text, maxText)
 	}
-	return unavailable(s.store.InsertAudit(ctx, &Record{Time: s.now(), Entry: e}))
+	for _, text := range []*string{&e.Before, &e.After} {
+		if len(*text) > maxChanges {
+			*text = `{"too_long":true}`
+		}
+		*text = cut(*text, maxChanges)
+	}
+	// As the databases keep it, or it could not be checked.
+	r := &Record{Time: time.UnixMilli(s.now().UnixMilli()).UTC(), Entry: e}
+	return unavailable(s.store.InsertAudit(ctx, r, func(previous []byte) []byte { return s.link(previous, r) }))
 }
 
 // List gives one page of the trail, newest first, and how many entries match.

@@ -38,6 +38,7 @@ type commands struct {
 	Channel channelCommands `cmd:"" help:"Manage upstream channels."`
 	Price   priceCommands   `cmd:"" help:"Show and set prices."`
 	Route   routeCommands   `cmd:"" help:"See where requests go."`
+	Audit   auditCommands   `cmd:"" help:"Check the audit trail."`
 	Doctor  doctorCommand   `cmd:"" help:"Check configuration, database, master key, clock, proxies and channels."`
 	Version versionCommand  `cmd:"" help:"Print the version."`
 }

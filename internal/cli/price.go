@@ -65,6 +65,7 @@ type priceSetCommand struct {
 	Output     string `help:"USD per 1M output tokens." placeholder:"USD"`
 	CacheRead  string `help:"USD per 1M prompt tokens read from a cache; as input when not given." placeholder:"USD"`
 	PerRequest string `help:"USD per request." placeholder:"USD"`
+	PerSearch  string `help:"USD for each search of the web that the provider runs." placeholder:"USD"`
 	MaxOutput  int64  `help:"The most output tokens of one answer." placeholder:"TOKENS"`
 }
 
@@ -76,7 +77,7 @@ func (c priceSetCommand) Run(r *run) error {
 	}
 	defer a.finish()
 	body := map[string]any{}
-	for name, value := range map[string]string{"input": c.Input, "output": c.Output, "cache_read": c.CacheRead, "per_request": c.PerRequest} {
+	for name, value := range map[string]string{"input": c.Input, "output": c.Output, "cache_read": c.CacheRead, "per_request": c.PerRequest, "per_search": c.PerSearch} {
 		if value != "" {
 			body[name] = value
 		}

@@ -187,6 +187,7 @@ func testBook(t *testing.T) *price.Book {
 	book, err := price.NewBook(catalog, []price.Stored{
 		{Version: 1, Model: "m", Definition: []byte(`{"input":1,"output":2,"max_output_tokens":1000}`)},
 		{Version: 2, Model: "free", Definition: []byte(`{"input":0,"output":0}`)},
+		{Version: 3, Model: "searching", Definition: []byte(`{"input":1,"output":2,"per_search":0.01,"max_output_tokens":1000}`)},
 	})
 	if err != nil {
 		t.Fatal(err)

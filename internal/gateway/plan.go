@@ -77,6 +77,7 @@ type way struct {
 	snap     *Snapshot
 	who      caller
 	model    string
+	searches int64 // of the web, that are held for
 	groups   []string
 	steps    route.Plan
 	unpriced bool     // a channel was passed over for its model has no price
@@ -108,7 +109,7 @@ func (g *Gateway) begin(w *way, snap *Snapshot, who caller, a *ask) error {
 	if err != nil {
 		return err
 	}
-	w.snap, w.who, w.model, w.groups = snap, who, model, groups
+	w.snap, w.who, w.model, w.groups, w.searches = snap, who, model, groups, a.head.Searches
 	w.steps = snap.Routes.Plan(route.Request{Model: model, Groups: groups, CrossGroup: who.key.CrossGroupRetry, Prefer: g.before(a), Health: g.Health, Roll: g.Roll})
 	return nil
 }
@@ -146,7 +147,7 @@ func (w *way) otherKey(now time.Time) *plan {
 }
 
 func (w *way) priced(step route.Step) *plan {
-	p := &plan{step: step, channel: step.Channel, group: step.Group, ratio: money.One, price: w.snap.priceOf(w.model, step.Channel)}
+	p := &plan{step: step, channel: step.Channel, group: step.Group, ratio: money.One, price: w.snap.priceOf(w.model, step.Channel).ForSearches(w.searches)}
 	if p.price == nil && !w.who.unlimited() {
 		w.unpriced = true
 		return nil

@@ -1,6 +1,7 @@
 package jsonx
 
 import (
+	"bytes"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -65,6 +66,17 @@ func (w *Writer) Raw(name string, value Value) {
 	if len(value) > 0 {
 		w.Name(name)
 		w.Out = append(w.Out, value...)
+	}
+}
+
+// Members are the members of an object that is JSON already; an empty value has
+// none.
+func (w *Writer) Members(object Value) {
+	from := bytes.IndexByte(object, '{') + 1
+	to := bytes.LastIndexByte(object, '}')
+	if members := bytes.TrimSpace(object[from:max(from, to)]); len(members) > 0 {
+		w.separate()
+		w.Out = append(w.Out, members...)
 	}
 }
 

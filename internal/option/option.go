@@ -39,6 +39,8 @@ type Values struct {
 	HedgeEmbeddings bool `json:"hedge_embeddings" help:"Whether a request for embeddings that takes longer than 95 % of its channel's is sent to a second channel, too, and the first answer taken; one in ten at the most. The client pays for one."`
 	// ExactTokenCounts has no estimates given.
 	ExactTokenCounts bool `json:"exact_token_counts" help:"Whether the count of a prompt's tokens is refused (404) where no upstream of the model counts them, instead of being estimated and marked with x-halley-estimated."`
+	// AuditDays is 0 for ever.
+	AuditDays int64 `json:"audit_days" help:"How many days the records of the audit trail are kept; 0 is for ever. What is deleted is the oldest, and the rest can be checked as before."`
 	// ResponseRetentionDays is 0 for none.
 	ResponseRetentionDays int64 `json:"response_retention_days" help:"How many days the responses of /v1/responses are kept, so that their clients can read them again and go on from them with previous_response_id. A request with \"store\": false is not kept. They are stored encrypted. 0 keeps none, and previous_response_id works only at upstreams that keep responses themselves."`
 	// ResponseBytesPerKey counts them as stored, compressed and sealed.
@@ -79,6 +81,7 @@ const (
 	maxMaxKeysPerUser = 1_000_000
 	maxMaxAttempts    = 20
 	maxHeaderName     = 100
+	maxAuditDays      = 36_500
 	maxResponseDays   = 3650
 	maxResponseBytes  = 1 << 40
 )
@@ -99,6 +102,10 @@ func (v *Values) check(name string, groupExists func(string) bool) error {
 	case "max_attempts":
 		if v.MaxAttempts < 1 || v.MaxAttempts > maxMaxAttempts {
 			return invalid(name, "must be 1 to %d", maxMaxAttempts)
+		}
+	case "audit_days":
+		if v.AuditDays < 0 || v.AuditDays > maxAuditDays {
+			return invalid(name, "must be 0 (for ever) to %d days", maxAuditDays)
 		}
 	case "response_retention_days":
 		if v.ResponseRetentionDays < 0 || v.ResponseRetentionDays > maxResponseDays {

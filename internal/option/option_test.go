@@ -54,7 +54,7 @@ func TestEveryOptionExplainsItself(t *testing.T) {
 		}
 		seen[o.Name] = o.Type
 	}
-	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "affinity": "string", "affinity_header": "string", "hedge_embeddings": "boolean", "exact_token_counts": "boolean", "response_bytes_per_key": "integer", "response_retention_days": "integer"}
+	want := map[string]string{"auto_groups": "list", "new_user_quota": "integer", "register_enabled": "boolean", "max_keys_per_user": "integer", "max_attempts": "integer", "affinity": "string", "affinity_header": "string", "hedge_embeddings": "boolean", "exact_token_counts": "boolean", "response_bytes_per_key": "integer", "response_retention_days": "integer", "audit_days": "integer"}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("options and types (-want +got):\n%s", diff)
 	}
@@ -122,6 +122,8 @@ func TestBadValuesAreNamedAndChangeNothing(t *testing.T) {
 		{"a negative number of keys", "max_keys_per_user", `-1`, fault.Invalid, "invalid_value"},
 		{"no attempt at all", "max_attempts", `0`, fault.Invalid, "invalid_value"},
 		{"too many attempts", "max_attempts", `21`, fault.Invalid, "invalid_value"},
+		{"fewer than no days", "audit_days", `-1`, fault.Invalid, "invalid_value"},
+		{"too many days", "audit_days", `36501`, fault.Invalid, "invalid_value"},
 		{"neither on nor off", "affinity", `"yes"`, fault.Invalid, "invalid_value"},
 		{"a boolean for a word", "affinity", `true`, fault.Malformed, "invalid_type"},
 		{"what no header is called", "affinity_header", `"X Session"`, fault.Invalid, "invalid_value"},

@@ -97,7 +97,7 @@ func (p *Price) public() PublicModel {
 			Currency:   "USD / M Tokens",
 			Input:      p.definition.Rates.decimal(Input),
 			Output:     p.definition.Rates.decimal(Output),
-			PerRequest: p.definition.perRequest(),
+			PerRequest: usd(p.definition.PerRequest),
 		},
 		APIDocURL: docs,
 		Created:   seconds(p.Created),

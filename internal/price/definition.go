@@ -39,6 +39,7 @@ type Definition struct {
 	MaxOutputTokens int64 // 0 when not said
 	Rates           Rates
 	PerRequest      *money.Nano // a fee per request besides the tokens
+	PerSearch       *money.Nano // for each search of the web that the provider runs
 	// LongPrompts replace prices when the whole prompt is longer than Over;
 	// what one does not price costs as without it. In ascending order.
 	LongPrompts []LongPrompt
@@ -82,7 +83,7 @@ func CheckModel(model string) error {
 }
 
 // ParseDefinition reads the JSON object of a price: USD per 1M tokens by kind
-// (input, output, cache_read, …), per_request in USD, max_output_tokens,
+// (input, output, cache_read, …), per_request and per_search in USD, max_output_tokens,
 // above_prompt_tokens [{over, input, …}], service_tiers {name: {input, …}}, and
 // mode, vendor, features, created and max_input_tokens, which describe the
 // model. Numbers are read from their digits, as numbers or as strings; unknown
@@ -99,6 +100,9 @@ func ParseDefinition(body []byte) (Definition, error) {
 	d.Rates = r.rates()
 	if v, ok := r.decimal("per_request", perRequestPlaces, int64(maxPerRequest)); ok {
 		d.PerRequest = new(money.Nano(v))
+	}
+	if v, ok := r.decimal("per_search", perRequestPlaces, int64(maxPerRequest)); ok {
+		d.PerSearch = new(money.Nano(v))
 	}
 	d.MaxInputTokens = r.count("max_input_tokens", 1)
 	d.MaxOutputTokens = r.count("max_output_tokens", 1)

@@ -55,6 +55,8 @@ type Price struct {
 
 	definition Definition
 	perRequest money.Nano
+	perSearch  money.Nano
+	searches   int64 // that bounds cover: see ForSearches
 	standard   schedule
 	tiers      []tier
 }
@@ -121,7 +123,27 @@ func (p *Price) Cost(t usage.Tokens, tier string, ratio money.Ratio) money.Nano 
 	rest = take(&sum, rest, t.AudioOut, r[AudioOutput])
 	rest = take(&sum, rest, t.ImageOut, r[ImageOutput])
 	sum.Add(rest, r[Output])
+	sum.Add(scaled(t.Searches), money.Pico(p.perSearch))
 	return sum.Nano(ratio)
+}
+
+// maxSearches is more than any answer takes, so that a count times its scale
+// does not wrap around.
+const maxSearches = 1 << 40
+
+// scaled is a number of searches for money.Sum.Add, whose prices are in pico: a
+// search has one in nano.
+func scaled(searches int64) int64 { return 1000 * min(max(searches, 0), maxSearches) }
+
+// ForSearches is the price with bounds that cover so many searches of the web
+// besides the tokens. What a search costs is part of every price.
+func (p *Price) ForSearches(n int64) *Price {
+	if p == nil || n <= 0 || p.perSearch == 0 {
+		return p
+	}
+	own := *p
+	own.searches = n
+	return &own
 }
 
 // take adds the part, as far as the whole reaches, and gives what is left of it.
@@ -132,8 +154,8 @@ func take(sum *money.Sum, whole, part int64, price money.Pico) int64 {
 }
 
 // Bound is at least the Cost of every usage with at most that many prompt and
-// output tokens, of whatever kind: the dearest price on each side, among all
-// prompt lengths up to the given one.
+// output tokens, of whatever kind, and with the searches of ForSearches: the
+// dearest price on each side, among all prompt lengths up to the given one.
 //
 // It covers the tier that was asked for and the standard one, which providers
 // fall back to when a tier is not to be had. "auto" and "" count as standard:
@@ -157,6 +179,7 @@ func (p *Price) AffordableOutput(avail money.Nano, promptTokens int64, tier stri
 func (p *Price) prompt(s *step, tokens int64) money.Sum {
 	var sum money.Sum
 	sum.AddNano(p.perRequest)
+	sum.Add(scaled(p.searches), money.Pico(p.perSearch))
 	sum.Add(tokens, s.dearestIn)
 	return sum
 }
@@ -166,6 +189,9 @@ func (p *Price) compile() {
 	d := p.definition
 	if d.PerRequest != nil {
 		p.perRequest = *d.PerRequest
+	}
+	if d.PerSearch != nil {
+		p.perSearch = *d.PerSearch
 	}
 	p.standard = schedule{{rates: d.Rates.resolve()}}
 	longer := d.Rates

@@ -19,7 +19,7 @@ type View struct {
 }
 
 // DefinitionView is how a definition is written in JSON: USD per 1M tokens,
-// per_request in USD. ParseDefinition reads it.
+// per_request and per_search in USD. ParseDefinition reads it.
 type DefinitionView struct {
 	Vendor            string              `json:"vendor,omitzero"`
 	Mode              string              `json:"mode,omitzero"`
@@ -34,6 +34,7 @@ type DefinitionView struct {
 	ImageOutput       Decimal             `json:"image_output,omitzero"`
 	ReasoningOutput   Decimal             `json:"reasoning_output,omitzero"`
 	PerRequest        Decimal             `json:"per_request,omitzero"`
+	PerSearch         Decimal             `json:"per_search,omitzero"`
 	AbovePromptTokens []TierView          `json:"above_prompt_tokens,omitempty"`
 	ServiceTiers      map[string]TierView `json:"service_tiers,omitempty"`
 	MaxInputTokens    int64               `json:"max_input_tokens,omitzero"`
@@ -84,8 +85,8 @@ func (d Definition) View() DefinitionView {
 		AudioInput: t.AudioInput, AudioOutput: t.AudioOutput,
 		ImageInput: t.ImageInput, ImageOutput: t.ImageOutput,
 		ReasoningOutput: t.ReasoningOutput,
-		PerRequest:      d.perRequest(),
-		MaxInputTokens:  d.MaxInputTokens, MaxOutputTokens: d.MaxOutputTokens,
+		PerRequest:      usd(d.PerRequest), PerSearch: usd(d.PerSearch),
+		MaxInputTokens: d.MaxInputTokens, MaxOutputTokens: d.MaxOutputTokens,
 	}
 	for _, l := range d.LongPrompts {
 		t := l.Rates.view()
@@ -101,12 +102,12 @@ func (d Definition) View() DefinitionView {
 	return v
 }
 
-// perRequest is the fee in USD, "" when there is none.
-func (d Definition) perRequest() Decimal {
-	if d.PerRequest == nil {
+// usd is a fee in USD, "" when there is none.
+func usd(fee *money.Nano) Decimal {
+	if fee == nil {
 		return ""
 	}
-	return Decimal(d.PerRequest.USDString())
+	return Decimal(fee.USDString())
 }
 
 // encode writes the definition as it is stored.

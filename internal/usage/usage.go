@@ -12,7 +12,8 @@ import (
 // Tokens is one request's consumption in one set of terms, whatever the
 // provider's own: Prompt is all input including cached, cache-write, audio and
 // image tokens; Completion is all output including reasoning and audio. The
-// others are parts of those two.
+// others are parts of those two, but for Searches: how often the provider
+// searched the web, which it charges for besides.
 type Tokens struct {
 	Prompt       int64
 	CachedRead   int64
@@ -24,6 +25,7 @@ type Tokens struct {
 	Reasoning    int64
 	AudioOut     int64
 	ImageOut     int64
+	Searches     int64
 }
 
 // Source tells how the token counts are known.

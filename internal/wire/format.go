@@ -1,6 +1,9 @@
 package wire
 
 import (
+	"bytes"
+	"strings"
+
 	"halley/internal/fault"
 	"halley/internal/usage"
 )
@@ -50,11 +53,50 @@ type Head struct {
 	// where that must be asked for.
 	IncludeUsage bool
 	Media        int // parts that are not text, at most
+	// Searches is how often the provider may search the web for the request, by
+	// its bounds, or AssumedSearches where it has none.
+	Searches int64
 	// Foreign says that the body is not of the endpoint's own dialect.
 	Foreign bool
 	// Where what names the conversation besides EndUser stands, for who asks for it:
 	// the values of prompt_cache_key and metadata.
 	CacheKeyAt, MetadataAt Span
+}
+
+// AssumedSearches is how often a provider is taken to search the web at most for
+// a request that does not bound it. Models seldom search as often in one answer;
+// what they search beyond that is charged all the same.
+const AssumedSearches = 10
+
+// SearchTools is how often the provider may search the web, by a list of tools in
+// any dialect of which each may bound its uses.
+func SearchTools(tools []byte) (searches int64) {
+	if !bytes.Contains(tools, []byte(`"web_search`)) && !bytes.Contains(tools, []byte(`"google`)) {
+		return 0
+	}
+	for t := range Elements(tools) {
+		found, uses := false, int64(0)
+		for name, v := range Members(t) {
+			switch Text(name) {
+			case "type":
+				found = found || strings.HasPrefix(Text(v), "web_search")
+			case "googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval":
+				found = true
+			case "max_uses":
+				var c Count
+				c.Read(v)
+				uses = c.Tokens
+			}
+		}
+		switch {
+		case !found:
+		case uses > 0:
+			searches = min(searches+uses, MaxChoices)
+		default:
+			searches += AssumedSearches
+		}
+	}
+	return searches
 }
 
 // MaxChoices is more than any server gives. Times the largest cap it fits into

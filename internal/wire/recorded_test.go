@@ -58,6 +58,7 @@ func anthropicTokens(o map[string]any) *usage.Tokens {
 	}
 	t.CacheWrite5m = number(u, "cache_creation_input_tokens") - t.CacheWrite1h
 	t.Prompt = number(u, "input_tokens") + t.CachedRead + t.CacheWrite5m + t.CacheWrite1h
+	t.Searches = number(u, "server_tool_use", "web_search_requests")
 	iterations, _ := u["iterations"].([]any)
 	for _, each := range iterations {
 		if one, _ := each.(map[string]any); one["type"] == "compaction" || one["type"] == "advisor_message" {
@@ -78,8 +79,18 @@ func responsesTokens(o map[string]any) *usage.Tokens {
 	if !ok {
 		return nil
 	}
+	searches := int64(0)
+	items, _ := o["output"].([]any)
+	for _, each := range items {
+		item, _ := each.(map[string]any)
+		action, acts := item["action"].(map[string]any)
+		if item["type"] == "web_search_call" && (!acts || action["type"] == "search") {
+			searches++
+		}
+	}
 	return &usage.Tokens{
-		Prompt: number(u, "input_tokens"), CachedRead: number(u, "input_tokens_details", "cached_tokens"), CacheWrite5m: number(u, "input_tokens_details", "cache_write_tokens"),
+		Searches: searches,
+		Prompt:   number(u, "input_tokens"), CachedRead: number(u, "input_tokens_details", "cached_tokens"), CacheWrite5m: number(u, "input_tokens_details", "cache_write_tokens"),
 		Completion: number(u, "output_tokens"), Reasoning: number(u, "output_tokens_details", "reasoning_tokens"),
 	}
 }
@@ -101,6 +112,16 @@ func geminiTokens(o map[string]any) *usage.Tokens {
 			}
 		}
 		return sum
+	}
+	candidates, _ := o["candidates"].([]any)
+	for _, each := range candidates {
+		c, _ := each.(map[string]any)
+		grounding, _ := c["groundingMetadata"].(map[string]any)
+		searched, _ := grounding["webSearchQueries"].([]any)
+		t.Searches += int64(len(searched))
+	}
+	if model, _ := o["modelVersion"].(string); strings.HasPrefix(model, "gemini-2") {
+		t.Searches = min(t.Searches, 1)
 	}
 	t.AudioIn, t.ImageIn = details("promptTokensDetails", "AUDIO"), details("promptTokensDetails", "IMAGE")
 	t.AudioOut, t.ImageOut = details("candidatesTokensDetails", "AUDIO"), details("candidatesTokensDetails", "IMAGE")

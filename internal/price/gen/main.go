@@ -82,6 +82,7 @@ type fact struct {
 	Rates           map[string]jsonx.Value `json:"usd_per_1m_tokens"`
 	Long            []jsonx.Value          `json:"above_prompt_tokens"`
 	Tiers           map[string]jsonx.Value `json:"service_tiers"`
+	Searches        map[string]jsonx.Value `json:"usd_per_search"` // by the size of what is searched for
 	MaxInputTokens  int64                  `json:"max_input_tokens"`
 	MaxOutputTokens int64                  `json:"max_output_tokens"`
 	Released        string                 `json:"released"` // YYYY-MM-DD
@@ -184,6 +185,9 @@ func define(f fact) (price.Definition, error) {
 	}
 	if len(f.Tiers) > 0 {
 		raw["service_tiers"] = f.Tiers
+	}
+	if usd, ok := f.Searches["medium"]; ok { // what is searched for unless the request says more
+		raw["per_search"] = usd
 	}
 	text, err := jsonx.Marshal(raw)
 	if err != nil {

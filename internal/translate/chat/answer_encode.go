@@ -111,7 +111,9 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 		}
 	}
 	if len(said) > 0 {
-		out.Content = content(said, true)
+		var w jsonx.Writer
+		writeContent(&w, said, true)
+		out.Content = w.Out
 	}
 	return out
 }

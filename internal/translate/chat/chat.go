@@ -73,6 +73,10 @@ type message struct {
 	Reasoning        jsontext.Value `json:"reasoning,omitzero"`         // Groq, OpenRouter, vLLM
 	ReasoningDetails jsontext.Value `json:"reasoning_details,omitzero"` // OpenRouter
 	Rest             jsontext.Value `json:",embed"`
+
+	// said is what is written for a content, as one string where joined allows it.
+	said   []part
+	joined bool
 }
 
 type toolCall struct {

@@ -67,7 +67,7 @@ func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]by
 			return nil, err
 		}
 	}
-	return jsonx.Marshal(r)
+	return r.append(make([]byte, 0, r.size())), nil
 }
 
 // turns are the messages, where another dialect has each thing that the
@@ -412,7 +412,7 @@ func (e *encoder) message(m *translate.Message) error {
 	if results && len(said) == 0 && out.ToolCalls == nil && out.Refusal == "" {
 		return nil
 	}
-	out.Content = content(said, m.Role == translate.Assistant)
+	out.say(said, m.Role == translate.Assistant)
 	e.r.Messages = append(e.r.Messages, out)
 	return nil
 }
@@ -434,27 +434,33 @@ func callsTools(m *translate.Message) bool {
 	return slices.ContainsFunc(m.Parts, func(p translate.Part) bool { _, ok := p.(*translate.ToolCall); return ok })
 }
 
-// content writes parts as a string where they are one text or, in an assistant's
-// message, which many servers want as a string, several.
-func content(parts []part, assistant bool) jsontext.Value {
-	if len(parts) == 0 {
-		if assistant {
-			return jsontext.Value("null")
-		}
-		return jsontext.Value(`""`)
+// say makes the parts the message's content. joined says that many servers want
+// such a message as a string.
+func (m *message) say(parts []part, joined bool) {
+	m.said, m.joined = parts, joined
+	switch {
+	case len(parts) > 0:
+	case joined:
+		m.Content = null()
+	default:
+		m.Content = jsontext.Value(`""`)
 	}
-	plain := func(p part) bool { return p.Type == "text" && p.CacheControl == nil && p.Rest == nil }
-	if len(parts) == 1 && plain(parts[0]) {
-		return marshal(*parts[0].Text)
+}
+
+func (p *part) plain() bool {
+	return p.Type == "text" && p.Text != nil && p.CacheControl == nil && p.Rest == nil
+}
+
+func allPlain(parts []part) bool {
+	return !slices.ContainsFunc(parts, func(p part) bool { return !p.plain() })
+}
+
+func joinedText(parts []part) string {
+	var all strings.Builder
+	for _, p := range parts {
+		all.WriteString(*p.Text)
 	}
-	if assistant && !slices.ContainsFunc(parts, func(p part) bool { return !plain(p) }) {
-		var all strings.Builder
-		for _, p := range parts {
-			all.WriteString(*p.Text)
-		}
-		return marshal(all.String())
-	}
-	return marshal(parts)
+	return all.String()
 }
 
 func (e *encoder) cache(p *part, mark *translate.CacheMark, extra translate.Extra) {
@@ -642,14 +648,14 @@ func (e *encoder) result(p *translate.ToolResult) error {
 	if len(p.Parts) == 0 && len(p.Raw) > 0 && !e.same {
 		said = append(said, textPart(string(p.Raw)))
 	}
-	out.Content = content(said, !e.same)
+	out.say(said, !e.same)
 	if len(said) == 0 {
 		out.Content = jsontext.Value(`""`)
 	}
 	e.r.Messages = append(e.r.Messages, out)
 	if len(shown) > 0 {
 		shown = slices.Insert(shown, 0, textPart("What the tool call "+p.CallID+" shows:"))
-		e.r.Messages = append(e.r.Messages, message{Role: "user", Content: marshal(shown)})
+		e.r.Messages = append(e.r.Messages, message{Role: "user", said: shown})
 	}
 	return nil
 }

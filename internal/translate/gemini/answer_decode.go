@@ -127,6 +127,14 @@ func (c *candidate) readContent(r *jsonx.Reader) {
 	}
 }
 
+// searches is how many searches of the web Google charges for.
+func (a *response) searches() (n int64) {
+	for i := range a.candidates {
+		n += geminiwire.Queries(a.candidates[i].grounding)
+	}
+	return geminiwire.Charged(n, a.model)
+}
+
 // DecodeAnswer implements translate.Upstream.
 func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 	r := jsonx.Read(body)
@@ -143,6 +151,7 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 	}
 	out := &translate.Answer{From: translate.Gemini, ID: in.id, Model: in.model, Created: in.unix(), Extra: in.beginning()}
 	if u, tier, ok := geminiwire.Usage(in.usage); ok {
+		u.Searches = in.searches()
 		out.Usage, out.ServiceTier = &u, tier
 	}
 	out.UsageRaw = in.usage

@@ -22,6 +22,7 @@ type streamDecoder struct {
 	begun      bool
 	id         string
 	usage      []byte // the last, as it came
+	searches   int64
 	candidates []*streamed
 	blocked    *translate.Candidate
 	failed     bool
@@ -78,7 +79,7 @@ func (d *streamDecoder) Decode(_ string, data []byte, emit func(translate.Event)
 		d.begun, d.id = true, in.id
 		emit(translate.Event{Kind: translate.Begin, ID: in.id, Model: in.model, Created: in.unix(), From: translate.Gemini, Extra: in.beginning()})
 	}
-	d.use(in.usage, emit)
+	d.use(in.usage, in.searches(), emit)
 	if in.blocked != nil {
 		d.blocked = new(in.refused())
 	}
@@ -92,13 +93,18 @@ func (d *streamDecoder) Decode(_ string, data []byte, emit func(translate.Event)
 
 // use tells usage that is new. It comes before the parts of its chunk, so that
 // whoever begins to write an answer knows of the prompt's.
-func (d *streamDecoder) use(raw jsontext.Value, emit func(translate.Event)) {
-	if raw == nil || bytes.Equal(raw, d.usage) {
+func (d *streamDecoder) use(raw jsontext.Value, searches int64, emit func(translate.Event)) {
+	if raw == nil {
+		raw = d.usage // searches may be told of in a chunk of their own
+	}
+	if raw == nil || bytes.Equal(raw, d.usage) && searches <= d.searches {
+		d.searches = max(d.searches, searches)
 		return
 	}
-	d.usage = raw
+	d.usage, d.searches = raw, max(d.searches, searches)
 	e := translate.Event{Kind: translate.Use, UsageRaw: raw, From: translate.Gemini}
 	if u, tier, ok := geminiwire.Usage(raw); ok {
+		u.Searches = d.searches
 		e.Usage, e.Tier = &u, tier
 	}
 	emit(e)

@@ -192,6 +192,12 @@ func writeUsage(w *jsonx.Writer, u *translate.Usage, raw jsontext.Value) {
 		w.Int("thinking_tokens", u.Reasoning)
 		w.Close('}')
 	}
+	if u.Searches > 0 {
+		w.Name("server_tool_use")
+		w.Open('{')
+		w.Int("web_search_requests", u.Searches)
+		w.Close('}')
+	}
 	w.Close('}')
 }
 

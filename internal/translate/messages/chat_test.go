@@ -83,7 +83,8 @@ func lossless(g translatetest.Gist) translatetest.Gist {
 	case translate.Filtered:
 		g.Stop = translate.Refused
 	}
-	if g.Usage != nil { // Chat does not tell cache writes apart by their age
+	if g.Usage != nil { // Chat does not tell cache writes apart by their age, nor how often the web was searched
+		g.Usage.Searches = 0
 		g.Usage.CacheWrite5m += g.Usage.CacheWrite1h
 		g.Usage.CacheWrite1h = 0
 	}

@@ -66,6 +66,7 @@ func essenceOf(a *translate.Answer) (e essence) {
 		e.Usage = *a.Usage
 		e.Usage.CacheWrite5m, e.Usage.CacheWrite1h = e.Usage.CacheWrite5m+e.Usage.CacheWrite1h, 0
 		e.Usage.ImageIn, e.Usage.ImageOut = 0, 0
+		e.Usage.Searches = 0                     // which others count otherwise or not at all
 		e.Usage.AudioIn, e.Usage.AudioOut = 0, 0 // which Responses does not tell apart
 	}
 	if len(a.Candidates) == 0 {

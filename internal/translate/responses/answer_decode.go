@@ -34,6 +34,7 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 		a.UsageRaw = r.Usage
 	}
 	if u, ok := openai.ResponsesUsage(r.Usage); ok {
+		u.Searches = r.searches()
 		a.Usage = &u
 	}
 	c, err := r.candidate()
@@ -42,6 +43,14 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 	}
 	a.Candidates = []translate.Candidate{c}
 	return a, nil
+}
+
+// searches counts the searches of the web that OpenAI charges for.
+func (r *response) searches() (n int64) {
+	for _, item := range r.Output {
+		n += openai.Searches(item)
+	}
+	return n
 }
 
 // seconds reads a time in Unix seconds; some servers write a fraction.

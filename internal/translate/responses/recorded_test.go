@@ -77,6 +77,9 @@ func TestEveryRecordedAnswerSurvives(t *testing.T) {
 		if diff := cmp.Diff(alike(t, in.Response.Body), alike(t, out)); diff != "" {
 			t.Errorf("%s: %s", in.File, diff)
 		}
+		if a.Usage != nil {
+			a.Usage.Searches = 0 // which the output tells, not the usage: see package wire
+		}
 		if diff := cmp.Diff(usageIn(in.Response.Body), a.Usage); diff != "" {
 			t.Errorf("%s: usage: %s", in.File, diff)
 		}

@@ -474,6 +474,7 @@ func (d *decoder) finish(v jsontext.Value, emit func(translate.Event)) error {
 	emit(translate.Event{Kind: translate.Finish, Stop: r.stop(d.calls), StopWord: r.Status, Extra: r.extra(), From: translate.Responses})
 	use := translate.Event{Kind: translate.Use, Tier: r.ServiceTier, From: translate.Responses}
 	if u, ok := openai.ResponsesUsage(r.Usage); ok {
+		u.Searches = r.searches()
 		use.Usage, use.UsageRaw = &u, r.Usage
 		emit(use)
 	}

@@ -36,7 +36,7 @@ var mediaNames = [...]string{`"source"`}
 func (Messages) ScanRequest(body []byte) (wire.Request, error) {
 	r := &request{head: wire.Head{Choices: 1}}
 	var err error
-	names := wire.Names{"model", "stream", "max_tokens", "metadata", "service_tier"}
+	names := wire.Names{"model", "stream", "max_tokens", "metadata", "service_tier", "tools"}
 	r.close, r.head.Media, err = wire.Scan(body, names, mediaNames[:], r.take)
 	if err != nil {
 		return nil, err
@@ -63,6 +63,8 @@ func (r *request) take(name string, value []byte, at wire.Span) (err error) {
 		r.head.EndUser = wire.Text(wire.Get(value, "user_id"))
 	case "service_tier":
 		r.head.ServiceTier = tier(wire.Text(value))
+	case "tools":
+		r.head.Searches = wire.SearchTools(value)
 	}
 	return err
 }
@@ -211,6 +213,7 @@ func (u *Usage) Tokens() usage.Tokens {
 	t.CacheWrite1h += write1h
 	t.Completion += u.Output.Tokens
 	t.Reasoning += u.Thinking.Tokens
+	t.Searches = u.Searches.Tokens
 	return t
 }
 

@@ -3,6 +3,7 @@ package gemini
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"halley/internal/fault"
 	"halley/internal/jsonx"
@@ -64,6 +65,8 @@ func (g Generate) ScanRequest(body []byte) (wire.Request, error) {
 			if err := r.config(body[at.From:at.To], at.From); err != nil {
 				return nil, err
 			}
+		case "tools":
+			r.head.Searches = wire.SearchTools(body[at.From:at.To])
 		case "serviceTier", "service_tier":
 			r.head.ServiceTier = tier(wire.Text(body[at.From:at.To]))
 		}
@@ -161,14 +164,18 @@ func (Generate) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 	if !ok {
 		return a, false
 	}
+	var searches int64
 	for {
 		name, at, more := members.Next()
 		if !more {
 			_, ok = members.Close()
+			a.Usage.Searches = Charged(searches, wire.Text(a.ModelAt.Of(body)))
 			return a, ok
 		}
 		value := body[at.From:at.To]
 		switch string(body[name.From:name.To]) {
+		case `"candidates"`:
+			searches = Searches(value)
 		case `"modelVersion"`:
 			if value[0] == '"' {
 				a.ModelAt = wire.Span(at)
@@ -179,6 +186,41 @@ func (Generate) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 			a.IsError = value[0] != 'n'
 		}
 	}
+}
+
+// Searches counts the searches of the web that candidates tell of.
+func Searches(candidates []byte) (n int64) {
+	if !bytes.Contains(candidates, []byte(`"webSearchQueries"`)) && !bytes.Contains(candidates, []byte(`"web_search_queries"`)) {
+		return 0
+	}
+	for c := range wire.Elements(candidates) {
+		n += Queries(wire.Get(c, "groundingMetadata")) + Queries(wire.Get(c, "grounding_metadata"))
+	}
+	return n
+}
+
+// Queries counts the searches of the web that a candidate's groundingMetadata
+// tells of.
+func Queries(grounding []byte) (n int64) {
+	if len(grounding) == 0 {
+		return 0
+	}
+	for _, name := range []string{"webSearchQueries", "web_search_queries"} {
+		for range wire.Elements(wire.Get(grounding, name)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Charged is how many searches Google charges for: each from Gemini 3 on, and
+// before that each answer that searched.
+func Charged(searches int64, model string) int64 {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	if strings.HasPrefix(name, "gemini-1") || strings.HasPrefix(name, "gemini-2") {
+		return min(searches, 1)
+	}
+	return searches
 }
 
 // OutputText implements wire.Format.
@@ -260,6 +302,8 @@ type stream struct {
 	opened bool // of the array
 	rename []byte
 	p      wire.Progress
+
+	searches int64 // so far
 }
 
 // Progress implements wire.Stream.
@@ -343,7 +387,9 @@ func (s *stream) meter(data []byte, a wire.Answer) {
 		s.p.Tier = a.ServiceTier
 	}
 	s.output(data)
+	s.searches = max(s.searches, a.Usage.Searches) // they come once
 	if a.HasUsage {
+		a.Usage.Searches = s.searches
 		s.p.Report(a.Usage)
 	}
 }

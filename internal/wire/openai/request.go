@@ -70,6 +70,14 @@ func ScanRequest(body []byte) (Head, error) {
 			input = true
 		case `"messages"`:
 			messages = true
+		case `"web_search_options"`:
+			if body[valueAt.From] == '{' {
+				h.Searches += wire.AssumedSearches
+			}
+			continue
+		case `"tools"`: // of Responses bodies that came here
+			h.Searches += wire.SearchTools(body[valueAt.From:valueAt.To])
+			continue
 		case `"prompt_cache_key"`:
 			h.CacheKeyAt = wire.Span(valueAt)
 			continue

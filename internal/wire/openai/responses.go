@@ -21,6 +21,7 @@ type responsesRequest struct {
 	head        wire.Head
 	modelAt     wire.Span // the value with its quotes
 	maxOutputAt wire.Span
+	maxCalls    int64 // of tools that the provider runs
 	inputAt     wire.Span
 	close       int // offset of the closing brace
 	previousAt  wire.Span
@@ -38,13 +39,16 @@ func (Responses) Dialect() wire.Dialect { return wire.OpenAI }
 func (Responses) ScanRequest(body []byte) (wire.Request, error) {
 	r := &responsesRequest{head: wire.Head{Choices: 1, IncludeUsage: true}}
 	var err error
-	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier", "prompt_cache_key", "metadata", "input", "store", "previous_response_id"}
+	names := wire.Names{"model", "stream", "max_output_tokens", "background", "service_tier", "user", "safety_identifier", "prompt_cache_key", "metadata", "input", "store", "previous_response_id", "tools", "max_tool_calls"}
 	r.close, r.head.Media, err = wire.Scan(body, names, responsesMedia[:], r.take)
 	if err != nil {
 		return nil, err
 	}
 	if !r.modelAt.Present() {
 		return nil, wire.Invalid("model", "model is required.")
+	}
+	if r.maxCalls > 0 && r.head.Searches > 0 {
+		r.head.Searches = min(r.maxCalls, wire.MaxChoices)
 	}
 	return r, nil
 }
@@ -74,6 +78,12 @@ func (r *responsesRequest) take(name string, value []byte, at wire.Span) (err er
 		r.head.CacheKeyAt = at
 	case "metadata":
 		r.head.MetadataAt = at
+	case "tools":
+		r.head.Searches = wire.SearchTools(value)
+	case "max_tool_calls":
+		if value[0] != 'n' {
+			r.maxCalls, err = wire.Limit(name, value)
+		}
 	case "input":
 		r.inputAt = at
 	case "store":
@@ -116,11 +126,12 @@ func (Responses) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 	if !ok {
 		return a, false
 	}
-	object := false
+	object, searches := false, int64(0)
 	for {
 		name, at, more := members.Next()
 		if !more {
 			_, ok = members.Close()
+			a.Usage.Searches = searches
 			a.IsError = a.IsError && !object // a response that failed is one that can be billed
 			return a, ok
 		}
@@ -136,6 +147,8 @@ func (Responses) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 			if u, ok := ResponsesUsage(value); ok {
 				a.Usage, a.HasUsage = u, true
 			}
+		case `"output"`:
+			searches = outputSearches(value)
 		case `"error"`:
 			a.IsError = value[0] != 'n'
 		case `"service_tier"`:
@@ -148,6 +161,32 @@ func (Responses) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 func (Responses) OutputText(body []byte) (text wire.TextBytes) {
 	wire.CountStrings(wire.Get(body, "output"), &text, "text", "arguments", "refusal", "input")
 	return text
+}
+
+// outputSearches counts the searches of the web in a response's output.
+func outputSearches(output []byte) (n int64) {
+	if !bytes.Contains(output, []byte(searchCall)) {
+		return 0
+	}
+	for item := range wire.Elements(output) {
+		n += Searches(item)
+	}
+	return n
+}
+
+// searchCall is the type of an item of a search of the web.
+const searchCall = "web_search_call"
+
+// Searches is 1 for an item that is a search of the web, 0 for others. Pages that
+// are opened and looked through are not charged.
+func Searches(item []byte) int64 {
+	if wire.Text(wire.Get(item, "type")) != searchCall {
+		return 0
+	}
+	if action := wire.Text(wire.Get(wire.Get(item, "action"), "type")); action != "" && action != "search" {
+		return 0
+	}
+	return 1
 }
 
 // ResponsesUsage brings the usage object of a response into Halley's terms; ok

@@ -12,10 +12,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who changed what
+         * Who changed what; an action without a dot, such as channel, is every action on such records
          * @description For administrators and root.
          */
         get: operations["get-api-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check that no record of the trail was changed or taken away; noted is an earlier head
+         * @description For administrators and root.
+         */
+        get: operations["get-api-audit-chain"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1535,14 +1555,50 @@ export interface components {
              * @description A user's id; 0 is the system itself.
              */
             actor: number;
+            /** @description The same as it became. */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What the change has changed, as it was; null where nothing was, or is told. Never a secret. */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What was asked for. */
             detail: string;
+            /** @description Covers the record and the hash of the one before it; halley audit verify checks it. Empty in records from before there were hashes. */
+            hash: string;
             /** Format: int64 */
             id: number;
             /** @description Empty over the local socket. */
             ip: string;
+            request_id: string;
             target: string;
             /** Format: int64 */
             time: number;
+        };
+        AuditBreak: {
+            /**
+             * Format: int64
+             * @description Of the first record that is not right.
+             */
+            id: number;
+            why: string;
+        };
+        AuditChain: {
+            /**
+             * Format: int64
+             * @description The id of the record that the check begins after; 0 is the beginning.
+             */
+            anchor: number;
+            /** @description Null when the chain holds. */
+            broken: components["schemas"]["AuditBreak"] | null;
+            /** @description The newest record, to be noted down elsewhere: noted proves later that it is still there. */
+            head: string;
+            /**
+             * Format: int64
+             * @description So many follow each other.
+             */
+            records: number;
         };
         Aws: {
             region: string;
@@ -2789,6 +2845,7 @@ export interface components {
             model: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -2820,6 +2877,7 @@ export interface components {
             mode?: string;
             output?: number;
             per_request?: number;
+            per_search?: number;
             reasoning_output?: number;
             service_tiers?: {
                 [key: string]: components["schemas"]["PriceTier"];
@@ -3568,6 +3626,42 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["PageOfAudit"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-audit-chain": {
+        parameters: {
+            query?: {
+                noted?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["AuditChain"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
