@@ -10,6 +10,7 @@ import {
 import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
+import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
 import { PageLoading } from "./ui/states";
 
@@ -82,6 +83,27 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
+const channels = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels",
+  validateSearch: channelsSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/list"), "ChannelsScreen"),
+});
+
+const explain = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels/explain",
+  validateSearch: explainSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/explain"), "ExplainScreen"),
+});
+
+const channel = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels/$id",
+  validateSearch: channelSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/detail"), "ChannelScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -89,7 +111,10 @@ const elsewhere = createRoute({
   component: NotFound,
 });
 
-const tree = root.addChildren([signIn, app.addChildren([home, keys, key, admin.addChildren([]), elsewhere])]);
+const tree = root.addChildren([
+  signIn,
+  app.addChildren([home, keys, key, admin.addChildren([channels, explain, channel]), elsewhere]),
+]);
 
 export function newRouter(queries: QueryClient) {
   return createRouter({

@@ -1,4 +1,5 @@
 import "i18next";
+import type channels from "./en/channels.json";
 import type common from "./en/common.json";
 import type keys from "./en/keys.json";
 import type signIn from "./en/sign-in.json";
@@ -9,6 +10,7 @@ declare module "i18next" {
     defaultNS: "common";
     enableSelector: false;
     resources: {
+      channels: typeof channels;
       common: typeof common;
       keys: typeof keys;
       "sign-in": typeof signIn;
