@@ -61,6 +61,10 @@ export function ChannelScreen() {
       }
       actions={
         <>
+          <PeriodPicker
+            value={period}
+            onChange={(to) => void navigate({ search: (now) => ({ ...now, period: periodText(to) }), replace: true })}
+          />
           <Button icon={<Pencil aria-hidden className="size-3.5 text-soft" />} onClick={() => setEditing(true)}>
             {t("action.edit")}
           </Button>
@@ -88,12 +92,6 @@ export function ChannelScreen() {
         </>
       }
     >
-      <div className="mb-3 flex justify-end">
-        <PeriodPicker
-          value={period}
-          onChange={(to) => void navigate({ search: (now) => ({ ...now, period: periodText(to) }), replace: true })}
-        />
-      </div>
       <div className="mb-4 grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Stat label={t("column.requests")} value={known ? format.number(sum?.requests ?? 0) : undefined} />
         <Stat
@@ -165,7 +163,9 @@ function HealthCard({ channel }: { channel: Channel }) {
             {row.state !== "closed" && (
               <span className="block text-xs break-words whitespace-normal text-soft">
                 {row.reason}
-                {row.until > 0 && <span className="block">{t("health.again", { when: format.ago(row.until) })}</span>}
+                {row.until > Date.now() / 1000 && (
+                  <span className="block">{t("health.again", { when: format.ago(row.until) })}</span>
+                )}
               </span>
             )}
           </div>

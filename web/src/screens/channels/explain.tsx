@@ -234,16 +234,10 @@ function Answer({ of }: { of: Schemas["Explanation"] }) {
                     <StateBadge state={step.state} />
                     <Badge>{step.group}</Badge>
                     <span className="text-xs text-soft">
-                      {t("explain.step", {
-                        priority: format.number(step.priority),
-                        weight: format.number(step.weight),
-                        strategy: step.strategy,
-                        ratio: step.ratio,
-                      })}
+                      {t("explain.step", { strategy: step.strategy, ratio: step.ratio })}
                     </span>
                   </p>
                   <p className="text-xs break-words text-soft">{step.why}</p>
-                  {step.reason && <p className="text-xs break-words text-warn">{step.reason}</p>}
                   {i === of.max_attempts && <p className="text-xs text-faint">{t("explain.beyond")}</p>}
                 </div>
               </li>

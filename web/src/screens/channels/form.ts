@@ -202,6 +202,12 @@ export function bodyOf(form: ChannelForm): Body {
   };
 }
 
+/** What is tried out: names and models may still be missing. */
+export function draftOf(form: ChannelForm): Body {
+  const { name, models, ...rest } = bodyOf(form);
+  return { ...rest, ...(name && { name }), ...(models && models.length > 0 && { models }) };
+}
+
 /** What the form says that the saved channel does not. */
 export function changesOf(form: ChannelForm, saved: Saved): Body {
   const now = bodyOf(form);

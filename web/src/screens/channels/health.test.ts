@@ -28,6 +28,10 @@ describe("a channel's health in one line", () => {
   it("is well while it recovers", () => {
     expect(summarize({ status: 1, health: [target("closed"), target("slow-start")] }).condition).toBe("well");
   });
+  it("is impaired where no attempt was good, though too few for a breaker", () => {
+    expect(summarize({ status: 1, health: [target("closed", { failed: 2 })] }).condition).toBe("impaired");
+    expect(summarize({ status: 1, health: [target("closed", { failed: 2, succeeded: 1 })] }).condition).toBe("well");
+  });
   it("is impaired where some of it works, and names the worst", () => {
     const health = [target("closed"), target("open", { reason: "too much failed" }), target("cooling-down")];
     expect(summarize({ status: 1, health })).toMatchObject({ condition: "impaired", ill: 2, targets: 3 });
@@ -35,6 +39,9 @@ describe("a channel's health in one line", () => {
   });
   it("is broken where nothing works, or no upstream key does", () => {
     expect(summarize({ status: 1, health: [target("open")] }).condition).toBe("broken");
+    expect(summarize({ status: 1, health: [target("closed", { model: "" }), target("open")] }).condition).toBe(
+      "broken",
+    );
     expect(summarize({ status: 1, health: [target("out", { model: "" }), target("closed")] }).condition).toBe("broken");
   });
   it("counts each attempt once and weighs latency by attempts", () => {

@@ -60,8 +60,10 @@ export function summarize(channel: { status: 1 | 2; health: readonly Health[] })
       : !worst
         ? "unused"
         : ill === 0
-          ? "well"
-          : ill === channel.health.length || keyOut(channel.health)
+          ? failed > 0 && succeeded === 0
+            ? "impaired" // too few attempts for a breaker, but none was good
+            : "well"
+          : allIll(channel.health)
             ? "broken"
             : "impaired";
   return {
@@ -75,8 +77,9 @@ export function summarize(channel: { status: 1 | 2; health: readonly Health[] })
   };
 }
 
-/** Whether every upstream key is ill as a whole. */
-function keyOut(health: readonly Health[]): boolean {
+/** Whether every upstream key is ill as a whole, or every model that was asked for. */
+function allIll(health: readonly Health[]): boolean {
   const keys = health.filter((target) => target.model === "");
-  return keys.length > 0 && keys.every((target) => !isWell(target.state));
+  const models = health.filter((target) => target.model !== "");
+  return [keys, models].some((some) => some.length > 0 && some.every((target) => !isWell(target.state)));
 }

@@ -97,7 +97,7 @@ export function ChannelsScreen() {
         header: t("column.name"),
         sortable: true,
         cell: (channel) => (
-          <div className="max-w-72 min-w-32">
+          <div className="max-w-40 min-w-28 sm:max-w-56">
             <span className="flex items-center gap-1.5">
               <Link
                 to="/channels/$id"
@@ -106,7 +106,7 @@ export function ChannelsScreen() {
               >
                 {channel.name}
               </Link>
-              {channel.tag && <Badge>{channel.tag}</Badge>}
+              {channel.tag && <Badge className="max-sm:hidden">{channel.tag}</Badge>}
             </span>
             <span className="block truncate text-xs text-faint">
               {t(`kind.${channel.kind}`)}
@@ -128,7 +128,7 @@ export function ChannelsScreen() {
         header: t("column.models"),
         from: "xl",
         cell: (channel) => (
-          <span className="block max-w-52 truncate text-soft" title={channel.models.join(", ")}>
+          <span className="block max-w-36 truncate text-soft" title={channel.models.join(", ")}>
             {channel.models.slice(0, 2).join(", ")}
             {channel.models.length > 2 && ` +${format.number(channel.models.length - 2)}`}
           </span>
@@ -138,7 +138,11 @@ export function ChannelsScreen() {
         id: "groups",
         header: t("column.groups"),
         from: "lg",
-        cell: (channel) => <span className="block max-w-40 truncate text-soft">{channel.groups.join(", ")}</span>,
+        cell: (channel) => (
+          <span className="block max-w-28 truncate text-soft" title={channel.groups.join(", ")}>
+            {channel.groups.join(", ")}
+          </span>
+        ),
       },
       {
         id: "priority",
@@ -173,7 +177,7 @@ export function ChannelsScreen() {
             <>
               {format.compact(sum.requests)}
               {sum.errors > 0 && (
-                <span className={`block text-xs ${share >= 0.05 ? "text-bad" : "text-faint"}`}>
+                <span className={`block text-xs whitespace-nowrap ${share >= 0.05 ? "text-bad" : "text-faint"}`}>
                   {t("column.failed", { share: format.percent(share) })}
                 </span>
               )}

@@ -133,7 +133,7 @@ export function OrderView({ channels, group, q, error, retry }: Props) {
               <span className="text-sm font-medium text-ink">{number(numbers.get(tier.ids[0] ?? 0) ?? 0)}</span>
               <span className="max-sm:hidden">{t("order.priority")}</span>
             </div>
-            <ul className="min-w-0 flex-1 divide-y">
+            <ul className="flex min-w-0 flex-1 flex-col justify-center divide-y">
               {tier.ids.map((id) => {
                 const channel = byId.get(id);
                 if (!channel) return null;

@@ -13,7 +13,7 @@ import { Field } from "@/ui/field";
 import { Checkbox, Input, Select, Textarea } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
-import { bodyOf, type ChannelForm, changesOf, formOf, newForm, type Override, type Saved } from "./form";
+import { bodyOf, type ChannelForm, changesOf, draftOf, formOf, newForm, type Override, type Saved } from "./form";
 import { channelsKey, channelsQuery, type Preset, presetsQuery } from "./queries";
 import { kinds } from "./search";
 import { LiveTest } from "./test";
@@ -139,7 +139,7 @@ function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProp
   const channels = useQuery(channelsQuery);
   const [form, setForm] = useState<ChannelForm>(() => (channel ? formOf(channel) : newForm(preset)));
   const set = (to: Partial<ChannelForm>) => setForm((now) => ({ ...now, ...to }));
-  const draft = () => (channel ? { channel_id: channel.id, ...changesOf(form, channel) } : bodyOf(form));
+  const draft = () => (channel ? { channel_id: channel.id, ...changesOf(form, channel) } : draftOf(form));
 
   const save = useMutation({
     mutationFn: () =>
@@ -519,7 +519,7 @@ function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProp
           {t("edit.seeAbove")}
         </p>
       ) : null}
-      <div className="sticky bottom-0 -mx-5 -mb-6 flex flex-wrap justify-end gap-2 border-t bg-raised px-5 py-3">
+      <div className="sticky -bottom-6 -mx-5 -mb-6 flex flex-wrap justify-end gap-2 border-t bg-raised px-5 py-3">
         {onBack && (
           <Button look="quiet" className="mr-auto" onClick={onBack}>
             {t("new.back")}

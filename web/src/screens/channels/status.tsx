@@ -29,11 +29,13 @@ export function ConditionBadge({ summary }: { summary: Summary }) {
           {worst.model && ` · ${worst.model}`}
           {worst.key && ` · …${worst.key}`}
           {worst.reason && <span className="block">{worst.reason}</span>}
-          {worst.until > 0 && <span className="block">{t("health.again", { when: ago(worst.until) })}</span>}
+          {worst.until > Date.now() / 1000 && (
+            <span className="block">{t("health.again", { when: ago(worst.until) })}</span>
+          )}
         </>
       }
     >
-      <button type="button" className="rounded">
+      <button type="button" className="flex rounded">
         {badge}
       </button>
     </Tooltip>

@@ -84,7 +84,7 @@ function Outcome({ result }: { result: Schemas["ChannelTest"] }) {
         </span>
       </p>
       {result.message && <p className="border-t px-3 py-2 break-words text-bad">{result.message}</p>}
-      {result.answer && (
+      {result.answer && result.answer !== result.message && (
         <pre className="thin-scrollbar max-h-40 overflow-auto border-t bg-sunken px-3 py-2 font-mono text-xs break-words whitespace-pre-wrap">
           {result.answer}
         </pre>
