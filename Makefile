@@ -13,7 +13,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e chaos check lint fix generate web bench bench-quick fuzz
+.PHONY: help run build test e2e chaos check lint fix generate web screenshots bench bench-quick fuzz
 
 # The console as it is embedded, and what it is made of.
 CONSOLE := internal/console/dist/site/index.html
@@ -32,6 +32,10 @@ build: $(if $(NODE),web,without-console) ## build ./bin/halley, one static binar
 
 test: ## install what the suites need and run all of them
 	@scripts/test
+
+screenshots: web ## every screen of the console in both themes and widths, into ./screenshots
+	HALLEY_SCREENSHOTS='$(CURDIR)/screenshots' go test -count=1 -timeout=15m -run TestEveryScreen ./test/browser
+	@ls screenshots | wc -l | xargs -I{} echo '{} pictures in ./screenshots'
 
 e2e: ## only the suites that drive the real binary from outside
 	@scripts/test ./test/...

@@ -13,16 +13,19 @@ import (
 // keys, channels or users of one name have a point each.
 type usagePointView struct {
 	Time      int64   `json:"time"`
+	ID        int64   `json:"id" doc:"Of the key, channel or user; 0 for a model."`
 	Name      string  `json:"name"`
 	Requests  int64   `json:"requests"`
 	TokensIn  int64   `json:"tokens_in"`
 	TokensOut int64   `json:"tokens_out"`
 	USD       float64 `json:"usd"`
 	Errors    int64   `json:"errors"`
+	Latency   int64   `json:"latency_ms" doc:"The mean of those that are no errors."`
+	FirstByte int64   `json:"first_byte_ms" doc:"Likewise."`
 }
 
 func (s *Server) dataRoutes() []route {
-	query := []string{"from", "to", "bucket", "by"}
+	query := []string{"key_id", "from", "to", "bucket", "by"}
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/data/self", access: anyUser, handle: s.ownData, summary: "The caller's usage over time",
@@ -67,7 +70,8 @@ func (s *Server) data(c *call, series usage.Series) (any, error) {
 			name = "#" + strconv.FormatInt(p.ID, 10) // what operators call their channels is theirs
 		}
 		view = append(view, usagePointView{
-			Time: p.Time.Unix(), Name: name, Requests: p.Requests, TokensIn: p.TokensIn, TokensOut: p.TokensOut, USD: p.Cost.Float(), Errors: p.Errors,
+			Time: p.Time.Unix(), ID: p.ID, Name: name, Requests: p.Requests, TokensIn: p.TokensIn, TokensOut: p.TokensOut, USD: p.Cost.Float(), Errors: p.Errors,
+			Latency: p.MeanLatency().Milliseconds(), FirstByte: p.MeanFirstByte().Milliseconds(),
 		})
 	}
 	return view, nil
@@ -100,6 +104,9 @@ func (c *call) series(now time.Time) (usage.Series, error) {
 		series.Zone = zone
 	}
 	var err error
+	if series.KeyID, err = c.queryInt("key_id", 0); err != nil {
+		return series, err
+	}
 	if series.From, series.To, err = c.queryRange(); err != nil {
 		return series, err
 	}

@@ -212,6 +212,14 @@ func TestCallersSeeTheGroupsAndModelsTheyMayUse(t *testing.T) {
 	} {
 		d.must(t, "POST", "/api/channel/", body)
 	}
+	type offer struct {
+		Groups []string
+		Price  *struct{ Model string }
+	}
+	offers := map[string]offer{
+		"demo-echo": {[]string{"default"}, &struct{ Model string }{"demo-echo"}}, "mapped": {[]string{"default"}, &struct{ Model string }{"gpt-4o"}}, "unpriced": {Groups: []string{"default"}},
+		"demo-embed": {[]string{"vip"}, &struct{ Model string }{"demo-embed"}}, "demo-empty": {[]string{"vip"}, &struct{ Model string }{"demo-empty"}},
+	}
 	type groups = map[string]struct {
 		Ratio string `json:"ratio"`
 		Desc  string `json:"desc"`
@@ -230,6 +238,20 @@ func TestCallersSeeTheGroupsAndModelsTheyMayUse(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.models, as[[]string](t, d.do(t, tc.who, "GET", "/api/user/self/models", ""))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.who, diff)
+		}
+		want := map[string]offer{}
+		for _, model := range tc.models {
+			want[model] = offers[model]
+		}
+		got := map[string]offer{}
+		for _, o := range as[[]struct {
+			Model string
+			offer
+		}](t, d.do(t, tc.who, "GET", "/api/user/self/catalog", "")) {
+			got[o.Model] = o.offer
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(offer{})); diff != "" {
+			t.Errorf("what is offered to %s (-want +got):\n%s", tc.who, diff)
 		}
 	}
 }

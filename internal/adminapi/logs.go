@@ -42,6 +42,15 @@ type usageView struct {
 	UsageSource      string  `json:"usage_source" enum:"provider,metered,estimated,none"`
 	EndUser          string  `json:"end_user"`
 	IP               string  `json:"ip"`
+
+	// Parts of the tokens above, and more of where the money went.
+	CacheWrite1hTokens int64 `json:"cache_write_1h_tokens"`
+	InputAudioTokens   int64 `json:"input_audio_tokens"`
+	InputImageTokens   int64 `json:"input_image_tokens"`
+	OutputAudioTokens  int64 `json:"output_audio_tokens"`
+	OutputImageTokens  int64 `json:"output_image_tokens"`
+	Searches           int64 `json:"searches" doc:"How often the provider searched the web."`
+	ParentID           int64 `json:"parent_id" doc:"The key that was charged as well, having issued this one; 0 for none."`
 }
 
 func viewUsage(e *usage.Entry) usageView {
@@ -53,6 +62,7 @@ func viewUsage(e *usage.Entry) usageView {
 		PromptTokens: t.Prompt, CachedTokens: t.CachedRead, CacheWriteTokens: t.CacheWrite5m + t.CacheWrite1h, CompletionTokens: t.Completion, ReasoningTokens: t.Reasoning,
 		Quota: e.Cost.UnitsString(), USD: e.Cost.Float(), Absorbed: e.Absorbed.UnitsString(), PriceVersion: e.PriceVersion, Held: e.Held.UnitsString(),
 		LatencyMs: e.Latency.Milliseconds(), FirstByteMs: e.FirstByte.Milliseconds(), Attempts: e.Attempts, UsageSource: string(e.Source), EndUser: e.EndUser, IP: e.IP,
+		CacheWrite1hTokens: t.CacheWrite1h, InputAudioTokens: t.AudioIn, InputImageTokens: t.ImageIn, OutputAudioTokens: t.AudioOut, OutputImageTokens: t.ImageOut, Searches: t.Searches, ParentID: e.ParentID,
 	}
 }
 
@@ -65,12 +75,17 @@ type usageStatView struct {
 	Tokens   int64   `json:"tokens"`
 	RPM      int64   `json:"rpm"`
 	TPM      int64   `json:"tpm"`
+
+	Errors    int64 `json:"errors"`
+	Latency   int64 `json:"latency_ms" doc:"The mean of those that are no errors."`
+	FirstByte int64 `json:"first_byte_ms" doc:"Likewise."`
 }
 
 func (s *Server) logRoutes() []route {
-	own := []string{"key_id", "model", "status", "from", "to", "request_id"}
+	own := []string{"key_id", "model", "status", "errors", "from", "to", "request_id"}
 	all := append([]string{"user_id"}, own...)
-	pages := func(query []string) []string { return append(query[:len(query):len(query)], "p", "page_size") }
+	with := func(query []string, more ...string) []string { return append(query[:len(query):len(query)], more...) }
+	pages := func(query []string) []string { return with(query, "p", "page_size") }
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/log/self", access: anyUser, handle: s.ownUsage, summary: "The caller's usage records, newest first",
@@ -87,6 +102,14 @@ func (s *Server) logRoutes() []route {
 		{
 			method: http.MethodGet, path: "/api/log/stat", access: adminOnly, handle: s.allUsageStat, summary: "The sums of everybody's usage records",
 			out: typeOf[usageStatView](), query: all,
+		},
+		{
+			method: http.MethodGet, path: "/api/log/self/export", access: anyUser, handle: s.exportOwnUsage, summary: "All of the caller's usage records that the filters leave, as a file",
+			out: typeOf[[]usageView](), plain: true, files: []string{csvType}, query: with(own, "format"),
+		},
+		{
+			method: http.MethodGet, path: "/api/log/export", access: adminOnly, handle: s.exportAllUsage, summary: "All of everybody's usage records that the filters leave, as a file",
+			out: typeOf[[]usageView](), plain: true, files: []string{csvType}, query: with(all, "format"),
 		},
 	}
 }
@@ -138,6 +161,7 @@ func (s *Server) statUsage(c *call, filter func(*call) (usage.Filter, error)) (a
 	}
 	return usageStatView{
 		Quota: stat.Cost.UnitsString(), USD: stat.Cost.Float(), Requests: stat.Requests, Tokens: stat.TokensIn + stat.TokensOut, RPM: stat.RPM, TPM: stat.TPM,
+		Errors: stat.Errors, Latency: stat.MeanLatency().Milliseconds(), FirstByte: stat.MeanFirstByte().Milliseconds(),
 	}, nil
 }
 
@@ -172,6 +196,9 @@ func (c *call) commonUsageFilter() (usage.Filter, error) {
 		return f, fault.New(fault.Invalid, "invalid_status", "status must be an HTTP status, 100 to 599.").Field("status")
 	}
 	f.Status = int(status)
+	if f.Errors, err = c.queryFlag("errors"); err != nil {
+		return f, err
+	}
 	f.From, f.To, err = c.queryRange()
 	return f, err
 }

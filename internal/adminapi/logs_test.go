@@ -51,7 +51,8 @@ func TestAUsageRecordHasTheContractsShape(t *testing.T) {
 	want := fmt.Sprintf(`{"success":true,"message":"","data":{"page":1,"page_size":1,"total":1,"items":[{"id":1,"time":%d,"request_id":"req-k-0","key_id":%d,"key_name":"k","user_id":%d,`+
 		`"model":"gpt-4o","served_model":"gpt-4o-2024-11-20","channel_id":3,"group":"default","dialect":"openai","endpoint":"chat","stream":true,"status":200,"error_code":"",`+
 		`"prompt_tokens":100,"cached_tokens":20,"cache_write_tokens":7,"completion_tokens":50,"reasoning_tokens":10,"quota":"617.2835","usd":0.001234567,"absorbed":"0.0005","price_version":"catalog-1",`+
-		`"held":"4999.5","latency_ms":1500,"first_byte_ms":250,"attempts":1,"usage_source":"provider","end_user":"eve","ip":"192.0.2.7"}]}}`, p.now().Add(-time.Hour).Unix(), keyID, id)
+		`"held":"4999.5","latency_ms":1500,"first_byte_ms":250,"attempts":1,"usage_source":"provider","end_user":"eve","ip":"192.0.2.7",`+
+		`"cache_write_1h_tokens":4,"input_audio_tokens":0,"input_image_tokens":0,"output_audio_tokens":0,"output_image_tokens":0,"searches":0,"parent_id":0}]}}`, p.now().Add(-time.Hour).Unix(), keyID, id)
 	if diff := cmp.Diff(want, got.text); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -90,6 +91,9 @@ func TestUsageRecordsAreFilteredAndPaged(t *testing.T) {
 		{adaToken, fmt.Sprint("/api/log/self?user_id=", bob), 4, []string{"req-second-0", "req-first-2", "req-first-1", "req-first-0"}},
 		{adaToken, "/api/log/self?status=403", 1, []string{"req-first-2"}},
 		{adaToken, "/api/log/self?status=200&key_id=" + fmt.Sprint(first), 2, []string{"req-first-1", "req-first-0"}},
+		{adaToken, "/api/log/self?errors=true", 1, []string{"req-first-2"}},
+		{adaToken, "/api/log/self?errors=false", 4, []string{"req-second-0", "req-first-2", "req-first-1", "req-first-0"}},
+		{p.root, "/api/log/?errors=true", 2, []string{"req-foreign-1", "req-first-2"}},
 		{adaToken, "/api/log/self?model=claude", 1, []string{"req-first-2"}},
 		{adaToken, "/api/log/self?model=%00", 0, nil},
 		{adaToken, "/api/log/self?request_id=req-first-1", 1, []string{"req-first-1"}},
@@ -120,10 +124,10 @@ func TestUsageIsSummedUp(t *testing.T) {
 	k := p.spend(t, ada, "a", plain, refusedModel, func(r *usage.Record) { r.Time = time.Now() })
 	p.spend(t, bob, "b", plain)
 	for path, want := range map[string]string{
-		"/api/log/self/stat":                           `{"quota":"1234.567","usd":0.002469134,"requests":3,"tokens":300,"rpm":1,"tpm":150}`,
-		"/api/log/self/stat?status=403":                `{"quota":"0","usd":0,"requests":1,"tokens":0,"rpm":0,"tpm":0}`,
-		"/api/log/self/stat?to=1":                      `{"quota":"0","usd":0,"requests":0,"tokens":0,"rpm":1,"tpm":150}`,
-		fmt.Sprint("/api/log/self/stat/?key_id=", k+1): `{"quota":"0","usd":0,"requests":0,"tokens":0,"rpm":0,"tpm":0}`,
+		"/api/log/self/stat":                           `{"quota":"1234.567","usd":0.002469134,"requests":3,"tokens":300,"rpm":1,"tpm":150,"errors":1,"latency_ms":1500,"first_byte_ms":250}`,
+		"/api/log/self/stat?status=403":                `{"quota":"0","usd":0,"requests":1,"tokens":0,"rpm":0,"tpm":0,"errors":1,"latency_ms":0,"first_byte_ms":0}`,
+		"/api/log/self/stat?to=1":                      `{"quota":"0","usd":0,"requests":0,"tokens":0,"rpm":1,"tpm":150,"errors":0,"latency_ms":0,"first_byte_ms":0}`,
+		fmt.Sprint("/api/log/self/stat/?key_id=", k+1): `{"quota":"0","usd":0,"requests":0,"tokens":0,"rpm":0,"tpm":0,"errors":0,"latency_ms":0,"first_byte_ms":0}`,
 	} {
 		if got := p.send(t, caller{token: adaToken}, "GET", path, nil); got.status != 200 || string(got.Data) != want {
 			t.Errorf("%s: %d %s, want %s", path, got.status, got.text, want)
@@ -144,23 +148,27 @@ func TestUsageOverTime(t *testing.T) {
 	p.send(t, caller{token: adaToken}, "PATCH", "/api/user/self", `{"time_zone":"Asia/Kolkata"}`)
 	midnight := time.Date(2026, 3, 2, 18, 30, 0, 0, time.UTC) // in Kolkata
 	at := func(at time.Time) func(*usage.Record) { return func(r *usage.Record) { r.Time = at } }
-	p.spend(t, ada, "a", at(midnight.Add(-time.Second)), at(midnight), func(r *usage.Record) { refusedModel(r); r.Time = midnight })
+	keyA := p.spend(t, ada, "a", at(midnight.Add(-time.Second)), at(midnight), func(r *usage.Record) { refusedModel(r); r.Time = midnight })
 	p.spend(t, bob, "b", at(midnight))
-	day := func(d time.Time, name string, requests, errors int, usd string) string {
+	day := func(d time.Time, id int64, name string, requests, errors int, usd string) string {
 		spent := requests - errors
-		return fmt.Sprintf(`{"time":%d,"name":%q,"requests":%d,"tokens_in":%d,"tokens_out":%d,"usd":%s,"errors":%d}`, d.Unix(), name, requests, 100*spent, 50*spent, usd, errors)
+		latency, firstByte := 1500, 250
+		if spent == 0 {
+			latency, firstByte = 0, 0
+		}
+		return fmt.Sprintf(`{"time":%d,"id":%d,"name":%q,"requests":%d,"tokens_in":%d,"tokens_out":%d,"usd":%s,"errors":%d,"latency_ms":%d,"first_byte_ms":%d}`, d.Unix(), id, name, requests, 100*spent, 50*spent, usd, errors, latency, firstByte)
 	}
 	span := fmt.Sprint("from=", midnight.Add(-time.Hour).Unix(), "&to=", midnight.Unix())
 	before := midnight.AddDate(0, 0, -1)
 	hour := midnight.Truncate(time.Hour)
 	for _, row := range []struct{ token, path, want string }{
-		{adaToken, "/api/data/self?" + span, "[" + day(before, "gpt-4o", 1, 0, "0.001234567") + "," + day(midnight, "claude", 1, 1, "0") + "," + day(midnight, "gpt-4o", 1, 0, "0.001234567") + "]"},
-		{adaToken, "/api/data/self/?by=key&" + span, "[" + day(before, "a", 1, 0, "0.001234567") + "," + day(midnight, "a", 2, 1, "0.001234567") + "]"},
-		{adaToken, "/api/data/self?by=user&bucket=hour&" + span, "[" + day(hour, "ada", 3, 1, "0.002469134") + "]"},
-		{adaToken, "/api/data/self?by=channel&bucket=hour&" + span, "[" + day(hour, "", 1, 1, "0") + "," + day(hour, "#3", 2, 0, "0.002469134") + "]"},
+		{adaToken, "/api/data/self?" + span, "[" + day(before, 0, "gpt-4o", 1, 0, "0.001234567") + "," + day(midnight, 0, "claude", 1, 1, "0") + "," + day(midnight, 0, "gpt-4o", 1, 0, "0.001234567") + "]"},
+		{adaToken, "/api/data/self/?by=key&" + span, "[" + day(before, keyA, "a", 1, 0, "0.001234567") + "," + day(midnight, keyA, "a", 2, 1, "0.001234567") + "]"},
+		{adaToken, "/api/data/self?by=user&bucket=hour&" + span, "[" + day(hour, ada, "ada", 3, 1, "0.002469134") + "]"},
+		{adaToken, "/api/data/self?by=channel&bucket=hour&" + span, "[" + day(hour, 0, "", 1, 1, "0") + "," + day(hour, 3, "#3", 2, 0, "0.002469134") + "]"},
 		{adaToken, "/api/data/self", "[]"},
-		{p.root, "/api/data/?by=user&bucket=hour&" + span, "[" + day(hour, "ada", 3, 1, "0.002469134") + "," + day(hour, "bob", 1, 0, "0.001234567") + "]"},
-		{p.root, fmt.Sprint("/api/data?by=user&bucket=hour&user_id=", bob, "&", span), "[" + day(hour, "bob", 1, 0, "0.001234567") + "]"},
+		{p.root, "/api/data/?by=user&bucket=hour&" + span, "[" + day(hour, ada, "ada", 3, 1, "0.002469134") + "," + day(hour, bob, "bob", 1, 0, "0.001234567") + "]"},
+		{p.root, fmt.Sprint("/api/data?by=user&bucket=hour&user_id=", bob, "&", span), "[" + day(hour, bob, "bob", 1, 0, "0.001234567") + "]"},
 		{p.root, "/api/data/self?" + span, "[]"},
 	} {
 		got := p.send(t, caller{token: row.token}, "GET", row.path, nil)
@@ -183,7 +191,7 @@ func TestUsageQuestionsThatMakeNoSenseAreRefused(t *testing.T) {
 	ada := caller{token: adaToken}
 	for query, code := range map[string]string{
 		"key_id=-1": "invalid_key_id", "key_id=x": "invalid_key_id", "key_id=1.5": "invalid_key_id", "key_id=9223372036854775808": "invalid_key_id",
-		"status=-1": "invalid_status", "status=99": "invalid_status", "status=600": "invalid_status", "status=ok": "invalid_status",
+		"status=-1": "invalid_status", "status=99": "invalid_status", "status=600": "invalid_status", "errors=many": "invalid_errors", "status=ok": "invalid_status",
 		"from=-1": "invalid_from", "to=yesterday": "invalid_to", "from=9223372036854775807": "invalid_from", "from=10&to=9": "invalid_range",
 	} {
 		p.refused(t, ada, "GET", "/api/log/self/stat?"+query, nil, 422, code)

@@ -9,6 +9,7 @@ import (
 func (s *Server) modelRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/api/user/self/models", access: anyUser, handle: s.listOwnModels, summary: "List the models that the caller may use", out: typeOf[[]string]()},
+		{method: http.MethodGet, path: "/api/user/self/catalog", access: anyUser, handle: s.listOffers, summary: "List the models that the caller may use, with their prices and the groups that offer them", out: typeOf[[]offerView]()},
 	}
 }
 
@@ -40,4 +41,25 @@ func (s *Server) listPublicModels(c *call) (any, error) {
 
 func (s *Server) listOwnModels(c *call) (any, error) {
 	return append([]string{}, s.Snapshot().ModelsFor(c.who.User)...), nil
+}
+
+// offerView is a model that the caller may use.
+type offerView struct {
+	Model  string      `json:"model"`
+	Groups []string    `json:"groups" doc:"Those of the caller's that offer it, the caller's own first."`
+	Price  *price.View `json:"price" doc:"Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to."`
+}
+
+func (s *Server) listOffers(c *call) (any, error) {
+	offers := s.Snapshot().OffersFor(c.who.User)
+	views := make([]offerView, 0, len(offers))
+	for _, o := range offers {
+		view := offerView{Model: o.Model, Groups: o.Groups}
+		if o.Price != nil {
+			priced := o.Price.View()
+			view.Price = &priced
+		}
+		views = append(views, view)
+	}
+	return views, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"halley/internal/jsonx"
+	"halley/internal/key"
 )
 
 func (s *Server) openAPIRoutes() []route {
@@ -97,6 +98,9 @@ func (d *describer) operation(rt route) *huma.Operation {
 			"200":     {Description: "Done", Content: content(d.answer(rt))},
 			"default": {Description: "Refused", Content: content(d.refusal(rt))},
 		},
+	}
+	for _, media := range rt.files {
+		op.Responses["200"].Content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	switch rt.access {
 	case public:
@@ -212,10 +216,20 @@ func queryParameter(rt route, name string) *huma.Param {
 		if strings.HasPrefix(rt.path, "/api/log") {
 			p.Description = "An HTTP status."
 		}
+	case "errors":
+		p.Schema, p.Description = &huma.Schema{Type: huma.TypeBoolean}, "Whether only requests count that failed: answered with a status of 400 or more."
+	case "format":
+		p.Schema, p.Description = words("csv", "json"), "json when missing. The header X-Total-Count says how many records are coming."
 	case "bucket":
 		p.Schema = words("hour", "day")
 	case "by":
 		p.Schema = words("model", "key", "channel", "user")
+	case "sort":
+		var orders []any
+		for _, by := range key.Sorts() {
+			orders = append(orders, string(by))
+		}
+		p.Schema, p.Description = words(orders...), "The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago."
 	case "source":
 		p.Schema = words("catalog", "custom")
 	case "kind":

@@ -20,6 +20,7 @@ type route struct {
 	bodyOptional bool     // the call works without a body, too
 	ifMatch      bool     // takes If-Match
 	plain        bool     // out is the whole answer, without the envelope
+	files        []string // media types beside JSON that the answer may have
 	// readScope lets a read-only token call it although it is not a GET.
 	readScope bool
 	// passwordDue lets a session call it that has to change its password first.

@@ -17,8 +17,8 @@ func (s *Server) keyRoutes() []route {
 	body, data, list := typeOf[keyBody](), typeOf[keyRecord](), typeOf[pageOf[keyRecord]]()
 	return []route{
 		{
-			method: http.MethodGet, path: "/api/token/", access: anyUser, handle: s.listKeys, summary: "One's own API keys, newest first",
-			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "parent_id", "user_id"},
+			method: http.MethodGet, path: "/api/token/", access: anyUser, handle: s.listKeys, summary: "One's own API keys, newest first unless sort says otherwise",
+			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "parent_id", "sort", "user_id"},
 		},
 		{
 			method: http.MethodGet, path: "/api/token/search", access: anyUser, handle: s.searchKeys, summary: "API keys by name, value or the value's last characters",
@@ -323,7 +323,7 @@ func (s *Server) keyQuery(c *call) (page, key.Query, error) {
 		return page{}, key.Query{}, err
 	}
 	return p, key.Query{
-		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), ParentID: parent, Offset: p.Offset(), Limit: p.Size,
+		UserID: owner, Keyword: c.query.Get("keyword"), Status: key.Status(status), Group: c.query.Get("group"), ParentID: parent, Sort: key.Sort(c.query.Get("sort")), Offset: p.Offset(), Limit: p.Size,
 	}, nil
 }
 

@@ -37,12 +37,13 @@ const (
 
 // people is the management API over a real store, with root signed in by token.
 type people struct {
-	server *adminapi.Server
-	store  *store.DB
-	audit  *audit.Service
-	logs   *bytes.Buffer
-	ms     atomic.Int64 // the clock
-	root   string       // a personal access token with full scope
+	usageBroken atomic.Bool // pages of usage after the first fail
+	server      *adminapi.Server
+	store       *store.DB
+	audit       *audit.Service
+	logs        *bytes.Buffer
+	ms          atomic.Int64 // the clock
+	root        string       // a personal access token with full scope
 }
 
 func (p *people) now() time.Time { return time.UnixMilli(p.ms.Load()) }
@@ -62,7 +63,7 @@ func newPeople(t *testing.T) *people {
 	var err error
 	p.server, err = adminapi.New(adminapi.Base{
 		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil), PublicURL: publicURL,
-	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(p.store)})
+	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(brittleUsage{p.store, &p.usageBroken})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,11 +101,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.node.start(a.Addr(), a.socket.path())
 	a.services.sharing.start()
-	a.workers.Go(a.sweepLedger)
-	a.workers.Go(a.sweepKept)
-	a.workers.Go(a.tidyKeys)
-	a.workers.Go(a.keepLimits)
-	a.workers.Go(a.pruneAudit)
+	a.tidyUp()
 	a.log.Info("ready", "address", a.URL(), "version", a.version, "database", a.services.db.Engine())
 	return nil
 }
@@ -185,91 +181,6 @@ func (a *App) Close(ctx context.Context) error {
 	a.workers.Wait()
 	errs = append(errs, a.services.close(ctx))
 	return errors.Join(errs...)
-}
-
-// sweepLedger drops balances that nobody uses any more.
-func (a *App) sweepLedger() {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-a.sweep:
-			return
-		case <-tick.C:
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-			if err := a.services.ledger.Sweep(ctx, 15*time.Minute); err != nil {
-				a.log.Warn("leases that nobody uses cannot be given back; trying again", "error", err)
-			}
-			cancel()
-		}
-	}
-}
-
-// sweepKept drops responses whose time is over. Any server may do it, and several
-// at once do no harm.
-func (a *App) sweepKept() {
-	tick := time.NewTicker(10 * time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-a.sweep:
-			return
-		case <-tick.C:
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			if err := a.services.kept.Sweep(ctx); err != nil {
-				a.log.Warn("kept responses whose time is over cannot be dropped; trying again", "error", err)
-			}
-			cancel()
-		}
-	}
-}
-
-// tidyKeys notes when keys' values were last used and wipes those that have
-// ended.
-func (a *App) tidyKeys() {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	away := false
-	for {
-		select {
-		case <-a.sweep:
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		err := a.services.keys.Tidy(ctx)
-		cancel()
-		if err != nil && !away {
-			a.log.Warn("the values of keys cannot be tidied up; trying again", "error", err)
-		}
-		away = err != nil
-	}
-}
-
-// pruneAudit deletes what the option audit_days no longer keeps of the audit
-// trail. Several servers may try at once: whoever comes second finds nothing.
-func (a *App) pruneAudit() {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-a.sweep:
-			return
-		case <-tick.C:
-		}
-		days := a.services.options.Current().AuditDays
-		if days == 0 {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		n, err := a.services.audit.Prune(ctx, clock()().AddDate(0, 0, -int(days)))
-		cancel()
-		if err != nil {
-			a.log.Warn("the audit trail cannot be pruned; trying again in an hour", "error", err)
-		} else if n > 0 {
-			a.log.Info("old records of the audit trail were deleted", "records", n, "days_kept", days)
-		}
-	}
 }
 
 // Local is the handler of the local socket, for commands in this process.

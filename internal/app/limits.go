@@ -84,23 +84,3 @@ func (l *limits) close() {
 }
 
 const restartAnew = "what counts for rate limits cannot be kept: a restart begins them anew"
-
-// keepLimits saves what counts for rate limits every now and then, for a process
-// that is killed.
-func (a *App) keepLimits() {
-	tick := time.NewTicker(30 * time.Second)
-	defer tick.Stop()
-	failing := false
-	for {
-		select {
-		case <-a.sweep:
-			return
-		case <-tick.C:
-		}
-		err := a.services.limits.save()
-		if err != nil && !failing {
-			a.log.Warn(restartAnew, "error", err)
-		}
-		failing = err != nil
-	}
-}

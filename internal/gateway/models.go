@@ -49,7 +49,7 @@ func (g *Gateway) Models(ctx context.Context, k *key.Key, owner *account.User, i
 		p, priced := snap.Prices.Lookup(id)
 		if priced {
 			m.OwnedBy, m.Created, m.MaxOutputTokens, m.Embeds = p.Vendor, p.Created.Unix(), p.MaxOutputTokens, p.Mode == price.ModeEmbedding
-		} else if !who.unlimited() && !snap.pricedSomewhere(groups, id) {
+		} else if !who.unlimited() && snap.priceIn(groups, id) == nil {
 			continue
 		}
 		models = append(models, m)
@@ -66,17 +66,17 @@ func (s *Snapshot) ModelsOf(groups []string) []string {
 	return s.Routes.Models(groups, known)
 }
 
-// pricedSomewhere reports whether a channel maps the model to a name with a
-// price.
-func (s *Snapshot) pricedSomewhere(groups []string, model string) bool {
+// priceIn is the first price that the model has with a channel of the groups;
+// nil when it has none.
+func (s *Snapshot) priceIn(groups []string, model string) *price.Price {
 	for _, group := range groups {
 		for _, ch := range s.Routes.Candidates(group, model) {
-			if s.priceOf(model, ch) != nil {
-				return true
+			if p := s.priceOf(model, ch); p != nil {
+				return p
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // ModelsFor is every model that the owner may call: what has no price only
@@ -87,7 +87,30 @@ func (s *Snapshot) ModelsFor(owner *account.User) []string {
 	if owner.Unlimited {
 		return models
 	}
-	return slices.DeleteFunc(models, func(model string) bool { return !s.pricedSomewhere(groups, model) })
+	return slices.DeleteFunc(models, func(model string) bool { return s.priceIn(groups, model) == nil })
+}
+
+// Offer is a model that an owner may call.
+type Offer struct {
+	Model  string
+	Groups []string     // those of the owner's that offer it, the owner's own first
+	Price  *price.Price // before the group's ratio; nil when there is none
+}
+
+// OffersFor is every model that the owner may call, by name.
+func (s *Snapshot) OffersFor(owner *account.User) []Offer {
+	groups := map[string][]string{}
+	for _, name := range s.GroupsFor(owner) {
+		for _, model := range s.ModelsOf([]string{name}) {
+			groups[model] = append(groups[model], name)
+		}
+	}
+	models := s.ModelsFor(owner)
+	offers := make([]Offer, 0, len(models))
+	for _, model := range models {
+		offers = append(offers, Offer{Model: model, Groups: groups[model], Price: s.priceIn(groups[model], model)})
+	}
+	return offers
 }
 
 // GroupsFor are the groups that requests of an owner's key without a group of

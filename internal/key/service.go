@@ -78,9 +78,41 @@ type Query struct {
 	Group    string
 	Last4    string
 	ParentID int64     // whose children
+	Sort     Sort      // newest first when it is empty
 	Now      time.Time // what Status is judged at
 	Offset   int64
 	Limit    int64
+}
+
+// Sort is an order of keys. With a minus before it, the largest comes first.
+// Where two are alike, the newer comes first. Balances are the stored ones, as
+// with Query.Status.
+type Sort string
+
+// The orders that there are.
+const (
+	SortCreated   Sort = "created"
+	SortName      Sort = "name"
+	SortUsed      Sort = "used"
+	SortRemaining Sort = "remaining"
+	SortLastUsed  Sort = "last_used"
+	SortExpires   Sort = "expires"
+)
+
+// Sorts are all orders, both ways.
+func Sorts() []Sort {
+	var all []Sort
+	for _, by := range []Sort{SortCreated, SortName, SortUsed, SortRemaining, SortLastUsed, SortExpires} {
+		all = append(all, by, "-"+by)
+	}
+	return all
+}
+
+func checkSort(by Sort) error {
+	if by != "" && !slices.Contains(Sorts(), by) {
+		return fault.New(fault.Invalid, "invalid_sort", "sort must be created, name, used, remaining, last_used or expires, with - before it for the largest first.").Field("sort")
+	}
+	return nil
 }
 
 // Ledger is what keys need of the budget ledger.
@@ -302,6 +334,9 @@ func (s *Service) List(ctx context.Context, q Query) ([]View, int64, error) {
 		if err := checkStatus(q.Status); err != nil {
 			return nil, 0, err
 		}
+	}
+	if err := checkSort(q.Sort); err != nil {
+		return nil, 0, err
 	}
 	if !searchable(q.Keyword) || !searchable(q.Group) {
 		return nil, 0, nil

@@ -924,4 +924,9 @@ func TestAListShowsLiveBalances(t *testing.T) {
 	}
 	_, _, err = b.List(t.Context(), key.Query{UserID: b.ada, Status: 9, Limit: 10})
 	wantCode(t, "status 9", err, "invalid_status")
+	_, _, err = b.List(t.Context(), key.Query{UserID: b.ada, Sort: "colour", Limit: 10})
+	wantCode(t, "by colour", err, "invalid_sort")
+	if views, _, err := b.List(t.Context(), key.Query{UserID: b.ada, Sort: "-used", Limit: 1}); err != nil || len(views) != 1 {
+		t.Errorf("by use: %d keys, %v", len(views), err)
+	}
 }

@@ -33,8 +33,29 @@ WHEN k.status = 4 OR p.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.use
 
 	sqlKeyByHash = keySelect + keyFrom + ` JOIN key_values o ON o.key_id = k.id WHERE o.hash = $1 AND ` + valueInForce + `$2) AND k.deleted_ms = 0`
 	sqlKeyByID   = keySelect + keyFrom + ` WHERE k.id = $1 AND k.deleted_ms = 0`
-	sqlKeyPage   = keySelect + keyFrom + keyMatches + ` ORDER BY k.id DESC LIMIT $8 OFFSET $9`
-	sqlKeyCount  = `SELECT COUNT(*)` + keyFrom + keyMatches
+	sqlKeyCount  = `SELECT COUNT(*) FROM keys k LEFT JOIN keys p ON p.id = k.parent_id` + keyMatches
+
+	// A page is found by narrow rows first: sorting whole ones would carry their
+	// texts about. What requests change (balances, last use) has no index: each
+	// request would have to write it, too.
+	keyPage = keySelect + keyFrom + ` JOIN (SELECT k.id AS page_id FROM keys k LEFT JOIN keys p ON p.id = k.parent_id` + keyMatches + ` ORDER BY `
+
+	sqlKeyPageByCreated       = keyPage + `k.id LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.id`
+	sqlKeyPageByCreatedDown   = keyPage + `k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.id DESC`
+	sqlKeyPageByName          = keyPage + `k.name_fold, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.name_fold, k.id DESC`
+	sqlKeyPageByNameDown      = keyPage + `k.name_fold DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.name_fold DESC, k.id DESC`
+	sqlKeyPageByUsed          = keyPage + `k.used_nano, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.used_nano, k.id DESC`
+	sqlKeyPageByUsedDown      = keyPage + `k.used_nano DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.used_nano DESC, k.id DESC`
+	sqlKeyPageByLastUsed      = keyPage + `k.accessed_ms, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.accessed_ms, k.id DESC`
+	sqlKeyPageByLastUsedDown  = keyPage + `k.accessed_ms DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.accessed_ms DESC, k.id DESC`
+	sqlKeyPageByRemaining     = keyPage + keyRemaining + `, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY ` + keyRemaining + `, k.id DESC`
+	sqlKeyPageByRemainingDown = keyPage + keyRemaining + ` DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY ` + keyRemaining + ` DESC, k.id DESC`
+	sqlKeyPageByExpires       = keyPage + keyExpires + `, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY ` + keyExpires + `, k.id DESC`
+	sqlKeyPageByExpiresDown   = keyPage + keyExpires + ` DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY ` + keyExpires + ` DESC, k.id DESC`
+
+	// What has no quota, or no end, has the most of it.
+	keyRemaining = `CASE WHEN k.unlimited = 0 THEN k.granted_nano - k.used_nano ELSE 9223372036854775807 END`
+	keyExpires   = `CASE WHEN k.ends_ms >= 0 THEN k.ends_ms ELSE 9223372036854775807 END`
 
 	// Writing the parent's row makes an insert of its child and its deletion wait
 	// for each other.
@@ -99,6 +120,36 @@ func (db *DB) KeyByID(ctx context.Context, id int64) (*key.Key, error) {
 	return k, err
 }
 
+// pageOf is the statement of an order; the store is asked only for orders that
+// there are.
+func pageOf(by key.Sort) string {
+	switch by {
+	case key.SortCreated:
+		return sqlKeyPageByCreated
+	case key.SortName:
+		return sqlKeyPageByName
+	case "-" + key.SortName:
+		return sqlKeyPageByNameDown
+	case key.SortUsed:
+		return sqlKeyPageByUsed
+	case "-" + key.SortUsed:
+		return sqlKeyPageByUsedDown
+	case key.SortLastUsed:
+		return sqlKeyPageByLastUsed
+	case "-" + key.SortLastUsed:
+		return sqlKeyPageByLastUsedDown
+	case key.SortRemaining:
+		return sqlKeyPageByRemaining
+	case "-" + key.SortRemaining:
+		return sqlKeyPageByRemainingDown
+	case key.SortExpires:
+		return sqlKeyPageByExpires
+	case "-" + key.SortExpires:
+		return sqlKeyPageByExpiresDown
+	}
+	return sqlKeyPageByCreatedDown
+}
+
 // Keys implements key.Store.
 func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) {
 	pattern := ""
@@ -110,7 +161,7 @@ func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) 
 	if err := db.r.QueryRowContext(ctx, sqlKeyCount, where...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count keys: %w", err)
 	}
-	rows, err := db.r.QueryContext(ctx, sqlKeyPage, append(where, q.Limit, q.Offset)...)
+	rows, err := db.r.QueryContext(ctx, pageOf(q.Sort), append(where, q.Limit, q.Offset)...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("select keys: %w", err)
 	}

@@ -28,7 +28,7 @@ var _ usage.Store = (*DB)(nil)
 // and a tail; see bulk.
 const (
 	usageColumns = `event_id, time_ms, request_id, key_id, key_name, user_id, model, served_model, channel_id, grp, dialect, endpoint, stream, status, error_code, ` +
-		`prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, ` +
+		`prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, searches, ` +
 		`cost_nano, absorbed_nano, held_nano, price_version, latency_ms, first_byte_ms, attempts, usage_source, end_user, ip, parent_id, key_grant_nano, parent_grant_nano, user_grant_nano`
 
 	insertUsageHead = `INSERT INTO usage_records (` + usageColumns + `) VALUES `
@@ -41,10 +41,11 @@ const (
 	updateUsersHead = `UPDATE users SET used_nano = used_nano + v.column2, granted_nano = granted_nano + v.column3, request_count = request_count + v.column4 FROM (VALUES `
 	updateUsersTail = `) AS v WHERE users.id = v.column1`
 
-	upsertHoursHead = `INSERT INTO usage_hours (hour_ms, user_id, key_id, model, channel_id, requests, errors, tokens_in, tokens_out, cost_nano, key_grant_nano, parent_grant_nano, user_grant_nano) VALUES `
+	upsertHoursHead = `INSERT INTO usage_hours (hour_ms, user_id, key_id, model, channel_id, requests, errors, tokens_in, tokens_out, cost_nano, key_grant_nano, parent_grant_nano, user_grant_nano, latency_ms, first_byte_ms) VALUES `
 	upsertHoursTail = ` ON CONFLICT (hour_ms, user_id, key_id, model, channel_id) DO UPDATE SET requests = usage_hours.requests + excluded.requests, errors = usage_hours.errors + excluded.errors, ` +
 		`tokens_in = usage_hours.tokens_in + excluded.tokens_in, tokens_out = usage_hours.tokens_out + excluded.tokens_out, cost_nano = usage_hours.cost_nano + excluded.cost_nano, ` +
-		`key_grant_nano = usage_hours.key_grant_nano + excluded.key_grant_nano, parent_grant_nano = usage_hours.parent_grant_nano + excluded.parent_grant_nano, user_grant_nano = usage_hours.user_grant_nano + excluded.user_grant_nano`
+		`key_grant_nano = usage_hours.key_grant_nano + excluded.key_grant_nano, parent_grant_nano = usage_hours.parent_grant_nano + excluded.parent_grant_nano, user_grant_nano = usage_hours.user_grant_nano + excluded.user_grant_nano, ` +
+		`latency_ms = usage_hours.latency_ms + excluded.latency_ms, first_byte_ms = usage_hours.first_byte_ms + excluded.first_byte_ms`
 )
 
 // bulk is a statement that takes several rows.
@@ -61,7 +62,7 @@ func newBulks() []*bulk {
 		insertUsage: {head: insertUsageHead, tail: insertUsageTail, columns: strings.Count(usageColumns, ",") + 1},
 		updateKeys:  {head: updateKeysHead, tail: updateKeysTail, columns: 4, cast: true},
 		updateUsers: {head: updateUsersHead, tail: updateUsersTail, columns: 4, cast: true},
-		upsertHours: {head: upsertHoursHead, tail: upsertHoursTail, columns: 13},
+		upsertHours: {head: upsertHoursHead, tail: upsertHoursTail, columns: 15},
 	}
 }
 
@@ -148,6 +149,7 @@ type hourKey struct {
 
 type hourSums struct {
 	requests, errors, in, out int64
+	latency, firstByte        int64 // milliseconds, of those that are no errors
 	cost                      money.Nano
 	byKey, byParent, byUser   money.Nano // what grants rose by
 }
@@ -292,7 +294,7 @@ func (db *DB) writeUsage(ctx context.Context, tx *sql.Tx, w *usageWriter, batch 
 	})
 	err = db.inBulk(ctx, tx, w, upsertHours, sizes, len(hours), func(args []any, i int) []any {
 		h, s := hours[i], w.hours[hours[i]]
-		return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost), int64(s.byKey), int64(s.byParent), int64(s.byUser))
+		return append(args, h.hour, h.user, h.key, h.model, h.channel, s.requests, s.errors, s.in, s.out, int64(s.cost), int64(s.byKey), int64(s.byParent), int64(s.byUser), s.latency, s.firstByte)
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("roll usage up: %w", err)
@@ -376,6 +378,9 @@ func (w *usageWriter) add(r *usage.Record) {
 	h.requests++
 	if r.Status >= 400 {
 		h.errors++
+	} else {
+		h.latency += r.Latency.Milliseconds()
+		h.firstByte += r.FirstByte.Milliseconds()
 	}
 	h.in += r.Tokens.Prompt
 	h.out += r.Tokens.Completion
@@ -406,7 +411,7 @@ func usageArgs(args []any, r *usage.Record) []any {
 	request := stored(r.RequestID, maxWord)
 	return append(args, eventID(request, r.EventID), millis(r.Time), request, r.KeyID, stored(r.KeyName, maxWord), r.UserID,
 		stored(r.Model, maxModel), stored(r.ServedModel, maxModel), r.ChannelID, stored(r.Group, maxWord), r.Dialect, r.Endpoint, flag(r.Stream), int64(r.Status), stored(r.ErrorCode, maxWord),
-		t.Prompt, t.CachedRead, t.CacheWrite5m, t.CacheWrite1h, t.Completion, t.Reasoning, t.AudioIn, t.AudioOut, t.ImageIn, t.ImageOut,
+		t.Prompt, t.CachedRead, t.CacheWrite5m, t.CacheWrite1h, t.Completion, t.Reasoning, t.AudioIn, t.AudioOut, t.ImageIn, t.ImageOut, t.Searches,
 		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord),
 		r.ParentID, int64(r.KeyGrantDelta), int64(r.ParentGrantDelta), int64(r.UserGrantDelta))
 }

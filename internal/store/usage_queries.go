@@ -21,10 +21,11 @@ const (
 	usageEntriesHead = `SELECT id, ` + usageColumns + ` FROM usage_records WHERE id IN (SELECT id FROM usage_records`
 	usageEntriesTail = ` ORDER BY time_ms DESC, id DESC LIMIT $1 OFFSET $2) ORDER BY time_ms DESC, id DESC`
 
-	usageSums   = `CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(errors), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT), CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT)`
-	usageCounts = `COUNT(*) AS requests, COALESCE(SUM(CASE WHEN status >= 400 THEN 1 ELSE 0 END), 0) AS errors, COALESCE(SUM(prompt_tokens), 0) AS tokens_in, COALESCE(SUM(completion_tokens), 0) AS tokens_out, COALESCE(SUM(cost_nano), 0) AS cost_nano`
+	usageSums   = `CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(errors), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT), CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), CAST(COALESCE(SUM(latency_ms), 0) AS BIGINT), CAST(COALESCE(SUM(first_byte_ms), 0) AS BIGINT)`
+	usageCounts = `COUNT(*) AS requests, COALESCE(SUM(CASE WHEN status >= 400 THEN 1 ELSE 0 END), 0) AS errors, COALESCE(SUM(prompt_tokens), 0) AS tokens_in, COALESCE(SUM(completion_tokens), 0) AS tokens_out, COALESCE(SUM(cost_nano), 0) AS cost_nano, ` +
+		`COALESCE(SUM(CASE WHEN status < 400 THEN latency_ms ELSE 0 END), 0) AS latency_ms, COALESCE(SUM(CASE WHEN status < 400 THEN first_byte_ms ELSE 0 END), 0) AS first_byte_ms`
 	// Without a model, of all of them.
-	sqlUsageCharges = `SELECT model, served_model, grp, prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, cost_nano, absorbed_nano
+	sqlUsageCharges = `SELECT model, served_model, grp, prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, searches, cost_nano, absorbed_nano
 FROM usage_records WHERE time_ms >= $1 AND time_ms < $2 AND usage_source <> 'none' AND ($3 = '' OR model = $3)`
 
 	usageOfKey = ` AND user_id = (SELECT user_id FROM keys WHERE id = `
@@ -44,7 +45,7 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 		var at, stream, latency, firstByte int64
 		t := &e.Tokens
 		err := rows.Scan(&e.ID, &e.EventID, &at, &e.RequestID, &e.KeyID, &e.KeyName, &e.UserID, &e.Model, &e.ServedModel, &e.ChannelID, &e.Group, &e.Dialect, &e.Endpoint, &stream, &e.Status, &e.ErrorCode,
-			&t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut,
+			&t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &t.Searches,
 			&e.Cost, &e.Absorbed, &e.Held, &e.PriceVersion, &latency, &firstByte, &e.Attempts, &e.Source, &e.EndUser, &e.IP,
 			&e.ParentID, &e.KeyGrantDelta, &e.ParentGrantDelta, &e.UserGrantDelta)
 		if err != nil {
@@ -64,22 +65,24 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 func (db *DB) UsageTotals(ctx context.Context, f usage.Filter) (usage.Totals, error) {
 	text, args := totalsText(f)
 	var t usage.Totals
-	err := db.r.QueryRowContext(ctx, text, args...).Scan(&t.Requests, &t.Errors, &t.TokensIn, &t.TokensOut, &t.Cost)
+	var latency, firstByte int64
+	err := db.r.QueryRowContext(ctx, text, args...).Scan(&t.Requests, &t.Errors, &t.TokensIn, &t.TokensOut, &t.Cost, &latency, &firstByte)
 	if err != nil {
 		return t, fmt.Errorf("sum up usage: %w", err)
 	}
+	t.Latency, t.FirstByte = time.Duration(latency)*time.Millisecond, time.Duration(firstByte)*time.Millisecond
 	return t, nil
 }
 
 // UsageHours implements usage.QueryStore.
-func (db *DB) UsageHours(ctx context.Context, by usage.By, userID int64, from, to time.Time) iter.Seq2[usage.HourSums, error] {
-	text, args := hoursText(by, userID, from, to)
+func (db *DB) UsageHours(ctx context.Context, by usage.By, of usage.Whose, from, to time.Time) iter.Seq2[usage.HourSums, error] {
+	text, args := hoursText(by, of, from, to)
 	return db.hourSums(ctx, text, args)
 }
 
 // UsageBetween implements usage.QueryStore.
-func (db *DB) UsageBetween(ctx context.Context, by usage.By, userID int64, from, to time.Time) iter.Seq2[usage.HourSums, error] {
-	text, args := betweenText(by, userID, from, to)
+func (db *DB) UsageBetween(ctx context.Context, by usage.By, of usage.Whose, from, to time.Time) iter.Seq2[usage.HourSums, error] {
+	text, args := betweenText(by, of, from, to)
 	return db.hourSums(ctx, text, args)
 }
 
@@ -93,12 +96,13 @@ func (db *DB) hourSums(ctx context.Context, text string, args []any) iter.Seq2[u
 		defer rows.Close()
 		for rows.Next() {
 			var h usage.HourSums
-			var at int64
-			if err := rows.Scan(&at, &h.ID, &h.Name, &h.Requests, &h.Errors, &h.TokensIn, &h.TokensOut, &h.Cost); err != nil {
+			var at, latency, firstByte int64
+			if err := rows.Scan(&at, &h.ID, &h.Name, &h.Requests, &h.Errors, &h.TokensIn, &h.TokensOut, &h.Cost, &latency, &firstByte); err != nil {
 				yield(usage.HourSums{}, fmt.Errorf("scan usage hours: %w", err))
 				return
 			}
 			h.Hour = instant(at)
+			h.Latency, h.FirstByte = time.Duration(latency)*time.Millisecond, time.Duration(firstByte)*time.Millisecond
 			if !yield(h, nil) {
 				return
 			}
@@ -121,7 +125,7 @@ func (db *DB) UsageCharges(ctx context.Context, model string, from, to time.Time
 		for rows.Next() {
 			var c usage.Charge
 			t := &c.Tokens
-			if err := rows.Scan(&c.Model, &c.ServedModel, &c.Group, &t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &c.Cost, &c.Absorbed); err != nil {
+			if err := rows.Scan(&c.Model, &c.ServedModel, &c.Group, &t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &t.Searches, &c.Cost, &c.Absorbed); err != nil {
 				yield(usage.Charge{}, fmt.Errorf("scan charges: %w", err))
 				return
 			}
@@ -169,6 +173,9 @@ func (w *where) narrow(f usage.Filter) {
 	if f.Status != 0 {
 		w.and("status = ", int64(f.Status))
 	}
+	if f.Errors {
+		w.text.WriteString(" AND status >= 400")
+	}
 	if f.RequestID != "" {
 		// The event id begins with the request id and a dot, which sorts just
 		// before a slash: its index finds the rows.
@@ -190,6 +197,12 @@ func entriesText(f usage.Filter, limit, offset int) (string, []any) {
 	if !f.From.IsZero() || !f.To.IsZero() {
 		w.between("time_ms", millis(f.From), upTo(f.To))
 	}
+	if p := f.After; p.ID != 0 {
+		// Apart, so that the time's index leads to the place.
+		w.and("time_ms <= ", p.Time.UnixMilli())
+		w.and("(time_ms < ", p.Time.UnixMilli())
+		w.text.WriteString(" OR id < " + w.arg(p.ID) + ")")
+	}
 	return usageEntriesHead + firstWhere(w.text.String()) + usageEntriesTail, w.args
 }
 
@@ -198,7 +211,7 @@ func entriesText(f usage.Filter, limit, offset int) (string, []any) {
 func totalsText(f usage.Filter) (string, []any) {
 	from, to := millis(f.From), upTo(f.To)
 	w := &where{}
-	if f.Status != 0 || f.RequestID != "" { // the rollups do not know these
+	if f.Status != 0 || f.Errors || f.RequestID != "" { // the rollups do not know these
 		w.narrow(f)
 		if from > 0 || to < math.MaxInt64 {
 			w.between("time_ms", from, to)
@@ -225,7 +238,7 @@ func totalsText(f usage.Filter) (string, []any) {
 		w.text.WriteString(usageOfKey + w.arg(f.KeyID) + ")") // so that the index serves
 	}
 	w.between("hour_ms", first, last)
-	parts = append(parts, "SELECT requests, errors, tokens_in, tokens_out, cost_nano FROM usage_hours"+firstWhere(w.text.String()))
+	parts = append(parts, "SELECT requests, errors, tokens_in, tokens_out, cost_nano, latency_ms, first_byte_ms FROM usage_hours"+firstWhere(w.text.String()))
 	if last < to && to < math.MaxInt64 {
 		parts = append(parts, raw(last, to))
 	}
@@ -248,24 +261,31 @@ func splitBy(by usage.By) split {
 	}
 }
 
-func hoursText(by usage.By, userID int64, from, to time.Time) (string, []any) {
+func hoursText(by usage.By, of usage.Whose, from, to time.Time) (string, []any) {
 	w, s := &where{}, splitBy(by)
 	w.between("u.hour_ms", millis(from), upTo(to))
-	if userID != 0 {
-		w.and("u.user_id = ", userID)
+	if of.UserID != 0 {
+		w.and("u.user_id = ", of.UserID)
 	}
-	return "SELECT u.hour_ms, " + s.who + ", " + sums("u.requests", "u.errors", "u.tokens_in", "u.tokens_out", "u.cost_nano") +
+	if of.KeyID != 0 {
+		w.and("u.key_id = ", of.KeyID)
+	}
+	return "SELECT u.hour_ms, " + s.who + ", " + sums("u.requests", "u.errors", "u.tokens_in", "u.tokens_out", "u.cost_nano", "u.latency_ms", "u.first_byte_ms") +
 		" FROM usage_hours u " + s.join + firstWhere(w.text.String()) + " GROUP BY u.hour_ms, " + s.group, w.args
 }
 
-func betweenText(by usage.By, userID int64, from, to time.Time) (string, []any) {
+func betweenText(by usage.By, of usage.Whose, from, to time.Time) (string, []any) {
 	w, s := &where{}, splitBy(by)
 	start := "CAST(" + w.arg(millis(from)) + " AS BIGINT)"
 	w.between("u.time_ms", millis(from), upTo(to))
-	if userID != 0 {
-		w.and("u.user_id = ", userID)
+	if of.UserID != 0 {
+		w.and("u.user_id = ", of.UserID)
 	}
-	return "SELECT " + start + ", " + s.who + ", " + sums("1", "CASE WHEN u.status >= 400 THEN 1 ELSE 0 END", "u.prompt_tokens", "u.completion_tokens", "u.cost_nano") +
+	if of.KeyID != 0 {
+		w.and("u.key_id = ", of.KeyID)
+	}
+	return "SELECT " + start + ", " + s.who + ", " + sums("1", "CASE WHEN u.status >= 400 THEN 1 ELSE 0 END", "u.prompt_tokens", "u.completion_tokens", "u.cost_nano",
+		"CASE WHEN u.status < 400 THEN u.latency_ms ELSE 0 END", "CASE WHEN u.status < 400 THEN u.first_byte_ms ELSE 0 END") +
 		" FROM usage_records u " + s.join + firstWhere(w.text.String()) + " GROUP BY " + s.group, w.args
 }
 

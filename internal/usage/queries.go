@@ -21,9 +21,17 @@ type Filter struct {
 	ChannelID int64
 	Model     string
 	Status    int
+	Errors    bool // only those of a status of 400 or more
 	RequestID string
 	From      time.Time // inclusive
 	To        time.Time // exclusive
+	After     Place     // of lists: only what comes after it
+}
+
+// Place is where a record stands in the list of all, newest first.
+type Place struct {
+	Time time.Time
+	ID   int64
 }
 
 // Entry is a record as the store has it.
@@ -32,6 +40,9 @@ type Entry struct {
 	Record
 }
 
+// Place is where the entry stands.
+func (e *Entry) Place() Place { return Place{e.Time, e.ID} }
+
 // Totals are sums over requests.
 type Totals struct {
 	Requests  int64
@@ -39,6 +50,22 @@ type Totals struct {
 	TokensIn  int64
 	TokensOut int64
 	Cost      money.Nano
+	Latency   time.Duration // summed over the requests that are no errors
+	FirstByte time.Duration // likewise
+}
+
+// MeanLatency and MeanFirstByte are how long requests took that are no errors;
+// 0 when there were none.
+func (t *Totals) MeanLatency() time.Duration { return t.mean(t.Latency) }
+
+// MeanFirstByte is described with MeanLatency.
+func (t *Totals) MeanFirstByte() time.Duration { return t.mean(t.FirstByte) }
+
+func (t *Totals) mean(sum time.Duration) time.Duration {
+	if n := t.Requests - t.Errors; n > 0 {
+		return sum / time.Duration(n)
+	}
+	return 0
 }
 
 func (t *Totals) add(o Totals, sign int64) {
@@ -47,6 +74,8 @@ func (t *Totals) add(o Totals, sign int64) {
 	t.TokensIn += sign * o.TokensIn
 	t.TokensOut += sign * o.TokensOut
 	t.Cost += money.Nano(sign) * o.Cost
+	t.Latency += time.Duration(sign) * o.Latency
+	t.FirstByte += time.Duration(sign) * o.FirstByte
 }
 
 // By is what a series is split by.
@@ -80,12 +109,11 @@ type QueryStore interface {
 	UsageEntries(ctx context.Context, f Filter, limit, offset int) ([]Entry, error)
 	// UsageTotals sums up the records that the filter leaves.
 	UsageTotals(ctx context.Context, f Filter) (Totals, error)
-	// UsageHours gives the sums of the UTC hours that begin in [from, to), of one
-	// user or, with 0, of all.
-	UsageHours(ctx context.Context, by By, userID int64, from, to time.Time) iter.Seq2[HourSums, error]
+	// UsageHours gives the sums of the UTC hours that begin in [from, to).
+	UsageHours(ctx context.Context, by By, of Whose, from, to time.Time) iter.Seq2[HourSums, error]
 	// UsageBetween sums up the records of [from, to) by part; it is meant for
 	// stretches shorter than an hour. Hour is from.
-	UsageBetween(ctx context.Context, by By, userID int64, from, to time.Time) iter.Seq2[HourSums, error]
+	UsageBetween(ctx context.Context, by By, of Whose, from, to time.Time) iter.Seq2[HourSums, error]
 	// UsageCharges gives what the requests of [from, to) consumed, of one model
 	// or, with "", of all, in no order. Requests that consumed nothing are left out.
 	UsageCharges(ctx context.Context, model string, from, to time.Time) iter.Seq2[Charge, error]
@@ -110,8 +138,8 @@ type Queries struct {
 func NewQueries(store QueryStore) *Queries { return &Queries{store} }
 
 // List gives a page of records, newest first, and how many there are in all.
-// Counting is cheap (from the rollups) unless the filter names a status or a
-// request id, which are counted one by one.
+// Counting is cheap (from the rollups) unless the filter names a status,
+// errors or a request id, which are counted one by one.
 func (q *Queries) List(ctx context.Context, f Filter, limit, offset int) ([]Entry, int64, error) {
 	totals, err := q.store.UsageTotals(ctx, f)
 	if err != nil {
@@ -122,6 +150,41 @@ func (q *Queries) List(ctx context.Context, f Filter, limit, offset int) ([]Entr
 	}
 	entries, err := q.store.UsageEntries(ctx, f, limit, offset)
 	return entries, totals.Requests, err
+}
+
+// eachPortion is how many records All asks for at once.
+const eachPortion = 500
+
+// All gives every record that the filter leaves, newest first, and how many
+// there were when it began. It holds one portion at a time and no transaction,
+// however many there are and however slowly they are taken. What is newer than
+// the first is left out.
+func (q *Queries) All(ctx context.Context, f Filter) (int64, iter.Seq2[*Entry, error], error) {
+	totals, err := q.store.UsageTotals(ctx, f)
+	if err != nil {
+		return 0, nil, err
+	}
+	portion, err := q.store.UsageEntries(ctx, f, eachPortion, 0)
+	if err != nil {
+		return 0, nil, err
+	}
+	return totals.Requests, func(yield func(*Entry, error) bool) {
+		for {
+			for i := range portion {
+				if !yield(&portion[i], nil) {
+					return
+				}
+			}
+			if len(portion) < eachPortion {
+				return
+			}
+			f.After = portion[len(portion)-1].Place()
+			if portion, err = q.store.UsageEntries(ctx, f, eachPortion, 0); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}, nil
 }
 
 // Stat is totals and the pace of the last 60 seconds.
@@ -172,12 +235,12 @@ func (q *Queries) SumsBy(ctx context.Context, by By, from, to time.Time) ([]Hour
 	first, last := from.UTC().Add(time.Hour-1).Truncate(time.Hour), to.UTC().Truncate(time.Hour)
 	var err error
 	if first.After(last) { // within one hour
-		err = gather(q.store.UsageBetween(ctx, by, 0, from, to))
+		err = gather(q.store.UsageBetween(ctx, by, Whose{}, from, to))
 	} else {
 		err = errors.Join(
-			gather(q.store.UsageBetween(ctx, by, 0, from, first)),
-			gather(q.store.UsageHours(ctx, by, 0, first, last)),
-			gather(q.store.UsageBetween(ctx, by, 0, last, to)),
+			gather(q.store.UsageBetween(ctx, by, Whose{}, from, first)),
+			gather(q.store.UsageHours(ctx, by, Whose{}, first, last)),
+			gather(q.store.UsageBetween(ctx, by, Whose{}, last, to)),
 		)
 	}
 	if err != nil {
@@ -209,9 +272,15 @@ const (
 // maxPoints bounds a series: about ten megabytes as JSON.
 const maxPoints = 100_000
 
+// Whose usage is looked at: a user's, a key's, or with zeros everybody's.
+type Whose struct {
+	UserID int64
+	KeyID  int64
+}
+
 // Series asks for totals over time.
 type Series struct {
-	UserID int64 // 0 for all users
+	Whose
 	By     By
 	Bucket Bucket
 	From   time.Time      // rounded down to a bucket's beginning
@@ -234,7 +303,7 @@ func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
 	}
 	sums := seriesSums{series: s, totals: map[slot]Totals{}, days: map[int64]hourPlace{}}
 	first, end := sums.starts(s.From), sums.ends(s.To)
-	for h, err := range q.store.UsageHours(ctx, s.By, s.UserID, first.Truncate(time.Hour), end) {
+	for h, err := range q.store.UsageHours(ctx, s.By, s.Whose, first.Truncate(time.Hour), end) {
 		if err != nil {
 			return nil, err
 		}
@@ -251,7 +320,7 @@ func (q *Queries) Series(ctx context.Context, s Series) ([]Point, error) {
 		if place.next.IsZero() {
 			continue
 		}
-		for h, err := range q.store.UsageBetween(ctx, s.By, s.UserID, place.next, time.Unix(hour, 0).Add(time.Hour)) {
+		for h, err := range q.store.UsageBetween(ctx, s.By, s.Whose, place.next, time.Unix(hour, 0).Add(time.Hour)) {
 			if err != nil {
 				return nil, err
 			}
@@ -364,7 +433,7 @@ func (q *Queries) DailyByKey(ctx context.Context, userID int64, from, to time.Ti
 	if userID == 0 {
 		return nil, fmt.Errorf("daily usage needs a user")
 	}
-	points, err := q.Series(ctx, Series{UserID: userID, By: ByKey, Bucket: Daily, From: startOfDay(from, zone, 0), To: startOfDay(to, zone, 1), Zone: zone})
+	points, err := q.Series(ctx, Series{Whose: Whose{UserID: userID}, By: ByKey, Bucket: Daily, From: startOfDay(from, zone, 0), To: startOfDay(to, zone, 1), Zone: zone})
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,7 @@ const keys = createRoute({
 const key = createRoute({
   getParentRoute: () => app,
   path: "/keys/$id",
+  validateSearch: (search): { period?: string } => (typeof search.period === "string" ? { period: search.period } : {}),
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 

@@ -36,6 +36,7 @@ func RunKeys(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a grant moves by differences":                  keyGrant,
 		"a deletion is for good and for its owner only": keyDelete,
 		"a list is newest first, in pages":              keyPages,
+		"a list is sorted as asked":                     keySorted,
 		"a list is narrowed by name":                    keyKeyword,
 		"a list is narrowed by the status in effect":    keyEffective,
 		"a list is narrowed by group and last four":     keyGroupAndLast4,
@@ -301,6 +302,44 @@ func keyPages(t *testing.T, db *store.DB) {
 		if diff := cmp.Diff(row.want, got); diff != "" || total != 5 {
 			t.Errorf("limit %d offset %d: total %d (-want +got):\n%s", row.limit, row.offset, total, diff)
 		}
+	}
+}
+
+func keySorted(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	for i, name := range []string{"b first", "A second", "c third", "a second too"} {
+		k := aKey(ada, name)
+		k.Granted, k.ExpiresAt = money.FromUnits([]int64{30, 10, 0, 20}[i]), []int64{key.Never, 900, 800, 900}[i]
+		k.Unlimited = name == "c third"
+		k.Accessed = k.Accessed.Add(time.Duration([]int{2, 1, 4, 3}[i]) * time.Minute)
+		insertKey(t, db, k)
+		insertKey(t, db, aKey(bob, "not "+name))
+	}
+	b, a2, c, a4 := "b first", "A second", "c third", "a second too"
+	for by, want := range map[key.Sort][]string{
+		"": {a4, c, a2, b}, "created": {b, a2, c, a4}, "-created": {a4, c, a2, b},
+		"name": {a2, a4, b, c}, "-name": {c, b, a4, a2},
+		"remaining": {a2, a4, b, c}, "-remaining": {c, b, a4, a2},
+		"last_used": {a2, b, a4, c}, "-last_used": {c, a4, b, a2},
+		"expires": {c, a4, a2, b}, "-expires": {b, a4, a2, c}, // alike: the newer first
+		"used": {a4, c, a2, b}, "-used": {a4, c, a2, b},
+	} {
+		if got, _ := names(t, db, key.Query{UserID: ada, Sort: by}); !slices.Equal(got, want) {
+			t.Errorf("by %q: %q, want %q", by, got, want)
+		}
+		var paged []string
+		for offset := range int64(4) {
+			one, total := names(t, db, key.Query{UserID: ada, Sort: by, Limit: 1, Offset: offset})
+			if paged = append(paged, one...); total != 4 {
+				t.Errorf("by %q: total %d", by, total)
+			}
+		}
+		if !slices.Equal(paged, want) {
+			t.Errorf("by %q, one a page: %q, want %q", by, paged, want)
+		}
+	}
+	if len(key.Sorts()) != 12 {
+		t.Errorf("%d orders, and 12 are tested here", len(key.Sorts()))
 	}
 }
 

@@ -28,6 +28,8 @@ func RunUsage(t *testing.T, open func(t *testing.T) *store.DB) {
 		"unknown keys and accounts are no error":       usageOrphans,
 		"totals and lists agree with a plain count":    usageTotals,
 		"series agree with a plain count in any zone":  usageSeries,
+		"all of them in portions, each once":           usageInPortions,
+		"a mean leaves errors out":                     usageMeans,
 		"daily usage by key":                           usageDaily,
 		"sums of parts agree with a plain count":       usageSumsBy,
 		"charges are those of a range and model":       usageCharged,
@@ -60,7 +62,7 @@ func someRecord(i int, userID, keyID int64) usage.Record {
 		EventID: fmt.Sprintf("event-%06d", i), RequestID: fmt.Sprintf("request-%06d", i), Time: usageStart,
 		KeyID: keyID, UserID: userID, KeyName: "name then", Model: "gpt-4o", ServedModel: "gpt-4o-2024-11-20", ChannelID: 3,
 		Group: "default", Dialect: "openai", Endpoint: "chat", Stream: true, Status: 200, Attempts: 1, Source: usage.FromProvider,
-		Tokens: usage.Tokens{Prompt: 10, CachedRead: 1, CacheWrite5m: 2, CacheWrite1h: 3, AudioIn: 4, ImageIn: 5, Completion: 20, Reasoning: 6, AudioOut: 7, ImageOut: 8},
+		Tokens: usage.Tokens{Prompt: 10, CachedRead: 1, CacheWrite5m: 2, CacheWrite1h: 3, AudioIn: 4, ImageIn: 5, Completion: 20, Reasoning: 6, AudioOut: 7, ImageOut: 8, Searches: 9},
 		Cost:   1001, Absorbed: 5, Held: 5000, PriceVersion: "catalog-1", Latency: 1500 * time.Millisecond, FirstByte: 250 * time.Millisecond,
 		EndUser: "eve", IP: "192.0.2.7",
 	}
@@ -241,7 +243,7 @@ func history(t *testing.T, db *store.DB, n int) (users, keys []int64, all []usag
 
 func matches(f usage.Filter, r *usage.Record) bool {
 	return (f.UserID == 0 || f.UserID == r.UserID) && (f.KeyID == 0 || f.KeyID == r.KeyID) && (f.ChannelID == 0 || f.ChannelID == r.ChannelID) && (f.Model == "" || f.Model == r.Model) &&
-		(f.Status == 0 || f.Status == r.Status) && (f.RequestID == "" || f.RequestID == r.RequestID) &&
+		(f.Status == 0 || f.Status == r.Status) && (!f.Errors || r.Status >= 400) && (f.RequestID == "" || f.RequestID == r.RequestID) &&
 		(f.From.IsZero() || !r.Time.Before(f.From)) && (f.To.IsZero() || r.Time.Before(f.To))
 }
 
@@ -249,6 +251,9 @@ func count(t *usage.Totals, r *usage.Record) {
 	t.Requests++
 	if r.Status >= 400 {
 		t.Errors++
+	} else {
+		t.Latency += r.Latency
+		t.FirstByte += r.FirstByte
 	}
 	t.TokensIn += r.Tokens.Prompt
 	t.TokensOut += r.Tokens.Completion
@@ -279,6 +284,7 @@ func usageTotals(t *testing.T, db *store.DB) {
 		some(func() { f.Model = []string{"gpt-4o", "claude", "none"}[random.IntN(3)] })
 		some(func() { f.ChannelID = random.Int64N(3) })
 		some(func() { f.Status = []int{200, 499, 418}[random.IntN(3)] })
+		some(func() { f.Errors = true })
 		some(func() { f.From = moment() })
 		some(func() { f.To = moment() })
 		some(func() {
@@ -350,8 +356,8 @@ func usageSeries(t *testing.T, db *store.DB) {
 		}
 		for _, by := range []usage.By{usage.ByModel, usage.ByKey, usage.ByChannel, usage.ByUser} {
 			for _, bucket := range []usage.Bucket{usage.Hourly, usage.Daily} {
-				for _, user := range []int64{0, users[1]} {
-					s := usage.Series{UserID: user, By: by, Bucket: bucket, Zone: zone, From: time.UnixMilli(1_766_020_000_000), To: time.UnixMilli(1_766_140_000_000)}
+				for _, of := range []usage.Whose{{}, {UserID: users[1]}, {KeyID: keys[1]}, {UserID: users[0], KeyID: keys[0]}, {UserID: users[1], KeyID: keys[0]}} {
+					s := usage.Series{Whose: of, By: by, Bucket: bucket, Zone: zone, From: time.UnixMilli(1_766_020_000_000), To: time.UnixMilli(1_766_140_000_000)}
 					start := func(at time.Time) time.Time {
 						if bucket == usage.Hourly {
 							return at.Truncate(time.Hour).UTC()
@@ -366,7 +372,7 @@ func usageSeries(t *testing.T, db *store.DB) {
 					sums := map[slot]usage.Totals{}
 					for i := range all {
 						at := start(all[i].Time)
-						if at.Before(start(s.From)) || at.After(start(s.To.Add(-1))) || (user != 0 && all[i].UserID != user) {
+						if at.Before(start(s.From)) || at.After(start(s.To.Add(-1))) || (of.UserID != 0 && all[i].UserID != of.UserID) || (of.KeyID != 0 && all[i].KeyID != of.KeyID) {
 							continue
 						}
 						sum := sums[slot{at, part(by, &all[i])}]
@@ -382,7 +388,7 @@ func usageSeries(t *testing.T, db *store.DB) {
 						gotSums[slot{p.Time, p.Who}] = p.Totals
 					}
 					if diff := gocmp.Diff(sums, gotSums); diff != "" || len(got) != len(sums) {
-						t.Fatalf("%s by %s per %s of user %d (-want +got):\n%s", zoneName, by, bucket, user, diff)
+						t.Fatalf("%s by %s per %s of %+v (-want +got):\n%s", zoneName, by, bucket, of, diff)
 					}
 					if !slices.IsSortedFunc(got, func(a, b usage.Point) int {
 						return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name))
@@ -392,6 +398,70 @@ func usageSeries(t *testing.T, db *store.DB) {
 				}
 			}
 		}
+	}
+}
+
+// usageInPortions has many records of one moment, so that portions end among
+// them.
+func usageInPortions(t *testing.T, db *store.DB) {
+	users, keys := spenders(t, db)
+	var batch []usage.Record
+	for i := range 1203 {
+		r := someRecord(i, users[i%2], keys[0])
+		r.Time = usageStart.Add(time.Duration(i/400) * time.Millisecond)
+		if i%3 == 0 {
+			r.Status = 500
+		}
+		batch = append(batch, r)
+	}
+	apply(t, db, batch...)
+	for _, f := range []usage.Filter{{}, {UserID: users[1]}, {Errors: true}, {From: usageStart.Add(time.Millisecond)}, {To: usageStart}} {
+		want := 0
+		for i := range batch {
+			if matches(f, &batch[i]) {
+				want++
+			}
+		}
+		total, all, err := usage.NewQueries(db).All(t.Context(), f)
+		if err != nil || total != int64(want) {
+			t.Fatalf("%+v: %d in all, %v, want %d", f, total, err, want)
+		}
+		got := 0
+		var last usage.Place
+		for e, err := range all {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got++; got > 1 && cmp.Or(e.Time.Compare(last.Time), cmp.Compare(e.ID, last.ID)) >= 0 {
+				t.Fatalf("%+v: record %d does not come after the one before", f, got)
+			}
+			if last = e.Place(); !matches(f, &e.Record) {
+				t.Fatalf("%+v gave %+v", f, e.Record)
+			}
+		}
+		if got != want {
+			t.Errorf("%+v: %d records, want %d", f, got, want)
+		}
+	}
+}
+
+func usageMeans(t *testing.T, db *store.DB) {
+	users, keys := spenders(t, db)
+	good, other, bad := someRecord(1, users[0], keys[0]), someRecord(2, users[0], keys[0]), someRecord(3, users[0], keys[0])
+	other.Latency, other.FirstByte = 500*time.Millisecond, 150*time.Millisecond
+	bad.Status, bad.Latency = 504, time.Minute
+	apply(t, db, good, other, bad)
+	for name, f := range map[string]usage.Filter{"rollups": {}, "records": {From: usageStart, To: usageStart.Add(time.Second)}} {
+		got, err := db.UsageTotals(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.MeanLatency() != time.Second || got.MeanFirstByte() != 200*time.Millisecond {
+			t.Errorf("from %s: %v, first byte %v", name, got.MeanLatency(), got.MeanFirstByte())
+		}
+	}
+	if none := (&usage.Totals{Requests: 1, Errors: 1}); none.MeanLatency() != 0 {
+		t.Error("a mean of nothing")
 	}
 }
 
@@ -416,7 +486,7 @@ func usageDaily(t *testing.T, db *store.DB) {
 		t.Fatal(err)
 	}
 	totals := func(n int64) usage.Totals {
-		return usage.Totals{Requests: n, TokensIn: 10 * n, TokensOut: 20 * n, Cost: money.Nano(1001 * n)}
+		return usage.Totals{Requests: n, TokensIn: 10 * n, TokensOut: 20 * n, Cost: money.Nano(1001 * n), Latency: time.Duration(n) * 1500 * time.Millisecond, FirstByte: time.Duration(n) * 250 * time.Millisecond}
 	}
 	want := []usage.KeyDay{
 		{Date: "2026-03-02", KeyID: keys[0], KeyName: "key 0 of 0", Totals: totals(2)},
@@ -442,7 +512,7 @@ func usagePace(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := usage.Stat{Totals: usage.Totals{Requests: 2, TokensIn: 20, TokensOut: 40, Cost: 2002}, RPM: 4, TPM: 120}
+	want := usage.Stat{Totals: usage.Totals{Requests: 2, TokensIn: 20, TokensOut: 40, Cost: 2002, Latency: 3 * time.Second, FirstByte: 500 * time.Millisecond}, RPM: 4, TPM: 120}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -12,29 +12,14 @@ import (
 func (r *request) append(dst []byte) []byte {
 	w := jsonx.Writer{Out: append(dst, '{')}
 	w.Text("model", r.Model)
-	w.Name("messages")
-	w.Open('[')
-	for i := range r.Messages {
-		r.Messages[i].write(&w)
-	}
-	w.Close(']')
+	list(&w, "messages", r.Messages, (*message).write)
 	if len(r.Tools) > 0 {
-		w.Name("tools")
-		w.Open('[')
-		for i := range r.Tools {
-			r.Tools[i].write(&w)
-		}
-		w.Close(']')
+		list(&w, "tools", r.Tools, (*tool).write)
 	}
 	w.Raw("tool_choice", r.ToolChoice)
 	flag(&w, "parallel_tool_calls", r.ParallelToolCalls)
 	if len(r.Functions) > 0 {
-		w.Name("functions")
-		w.Open('[')
-		for i := range r.Functions {
-			r.Functions[i].write(&w)
-		}
-		w.Close(']')
+		list(&w, "functions", r.Functions, (*function).write)
 	}
 	w.Raw("function_call", r.FunctionCall)
 	w.Raw("response_format", r.ResponseFormat)
@@ -100,6 +85,15 @@ func (r *request) size() int {
 	return n
 }
 
+func list[T any](w *jsonx.Writer, name string, all []T, write func(*T, *jsonx.Writer)) {
+	w.Name(name)
+	w.Open('[')
+	for i := range all {
+		write(&all[i], w)
+	}
+	w.Close(']')
+}
+
 func flag(w *jsonx.Writer, name string, value *bool) {
 	if value != nil {
 		w.Flag(name, *value)
@@ -124,12 +118,7 @@ func (m *message) write(w *jsonx.Writer) {
 	w.TextIf("name", m.Name)
 	w.TextIf("tool_call_id", m.ToolCallID)
 	if len(m.ToolCalls) > 0 {
-		w.Name("tool_calls")
-		w.Open('[')
-		for i := range m.ToolCalls {
-			m.ToolCalls[i].write(w)
-		}
-		w.Close(']')
+		list(w, "tool_calls", m.ToolCalls, (*toolCall).write)
 	}
 	if m.FunctionCall != nil {
 		w.Name("function_call")

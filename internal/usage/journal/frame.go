@@ -249,6 +249,7 @@ func appendFields(b []byte, r *usage.Record) []byte {
 	number(r.ParentID)
 	number(int64(r.ParentGrantDelta))
 	number(r.Term)
+	number(r.Tokens.Searches)
 	return b
 }
 
@@ -299,6 +300,7 @@ func readFields(body []byte) (usage.Record, bool) {
 	r.ParentID = f.number()
 	r.ParentGrantDelta = money.Nano(f.number())
 	r.Term = f.number()
+	r.Tokens.Searches = f.number()
 	return r, !f.bad && len(f.rest) == 0 && r.EventID != ""
 }
 

@@ -425,6 +425,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/log/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All of everybody's usage records that the filters leave, as a file
+         * @description For administrators and root.
+         */
+        get: operations["get-api-log-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/log/self": {
         parameters: {
             query?: never;
@@ -434,6 +454,23 @@ export interface paths {
         };
         /** The caller's usage records, newest first */
         get: operations["get-api-log-self"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/log/self/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All of the caller's usage records that the filters leave, as a file */
+        get: operations["get-api-log-self-export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -734,7 +771,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's own API keys, newest first */
+        /** One's own API keys, newest first unless sort says otherwise */
         get: operations["get-api-token"];
         /** Change an API key; what is left out stays */
         put: operations["put-api-token"];
@@ -1144,6 +1181,23 @@ export interface paths {
         head?: never;
         /** Change one's own record */
         patch: operations["patch-api-user-self"];
+        trace?: never;
+    };
+    "/api/user/self/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the models that the caller may use, with their prices and the groups that offer them */
+        get: operations["get-api-user-self-catalog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/user/self/groups": {
@@ -2605,6 +2659,13 @@ export interface components {
             unlimited_quota?: boolean;
             username: string;
         };
+        Offer: {
+            /** @description Those of the caller's that offer it, the caller's own first. */
+            groups: string[];
+            model: string;
+            /** @description Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to. */
+            price: components["schemas"]["Price"] | null;
+        };
         OneChannelSpend: {
             /** Format: int64 */
             channel_id: number;
@@ -3409,6 +3470,8 @@ export interface components {
             /** Format: int64 */
             attempts: number;
             /** Format: int64 */
+            cache_write_1h_tokens: number;
+            /** Format: int64 */
             cache_write_tokens: number;
             /** Format: int64 */
             cached_tokens: number;
@@ -3426,6 +3489,10 @@ export interface components {
             held: string;
             /** Format: int64 */
             id: number;
+            /** Format: int64 */
+            input_audio_tokens: number;
+            /** Format: int64 */
+            input_image_tokens: number;
             ip: string;
             /** Format: int64 */
             key_id: number;
@@ -3433,6 +3500,15 @@ export interface components {
             /** Format: int64 */
             latency_ms: number;
             model: string;
+            /** Format: int64 */
+            output_audio_tokens: number;
+            /** Format: int64 */
+            output_image_tokens: number;
+            /**
+             * Format: int64
+             * @description The key that was charged as well, having issued this one; 0 for none.
+             */
+            parent_id: number;
             price_version: string;
             /** Format: int64 */
             prompt_tokens: number;
@@ -3440,6 +3516,11 @@ export interface components {
             /** Format: int64 */
             reasoning_tokens: number;
             request_id: string;
+            /**
+             * Format: int64
+             * @description How often the provider searched the web.
+             */
+            searches: number;
             served_model: string;
             /** Format: int64 */
             status: number;
@@ -3456,6 +3537,21 @@ export interface components {
         UsagePoint: {
             /** Format: int64 */
             errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description Of the key, channel or user; 0 for a model.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             name: string;
             /** Format: int64 */
             requests: number;
@@ -3469,6 +3565,18 @@ export interface components {
             usd: number;
         };
         UsageStat: {
+            /** Format: int64 */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Likewise.
+             */
+            first_byte_ms: number;
+            /**
+             * Format: int64
+             * @description The mean of those that are no errors.
+             */
+            latency_ms: number;
             quota: string;
             /** Format: int64 */
             requests: number;
@@ -4221,6 +4329,7 @@ export interface operations {
             query?: {
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4262,6 +4371,7 @@ export interface operations {
     "get-api-data-self": {
         parameters: {
             query?: {
+                key_id?: number;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4577,6 +4687,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4605,6 +4717,52 @@ export interface operations {
                         /** @enum {boolean} */
                         success: true;
                     };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-log-export": {
+        parameters: {
+            query?: {
+                /** @description Another user's id, for administrators. */
+                user_id?: number;
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
                 };
             };
             /** @description Refused */
@@ -4625,6 +4783,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4666,6 +4826,50 @@ export interface operations {
             };
         };
     };
+    "get-api-log-self-export": {
+        parameters: {
+            query?: {
+                key_id?: number;
+                model?: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                request_id?: string;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"][];
+                    "text/csv": string;
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-log-self-stat": {
         parameters: {
             query?: {
@@ -4673,6 +4877,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4719,6 +4925,8 @@ export interface operations {
                 model?: string;
                 /** @description An HTTP status. */
                 status?: number;
+                /** @description Whether only requests count that failed: answered with a status of 400 or more. */
+                errors?: boolean;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -5283,6 +5491,8 @@ export interface operations {
                 status?: number;
                 group?: string;
                 parent_id?: string;
+                /** @description The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago. */
+                sort?: "created" | "-created" | "name" | "-name" | "used" | "-used" | "remaining" | "-remaining" | "last_used" | "-last_used" | "expires" | "-expires";
                 /** @description Another user's id, for administrators. */
                 user_id?: number;
             };
@@ -6433,6 +6643,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["User"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-self-catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Offer"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

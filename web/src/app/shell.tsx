@@ -209,7 +209,6 @@ function UserMenu() {
         trigger={
           <button
             type="button"
-            aria-label={t("shell.account", { name })}
             className="ml-1 flex h-8 max-w-40 items-center gap-2 rounded-md px-1.5 text-sm hover:bg-hover data-[state=open]:bg-hover max-sm:h-10"
           >
             <span
@@ -218,7 +217,8 @@ function UserMenu() {
             >
               {[...name][0]?.toUpperCase()}
             </span>
-            <span className="truncate max-sm:hidden">{name}</span>
+            <span className="sr-only">{t("shell.account")}: </span>
+            <span className="truncate max-sm:sr-only">{name}</span>
           </button>
         }
       >

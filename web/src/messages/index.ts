@@ -31,6 +31,10 @@ export async function startMessages(language: Language): Promise<void> {
     resources: {},
     showSupportNotice: false,
     interpolation: { escapeValue: false }, // React escapes
+    // The compiler and a test see to it that none is missing; were one missing
+    // all the same, whoever looks at the page's errors shall see it.
+    saveMissing: true,
+    missingKeyHandler: (_, namespace, key) => reportError(new Error(`no message ${namespace}:${key}`)),
     react: { useSuspense: false, bindI18nStore: "added" },
   });
   await speak(language);

@@ -28,10 +28,15 @@ interface LayerProps {
 function holding(holds: boolean | undefined) {
   return holds
     ? { onPointerDownOutside: stay, onInteractOutside: stay, onEscapeKeyDown: stay }
-    : { onInteractOutside: stayForToasts };
+    : { onInteractOutside: stayForToasts, onEscapeKeyDown: stayForLists };
 }
 function stay(event: Event) {
   event.preventDefault();
+}
+/** Escape closes an open list of suggestions before it closes what is around it. */
+function stayForLists(event: KeyboardEvent) {
+  if (event.target instanceof Element && event.target.matches("[role=combobox][aria-expanded=true]"))
+    event.preventDefault();
 }
 function stayForToasts(event: Event) {
   const target = (event as CustomEvent<{ originalEvent: Event }>).detail?.originalEvent?.target;
@@ -39,7 +44,16 @@ function stayForToasts(event: Event) {
 }
 
 /** A dialog in the middle, for a question or something short. */
-export function Dialog({ open, onOpenChange, title, description, children, footer, holds }: LayerProps) {
+export function Dialog({
+  open,
+  onOpenChange,
+  title,
+  description,
+  children,
+  footer,
+  holds,
+  wide,
+}: LayerProps & { wide?: boolean }) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
@@ -47,7 +61,7 @@ export function Dialog({ open, onOpenChange, title, description, children, foote
         <Radix.Content
           {...holding(holds)}
           {...(description ? {} : { "aria-describedby": undefined })}
-          className="fixed left-1/2 top-[12vh] z-50 flex max-h-[80vh] w-[min(30rem,calc(100vw-2rem))] -translate-x-1/2 animate-in flex-col rounded-lg border bg-raised shadow-pop outline-none"
+          className={`fixed left-1/2 top-[10vh] z-50 flex max-h-[82dvh] ${wide ? "w-[min(44rem,calc(100vw-2rem))]" : "w-[min(30rem,calc(100vw-2rem))]"} -translate-x-1/2 animate-in flex-col rounded-lg border bg-raised shadow-pop outline-none`}
         >
           <Head title={title} description={description} holds={holds} />
           <div className="thin-scrollbar min-h-0 overflow-y-auto px-5 pb-5">{children}</div>

@@ -52,27 +52,27 @@ export function Field({ label, help, error, required = false, aside, group, clas
   const text = (
     <>
       {label}
-      {!required && aside === undefined ? null : aside === undefined ? null : (
-        <span className="ml-auto font-normal text-faint">{aside}</span>
-      )}
       {required && <span className="sr-only"> ({t("field.required")})</span>}
     </>
   );
-  const labelClass = "flex items-baseline gap-2 text-sm font-medium text-ink";
+  const labelClass = "text-sm font-medium text-ink";
   return (
     <div
       className={cx("flex flex-col gap-1.5", className)}
       {...(group ? { role: "group", "aria-labelledby": labelId, "aria-describedby": describedBy } : {})}
     >
-      {group ? (
-        <span id={labelId} className={labelClass}>
-          {text}
-        </span>
-      ) : (
-        <label id={labelId} htmlFor={id} className={labelClass}>
-          {text}
-        </label>
-      )}
+      <div className="flex items-baseline justify-between gap-2">
+        {group ? (
+          <span id={labelId} className={labelClass}>
+            {text}
+          </span>
+        ) : (
+          <label id={labelId} htmlFor={id} className={labelClass}>
+            {text}
+          </label>
+        )}
+        {aside && <span className="text-xs text-faint">{aside}</span>}
+      </div>
       <FieldContext value={{ id, labelId, describedBy, invalid: error !== undefined, required }}>
         {children}
       </FieldContext>

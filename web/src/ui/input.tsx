@@ -105,7 +105,7 @@ export function Segments<Value extends string>({ value, onChange, options, label
       role="radiogroup"
       aria-label={label}
       className={cx(
-        "inline-flex w-fit max-w-full overflow-x-auto rounded-md border border-edge/60 bg-sunken p-0.5",
+        "inline-flex w-fit max-w-full overflow-x-auto rounded-md border border-edge/60 bg-hover p-0.5",
         className,
       )}
     >
@@ -136,7 +136,7 @@ export function Segments<Value extends string>({ value, onChange, options, label
           className={cx(
             "h-6 whitespace-nowrap rounded-sm px-2.5 text-xs font-medium max-sm:h-8",
             option.value === value
-              ? "bg-raised text-ink shadow-[0_0_0_1px_var(--color-line)]"
+              ? "bg-canvas text-ink shadow-[0_0_0_1px_var(--color-edge)]"
               : "text-soft hover:text-ink",
           )}
         >

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useFormat } from "@/format/format";
 import { type Period, periodText, presets, rangeOf } from "@/format/period";
-import { addDays, dateOf, instantOf } from "@/format/zone";
+import { dateOf, instantOf } from "@/format/zone";
 import { Button } from "./button";
 import { cx } from "./cx";
 import { Field } from "./field";
@@ -23,7 +23,7 @@ export function PeriodPicker({ value, onChange }: Props) {
   const today = dateOf(Date.now() / 1000, zone);
   const range = rangeOf(value, Date.now() / 1000, zone);
   const [from, setFrom] = useState(dateOf(range.from, zone));
-  const [to, setTo] = useState(addDays(dateOf(range.to, zone), -1));
+  const [to, setTo] = useState(dateOf(range.to - 1, zone));
   const choose = (period: Period) => {
     onChange(period);
     setOpen(false);

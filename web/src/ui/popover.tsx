@@ -21,7 +21,7 @@ export function Popover({ trigger, label, open, onOpenChange, align = "start", c
           align={align}
           sideOffset={4}
           collisionPadding={8}
-          className="z-50 max-w-[calc(100vw-1rem)] animate-in rounded-lg border bg-raised p-3 shadow-pop"
+          className="thin-scrollbar z-50 max-h-(--radix-popover-content-available-height) max-w-[calc(100vw-1rem)] overflow-y-auto animate-in rounded-lg border bg-raised p-3 shadow-pop"
         >
           {children}
         </Radix.Content>

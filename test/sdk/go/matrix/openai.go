@@ -152,7 +152,7 @@ func chatClient() client {
 				return err
 			}
 			extra, want := got.Choices[0].Message.JSON.ExtraFields["reasoning_content"].Raw(), ""
-			if at.dialect == "chat" || at.dialect == "messages" { // where they come unasked
+			if at.dialect != "responses" { // which has them for verified organizations alone
 				want = `"` + thoughts + `"`
 			}
 			return errors.Join(said(got, nil), same("reasoning_content", extra, want), same("reasoning", got.Usage.CompletionTokensDetails.ReasoningTokens, int64(5)))

@@ -61,9 +61,10 @@ export function used(got) {
   assert.deepEqual(got, usage, 'usage');
 }
 
-// shown is whether a client of OpenAI's chat completions sees thoughts: it has
-// no way to ask for them, so that it gets those that come unasked.
-export const shown = (upstream) => upstream === 'chat' || upstream === 'messages';
+// shown is whether a client of OpenAI's chat completions sees thoughts. It can only
+// ask for an effort, which shows them everywhere but at Responses: OpenAI has
+// summaries there for verified organizations alone.
+export const shown = (upstream) => upstream !== 'responses';
 
 // signed holds what [recall] says to a client against the truth. OpenAI's chat
 // completions have no proof of thoughts; Gemini's, on a text, is one that it does

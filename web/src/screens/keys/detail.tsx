@@ -1,51 +1,377 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { CircleDollarSign, MoreHorizontal, Pencil, RotateCw, ShieldQuestion, Trash2 } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
+import type { Schemas } from "@/api/client";
 import { useFormat } from "@/format/format";
+import { bucketsOf, type Period, parsePeriod, periodText, rangeOf } from "@/format/period";
+import { Badge } from "@/ui/badge";
+import { Button, IconButton } from "@/ui/button";
+import { CopyButton } from "@/ui/copy";
+import { Menu, MenuItem, MenuSeparator } from "@/ui/menu";
 import { Card, Facts, Page } from "@/ui/page";
+import { PeriodPicker } from "@/ui/period-picker";
 import { Problem } from "@/ui/problem";
-import { PageLoading } from "@/ui/states";
-import { masked } from "./list";
-import { keyQuery } from "./queries";
-import { KeyStatus } from "./status";
+import { Meter, Stat } from "@/ui/stat";
+import { Empty, PageLoading, Skeleton } from "@/ui/states";
+import { type Column, Table } from "@/ui/table";
+import { DeleteDialog, RotateDialog, TopUpDialog, VerifyPanel } from "./actions";
+import { KeyPanel } from "./form";
+import { keyQuery, keyRequestsQuery, keyUsageQuery, keyValuesQuery, useSetStatus } from "./queries";
+import { KeyStatus, masked, wasUsed } from "./status";
+import { ValueDialog } from "./value-dialog";
+import { Values } from "./values";
 
+const TimeChart = lazy(() => import("@/ui/chart").then((chart) => ({ default: chart.TimeChart })));
 const route = getRouteApi("/app/keys/$id");
+type Key = Schemas["Key"];
+type Open = "edit" | "rotate" | "top-up" | "verify" | "delete";
 
-/** One key. */
+/** One key: what it is, what it did, and everything that can be done with it. */
 export function KeyScreen() {
   const { t } = useTranslation("keys");
-  const { id } = route.useParams();
-  const format = useFormat();
-  const { data: key, error, refetch } = useQuery(keyQuery(Number(id)));
-  if (error) return <Problem error={error} retry={() => void refetch()} large />;
+  const { t: common } = useTranslation();
+  const { id: text } = route.useParams();
+  const id = Number(text);
+  const navigate = useNavigate();
+  const { data: key, error, refetch } = useQuery({ ...keyQuery(id), placeholderData: undefined });
+  const [open, setOpen] = useState<Open>();
+  const [made, setMade] = useState<Key>();
+  const setStatus = useSetStatus();
+  const shut = () => setOpen(undefined);
+  const layer = (which: Open) => ({
+    open: open === which,
+    onOpenChange: (to: boolean) => setOpen(to ? which : undefined),
+  });
+
+  if (error && !key) return <Problem error={error} retry={() => void refetch()} large />;
   if (!key) return <PageLoading />;
+  const disabled = key.status === 2;
   return (
     <Page
       title={key.name}
+      heading={
+        <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <span className="break-all">{key.name}</span>
+          <KeyStatus status={key.status} />
+        </span>
+      }
       above={
-        <Link to="/keys" className="hover:underline">
+        <Link to="/keys" className="rounded hover:text-ink hover:underline">
           {t("title")}
         </Link>
       }
+      actions={
+        <>
+          <Button icon={<Pencil aria-hidden className="size-3.5" />} onClick={() => setOpen("edit")}>
+            {common("action.edit")}
+          </Button>
+          <Button icon={<RotateCw aria-hidden className="size-3.5" />} onClick={() => setOpen("rotate")}>
+            {t("rotate.action")}
+          </Button>
+          <Button
+            busy={setStatus.isPending}
+            onClick={() => setStatus.mutate({ keys: [key], status: disabled ? 1 : 2 })}
+          >
+            {disabled ? common("action.enable") : common("action.disable")}
+          </Button>
+          <Menu
+            trigger={
+              <IconButton label={t("more")} className="border border-edge/60">
+                <MoreHorizontal aria-hidden className="size-4" />
+              </IconButton>
+            }
+          >
+            {!key.unlimited_quota && (
+              <MenuItem icon={<CircleDollarSign aria-hidden className="size-4" />} onSelect={() => setOpen("top-up")}>
+                {t("topUp.action")}
+              </MenuItem>
+            )}
+            <MenuItem icon={<ShieldQuestion aria-hidden className="size-4" />} onSelect={() => setOpen("verify")}>
+              {t("verify.action")}
+            </MenuItem>
+            <MenuSeparator />
+            <MenuItem danger icon={<Trash2 aria-hidden className="size-4" />} onSelect={() => setOpen("delete")}>
+              {t("delete.action")}
+            </MenuItem>
+          </Menu>
+        </>
+      }
     >
-      <Card>
-        <Facts
-          items={[
-            { label: t("column.status"), value: <KeyStatus status={key.status} /> },
-            { label: t("column.key"), value: <code className="font-mono">{masked(key.key)}</code> },
-            {
-              label: t("column.remaining"),
-              value: key.unlimited_quota ? t("unlimited") : format.units(key.remain_quota),
-            },
-            { label: t("column.used"), value: format.units(key.used_quota) },
-            { label: t("column.created"), value: format.dateTime(key.created_time) },
-            {
-              label: t("column.expires"),
-              value: key.expired_time < 0 ? t("never") : format.dateTime(key.expired_time),
-            },
-          ]}
-        />
-      </Card>
+      <div className="flex flex-col gap-4">
+        <Figures of={key} />
+        <Usage id={id} />
+        <div className="grid items-start gap-4 xl:grid-cols-[1fr_24rem]">
+          <div className="flex min-w-0 flex-col gap-4">
+            <Requests id={id} />
+            <ValuesCard of={key} />
+          </div>
+          <Rules of={key} />
+        </div>
+      </div>
+      {open === "edit" && <KeyPanel {...layer("edit")} before={key} onSaved={shut} />}
+      <RotateDialog
+        {...layer("rotate")}
+        of={key}
+        onRotated={(rotated) => {
+          shut();
+          setMade(rotated);
+        }}
+      />
+      <TopUpDialog {...layer("top-up")} of={key} />
+      <VerifyPanel {...layer("verify")} of={key} />
+      <DeleteDialog {...layer("delete")} of={key} onDeleted={() => void navigate({ to: "/keys" })} />
+      <ValueDialog made={made} onClose={() => setMade(undefined)} />
     </Page>
+  );
+}
+
+function Figures({ of: key }: { of: Key }) {
+  const { t } = useTranslation("keys");
+  const format = useFormat();
+  const granted = key.remain_quota + key.used_quota + key.held_quota;
+  return (
+    <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
+      <Stat
+        label={t("column.remaining")}
+        value={key.unlimited_quota ? t("unlimited") : format.units(key.remain_quota)}
+        note={
+          !key.unlimited_quota && granted > 0 ? (
+            <Meter label={t("usedShare")} value={key.used_quota + key.held_quota} max={granted} className="mt-1.5" />
+          ) : undefined
+        }
+      />
+      <Stat
+        label={t("column.used")}
+        value={format.units(key.used_quota)}
+        note={key.held_quota > 0 ? t("held", { amount: format.units(key.held_quota) }) : undefined}
+      />
+      <Stat
+        label={t("column.lastUsed")}
+        value={wasUsed(key) ? format.ago(key.accessed_time) : t("never")}
+        note={t("createdOn", { date: format.date(key.created_time) })}
+      />
+      <Stat
+        label={t("column.expires")}
+        value={key.expired_time < 0 ? t("never") : format.ago(key.expired_time)}
+        note={key.expired_time < 0 ? undefined : format.dateTime(key.expired_time)}
+      />
+    </div>
+  );
+}
+
+function Usage({ id }: { id: number }) {
+  const { t } = useTranslation("keys");
+  const format = useFormat();
+  const { period: chosen } = route.useSearch();
+  const navigate = route.useNavigate();
+  const period = parsePeriod(chosen, "7d");
+  const minute = Math.floor(Date.now() / 60_000) * 60;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: periodText stands for the period
+  const range = useMemo(() => rangeOf(period, minute, format.zone), [periodText(period), minute, format.zone]);
+  const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range));
+  const { times, series, usd, requests } = useMemo(() => {
+    const times = bucketsOf(range, format.zone);
+    const at = new Map(times.map((time, i) => [time, i]));
+    const models = new Map<string, number[]>();
+    let usd = 0;
+    let requests = 0;
+    for (const point of points ?? []) {
+      const values = models.get(point.name) ?? new Array<number>(times.length).fill(0);
+      const i = at.get(point.time);
+      if (i !== undefined) values[i] = (values[i] ?? 0) + point.usd;
+      models.set(point.name, values);
+      usd += point.usd;
+      requests += point.requests;
+    }
+    const all = [...models]
+      .map(([label, values]) => ({ label: label || "—", values, sum: values.reduce((a, b) => a + b, 0) }))
+      .sort((a, b) => b.sum - a.sum);
+    const rest = all.slice(7);
+    const series =
+      rest.length < 2
+        ? all
+        : [
+            ...all.slice(0, 7),
+            {
+              label: t("otherModels"),
+              values: times.map((_, i) => rest.reduce((sum, one) => sum + (one.values[i] ?? 0), 0)),
+            },
+          ];
+    return { times, series, usd, requests };
+  }, [points, range, format.zone, t]);
+  return (
+    <Card
+      title={t("usage.title")}
+      actions={
+        <PeriodPicker
+          value={period}
+          onChange={(to: Period) => void navigate({ search: { period: periodText(to) }, replace: true })}
+        />
+      }
+    >
+      {error ? (
+        <Problem error={error} retry={() => void refetch()} />
+      ) : points === undefined ? (
+        <Skeleton className="h-56 w-full" />
+      ) : series.length === 0 ? (
+        <Empty title={t("usage.none")}>{t("usage.noneHelp")}</Empty>
+      ) : (
+        <>
+          <p className="mb-3 text-sm text-soft">
+            {t("usage.sum", { amount: format.usd(usd), count: requests, requests: format.number(requests) })}
+          </p>
+          <Suspense fallback={<Skeleton className="h-56 w-full" />}>
+            <TimeChart
+              label={t("usage.title")}
+              times={times}
+              bucket={range.bucket}
+              series={series}
+              format={format.usd}
+            />
+          </Suspense>
+        </>
+      )}
+    </Card>
+  );
+}
+
+function Requests({ id }: { id: number }) {
+  const { t } = useTranslation("keys");
+  const format = useFormat();
+  const { data: page, error, refetch } = useQuery(keyRequestsQuery(id));
+  const columns = useMemo<Column<Schemas["Usage"]>[]>(
+    () => [
+      {
+        id: "time",
+        header: t("requests.time"),
+        cell: (row) => <span title={format.exact(row.time)}>{format.ago(row.time)}</span>,
+        from: "sm",
+        className: "whitespace-nowrap",
+      },
+      {
+        id: "model",
+        header: t("requests.model"),
+        cell: (row) => (
+          <>
+            <code className="block max-w-56 truncate font-mono text-xs">{row.model || "—"}</code>
+            <span className="text-xs text-faint sm:hidden">{format.ago(row.time)}</span>
+          </>
+        ),
+      },
+      {
+        id: "status",
+        header: t("column.status"),
+        cell: (row) => (
+          <Badge tone={row.status < 400 ? "good" : row.status < 500 ? "warn" : "bad"}>
+            {row.status}
+            {row.error_code && <span className="max-sm:hidden">{row.error_code}</span>}
+          </Badge>
+        ),
+      },
+      {
+        id: "tokens",
+        header: t("requests.tokens"),
+        align: "right",
+        from: "md",
+        cell: (row) => format.number(row.prompt_tokens + row.completion_tokens),
+      },
+      {
+        id: "latency",
+        header: t("requests.latency"),
+        align: "right",
+        from: "md",
+        cell: (row) => format.milliseconds(row.latency_ms),
+      },
+      { id: "cost", header: t("requests.cost"), align: "right", cell: (row) => format.usd(row.usd) },
+    ],
+    [t, format],
+  );
+  return (
+    <Card title={t("requests.title")} flush>
+      <Table
+        label={t("requests.title")}
+        columns={columns}
+        rows={page?.items}
+        rowId={(row) => String(row.id)}
+        error={error}
+        retry={() => void refetch()}
+        empty={<Empty title={t("requests.none")}>{t("requests.noneHelp")}</Empty>}
+      />
+    </Card>
+  );
+}
+
+function ValuesCard({ of: key }: { of: Key }) {
+  const { t } = useTranslation("keys");
+  const { data: page, error, refetch } = useQuery(keyValuesQuery(key.id));
+  return (
+    <Card title={t("values.title")} flush>
+      <Values of={key} rows={page?.items} error={error} retry={() => void refetch()} />
+    </Card>
+  );
+}
+
+function Rules({ of: key }: { of: Key }) {
+  const { t } = useTranslation("keys");
+  const format = useFormat();
+  const { limits } = key;
+  const list = (values: readonly string[]): ReactNode => (
+    <span className="flex flex-wrap gap-1">
+      {values.map((value) => (
+        <code key={value} className="rounded bg-hover px-1.5 font-mono text-xs leading-5 break-all">
+          {value}
+        </code>
+      ))}
+    </span>
+  );
+  const rates = (["rpm", "tpm", "rpd", "concurrency"] as const)
+    .filter((rate) => limits[rate] !== null && limits[rate] !== undefined)
+    .map((rate) => ({ label: t(`form.rate.${rate}`), value: format.number(limits[rate] ?? 0) }));
+  const open = !key.key.includes("…");
+  return (
+    <Card title={t("rules.title")}>
+      <Facts
+        items={[
+          {
+            label: t("column.key"),
+            value: (
+              <span className="-my-1 flex items-center gap-1">
+                <code className="font-mono text-xs">{masked(key.key)}</code>
+                {open && <CopyButton value={key.key} label={t("value.copy")} />}
+              </span>
+            ),
+          },
+          {
+            label: t("column.group"),
+            value: key.group === "" ? t("form.ownGroup") : key.group === "auto" ? t("form.autoGroup") : key.group,
+          },
+          {
+            label: t("form.models"),
+            value: key.model_limits_enabled ? list(key.model_limits.split(",").filter(Boolean)) : t("form.allModels"),
+          },
+          { label: t("form.addresses"), value: key.allow_ips ? list(key.allow_ips.split("\n")) : t("form.anyAddress") },
+          { label: t("form.endpoints"), value: limits.endpoints ? list(limits.endpoints) : t("form.allEndpoints") },
+          ...(rates.length > 0 ? rates : [{ label: t("form.rates"), value: t("form.noLimit") }]),
+        ]}
+      />
+      {limits.budgets && limits.budgets.length > 0 && (
+        <div className="mt-4 flex flex-col gap-3 border-t pt-4">
+          <h3 className="text-sm font-medium">{t("form.budgets")}</h3>
+          {limits.budgets.map((budget) => (
+            <div key={`${budget.period}-${budget.amount}`} className="text-sm">
+              <div className="mb-1 flex justify-between gap-2">
+                <span>
+                  {t("rules.budget", { used: format.units(budget.used), amount: format.units(budget.amount) })}
+                </span>
+                <span className="text-soft">{t("rules.renews", { when: format.ago(budget.renews_at) })}</span>
+              </div>
+              <Meter label={t("usedShare")} value={budget.used} max={budget.amount} />
+            </div>
+          ))}
+        </div>
+      )}
+    </Card>
   );
 }

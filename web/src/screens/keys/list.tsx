@@ -1,19 +1,23 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Search } from "lucide-react";
+import { Plus, Search, X } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Schemas } from "@/api/client";
+import { api, data, type Schemas } from "@/api/client";
 import { ownGroupsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
-import { Button } from "@/ui/button";
+import { Button, IconButton } from "@/ui/button";
+import { Confirm } from "@/ui/dialog";
 import { Input, Select } from "@/ui/input";
 import { Page } from "@/ui/page";
 import { Empty } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
-import { keysQuery } from "./queries";
+import { toast } from "@/ui/toast";
+import { KeyPanel } from "./form";
+import { keysByValueQuery, keysKey, keysQuery, useSetStatus } from "./queries";
 import type { KeysSearch } from "./search";
-import { KeyStatus } from "./status";
+import { KeyStatus, masked, wasUsed } from "./status";
+import { ValueDialog } from "./value-dialog";
 
 const route = getRouteApi("/app/keys");
 type Key = Schemas["Key"];
@@ -21,20 +25,31 @@ type Key = Schemas["Key"];
 /** The caller's keys. What is searched for and shown stands in the address. */
 export function KeysScreen() {
   const { t } = useTranslation("keys");
+  const { t: common } = useTranslation();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const format = useFormat();
   const keys = useQuery(keysQuery(search));
+  const byValue = useQuery({
+    ...keysByValueQuery(search.q ?? ""),
+    enabled: (search.q ?? "").length >= 4 && keys.data?.total === 0,
+  });
   const groups = useQuery(ownGroupsQuery);
-  const change = (to: Partial<KeysSearch>, replace = false) =>
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [creating, setCreating] = useState(false);
+  const [made, setMade] = useState<Key>();
+  const change = (to: Partial<KeysSearch>, replace = false) => {
+    setSelected(new Set());
     void navigate({ search: (now) => ({ ...now, page: undefined, ...to }), replace });
+  };
   const columns = useMemo<Column<Key>[]>(
     () => [
       {
         id: "name",
         header: t("column.name"),
+        sortable: true,
         cell: (key) => (
-          <div className="max-w-64 min-w-28">
+          <div className="max-w-72 min-w-28">
             <Link
               to="/keys/$id"
               params={{ id: String(key.id) }}
@@ -51,29 +66,71 @@ export function KeysScreen() {
         id: "remaining",
         header: t("column.remaining"),
         align: "right",
+        sortable: true,
         cell: (key) =>
           key.unlimited_quota ? <span className="text-soft">{t("unlimited")}</span> : format.units(key.remain_quota),
       },
-      { id: "used", header: t("column.used"), align: "right", from: "sm", cell: (key) => format.units(key.used_quota) },
+      {
+        id: "used",
+        header: t("column.used"),
+        align: "right",
+        from: "sm",
+        sortable: true,
+        cell: (key) => format.units(key.used_quota),
+      },
       {
         id: "group",
         header: t("column.group"),
-        from: "lg",
+        from: "xl",
         cell: (key) => key.group || <span className="text-faint">—</span>,
       },
       {
-        id: "lastUsed",
+        id: "models",
+        header: t("form.models"),
+        from: "xl",
+        cell: (key) =>
+          key.model_limits_enabled ? (
+            <code className="block max-w-48 truncate font-mono text-xs">{key.model_limits.replaceAll(",", ", ")}</code>
+          ) : (
+            <span className="text-soft">{t("form.allModels")}</span>
+          ),
+      },
+      {
+        id: "last_used",
         header: t("column.lastUsed"),
         from: "md",
+        sortable: true,
         cell: (key) =>
-          key.accessed_time > 0 ? format.ago(key.accessed_time) : <span className="text-faint">{t("never")}</span>,
+          wasUsed(key) ? (
+            <span title={format.exact(key.accessed_time)}>{format.ago(key.accessed_time)}</span>
+          ) : (
+            <span className="text-faint">{t("never")}</span>
+          ),
+      },
+      {
+        id: "expires",
+        header: t("column.expires"),
+        from: "lg",
+        sortable: true,
+        cell: (key) =>
+          key.expired_time < 0 ? (
+            <span className="text-faint">{t("never")}</span>
+          ) : (
+            <span title={format.exact(key.expired_time)}>{format.date(key.expired_time)}</span>
+          ),
       },
     ],
     [t, format],
   );
   const filtered = Boolean(search.q || search.status || search.group);
+  const rows = keys.data?.total === 0 && byValue.data && byValue.data.total > 0 ? byValue.data : keys.data;
+  const create = (
+    <Button look="primary" icon={<Plus aria-hidden className="size-4" />} onClick={() => setCreating(true)}>
+      {t("create")}
+    </Button>
+  );
   return (
-    <Page title={t("title")}>
+    <Page title={t("title")} actions={create}>
       <div className="mb-3 grid grid-cols-2 gap-2 sm:flex">
         <SearchField value={search.q ?? ""} onChange={(q) => change({ q: q || undefined }, true)} />
         <Select
@@ -93,7 +150,7 @@ export function KeysScreen() {
           onChange={(event) => change({ group: event.target.value || undefined })}
           options={[
             { value: "", label: t("filter.anyGroup") },
-            ...Object.keys(groups.data ?? {}).map((name) => ({ value: name, label: name })),
+            ...[...Object.keys(groups.data ?? {}), "auto"].map((name) => ({ value: name, label: name })),
           ]}
         />
       </div>
@@ -101,12 +158,16 @@ export function KeysScreen() {
         <Table
           label={t("title")}
           columns={columns}
-          rows={keys.data?.items}
+          rows={rows?.items}
           rowId={(key) => String(key.id)}
           rowLabel={(key) => key.name}
           error={keys.error}
           retry={() => void keys.refetch()}
           stale={keys.isPlaceholderData}
+          sort={search.sort}
+          onSort={(sort) => change({ sort: sort as KeysSearch["sort"] })}
+          selected={selected}
+          onSelected={setSelected}
           empty={
             filtered ? (
               <Empty
@@ -120,21 +181,108 @@ export function KeysScreen() {
                 {t("empty.filteredHelp")}
               </Empty>
             ) : (
-              <Empty title={t("empty.title")}>{t("empty.help")}</Empty>
+              <Empty title={t("empty.title")} action={create}>
+                {t("empty.help")}
+              </Empty>
             )
           }
           onRow={(key) => void navigate({ to: "/keys/$id", params: { id: String(key.id) } })}
-          page={{ page: search.page ?? 1, pageSize: search.size ?? 20, total: keys.data?.total ?? 0 }}
-          onPage={(page, size) => void navigate({ search: (now) => ({ ...now, page, size }) })}
+          page={{
+            page: rows === keys.data ? (search.page ?? 1) : 1,
+            pageSize: search.size ?? 20,
+            total: rows?.total ?? 0,
+          }}
+          onPage={(page, size) => {
+            setSelected(new Set());
+            void navigate({ search: (now) => ({ ...now, page, size }) });
+          }}
         />
       </div>
+      <Bulk
+        keys={(rows?.items ?? []).filter((key) => selected.has(String(key.id)))}
+        onDone={() => setSelected(new Set())}
+      />
+      {creating && (
+        <KeyPanel
+          open
+          onOpenChange={setCreating}
+          onSaved={(key) => {
+            setCreating(false);
+            setMade(key);
+          }}
+        />
+      )}
+      <ValueDialog made={made} onClose={() => setMade(undefined)} />
+      <span role="status" className="sr-only">
+        {rows ? common("table.found", { count: rows.total }) : ""}
+      </span>
     </Page>
   );
 }
 
-/** A value as it may stand on a screen that others see: its ends. */
-export function masked(value: string): string {
-  return value.includes("…") ? value : `${value.slice(0, 7)}…${value.slice(-4)}`;
+/** What can be done with the chosen keys together. */
+function Bulk({ keys, onDone }: { keys: readonly Key[]; onDone: () => void }) {
+  const { t } = useTranslation("keys");
+  const { t: common } = useTranslation();
+  const queries = useQueryClient();
+  const setStatus = useSetStatus();
+  const [deleting, setDeleting] = useState(false);
+  const remove = useMutation({
+    mutationFn: () => data(api.POST("/api/token/batch", { body: { ids: keys.map((key) => key.id) } })),
+    onSuccess: (count) => {
+      toast(t("done.deletedMany", { count }));
+      setDeleting(false);
+      onDone();
+    },
+    onSettled: () => queries.invalidateQueries({ queryKey: keysKey }),
+  });
+  if (keys.length === 0) return null;
+  const disable = keys.some((key) => key.status !== 2);
+  return (
+    <section
+      aria-label={t("bulk.label")}
+      className="sticky bottom-4 z-10 mx-auto mt-4 flex w-fit max-w-full flex-wrap items-center gap-2 rounded-lg border bg-raised py-2 pr-2 pl-4 text-sm shadow-pop"
+    >
+      <span className="mr-2 font-medium">{t("bulk.selected", { count: keys.length })}</span>
+      <Button
+        busy={setStatus.isPending}
+        onClick={() =>
+          setStatus.mutate(
+            { keys: keys.filter((key) => (disable ? key.status !== 2 : true)), status: disable ? 2 : 1 },
+            { onSuccess: onDone },
+          )
+        }
+      >
+        {disable ? common("action.disable") : common("action.enable")}
+      </Button>
+      <Button look="danger" onClick={() => setDeleting(true)}>
+        {t("bulk.delete")}
+      </Button>
+      <IconButton label={t("bulk.clear")} onClick={onDone}>
+        <X aria-hidden className="size-4" />
+      </IconButton>
+      <Confirm
+        open={deleting}
+        onOpenChange={setDeleting}
+        title={t("bulk.deleteTitle", { count: keys.length })}
+        action={common("action.delete")}
+        typed={t("bulk.word")}
+        danger
+        busy={remove.isPending}
+        error={remove.error}
+        onConfirm={() => remove.mutate()}
+      >
+        <p>{t("delete.help")}</p>
+        <ul className="thin-scrollbar max-h-32 overflow-y-auto rounded-md bg-sunken px-3 py-2 text-ink">
+          {keys.map((key) => (
+            <li key={key.id} className="truncate">
+              {key.name}
+            </li>
+          ))}
+        </ul>
+      </Confirm>
+    </section>
+  );
 }
 
 /** Searches a moment after the last letter. */

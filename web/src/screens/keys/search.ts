@@ -1,9 +1,15 @@
+const orders = ["created", "name", "used", "remaining", "last_used", "expires"].flatMap((by) => [
+  by,
+  `-${by}`,
+]) as Order[];
+type Order = `${"" | "-"}${"created" | "name" | "used" | "remaining" | "last_used" | "expires"}`;
+
 /** What the address of the list of keys says. What is left out has its default. */
 export interface KeysSearch {
   q?: string;
   status?: 1 | 2 | 3 | 4;
   group?: string;
-  sort?: string;
+  sort?: Order;
   page?: number;
   size?: number;
 }
@@ -21,7 +27,7 @@ export function keysSearch(search: Record<string, unknown>): KeysSearch {
     ...(q && { q }),
     ...(status >= 1 && status <= 4 && { status: status as 1 | 2 | 3 | 4 }),
     ...(group && { group }),
-    ...(sort && { sort }),
+    ...((orders as string[]).includes(sort) && { sort: sort as Order }),
     ...(page > 1 && { page }),
     ...((size === 50 || size === 100) && { size }),
   };

@@ -9,3 +9,13 @@ export function KeyStatus({ status }: { status: Schemas["Key"]["status"] }) {
   const { t } = useTranslation("keys");
   return <Badge tone={tones[status]}>{t(`status.${status}`)}</Badge>;
 }
+
+/** A value as it may stand on a screen that others see: its ends. */
+export function masked(value: string): string {
+  return value.includes("…") ? value : `${value.slice(0, 7)}…${value.slice(-4)}`;
+}
+
+/** Whether requests were made with a key. The server's accessed_time begins as that of its making. */
+export function wasUsed(key: Schemas["Key"]): boolean {
+  return key.accessed_time > key.created_time || key.used_quota > 0;
+}

@@ -1,0 +1,96 @@
+// What every story needs: a browser that watches what a page does, signing in,
+// and the look at a screen's accessibility.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+export const base = required("HALLEY_BASE_URL");
+export const password = required("HALLEY_PASSWORD");
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export function required(name) {
+  const value = process.env[name];
+  assert.ok(value, `${name} is not set`);
+  return value;
+}
+
+let browser;
+
+/** The one browser of this process. */
+export async function start() {
+  browser = await chromium.launch({
+    executablePath: required("HALLEY_CHROMIUM"),
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+export async function stop() {
+  await browser?.close();
+}
+
+/**
+ * A page in a browser of its own that notes what must not happen: script errors,
+ * breaches of the page's policy, requests to elsewhere. quiet() fails on them.
+ */
+export async function open({ width = 1440, height = 900, scheme = "light", locale = "en-US", cookies } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale, timezoneId: "Europe/Berlin", reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
+  if (cookies) await context.addCookies(cookies);
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`script error: ${error.message}`));
+  page.on("console", (message) => {
+    // A browser reports each answer that is an error; the stories look at those themselves.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) faults.push(`console: ${message.text()}`);
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(base) && !url.startsWith("blob:") && !url.startsWith("data:")) faults.push(`request to elsewhere: ${url}`);
+  });
+  return {
+    page,
+    context,
+    quiet: () => assert.deepEqual(faults, []),
+    close: () => context.close(),
+  };
+}
+
+/** Signs in with the form that the page shows. */
+export async function signIn(page, username = "root", secret = password) {
+  await page.locator("input[name=username]").fill(username);
+  await page.locator("input[name=password]").fill(secret);
+  await page.locator("form button[type=submit]").click();
+  await page.locator("nav").first().waitFor({ state: "attached" });
+}
+
+/** The cookies of a session, to begin a page with. */
+export async function sessionOf(username = "root", secret = password) {
+  const { page, context, close } = await open();
+  await page.goto(`${base}/sign-in`);
+  await signIn(page, username, secret);
+  const cookies = await context.cookies();
+  await close();
+  return cookies;
+}
+
+/** Fails on serious and critical findings of axe. */
+export async function accessible(page, where) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const grave = violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`).join("; ")}`);
+  assert.deepEqual(grave, [], where);
+}
+
+/** A model request with a key, as a program would make it. */
+export async function ask(key, model = "demo-echo") {
+  const response = await fetch(`${base}/v1/chat/completions`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Tell me about comets." }] }),
+  });
+  await response.arrayBuffer();
+  return response.status;
+}

@@ -1,0 +1,110 @@
+// Package browser_test opens the console in Chromium, as the real binary serves
+// it. The stories are in JavaScript beside this file; here the server is started
+// and filled. With HALLEY_SCREENSHOTS every screen is kept there as a picture.
+package browser_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"halley/test/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+func TestStories(t *testing.T) {
+	t.Parallel()
+	tell(t, "keys.test.mjs")
+}
+
+func TestEveryScreen(t *testing.T) {
+	t.Parallel()
+	tell(t, "screens.test.mjs")
+}
+
+// tell runs a file of stories against a server of its own.
+func tell(t *testing.T, file string) {
+	t.Helper()
+	harness.NPM(t, ".")
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		harness.LeaveOut(t, "no Chromium: %v", err)
+	}
+	s := harness.Start(t, harness.Options{})
+	if !built(t, s.BaseURL) {
+		harness.LeaveOut(t, "the binary is without the console: make web")
+	}
+	fill(t, s)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", file)
+	cmd.Env = append(os.Environ(), "HALLEY_BASE_URL="+s.BaseURL, "HALLEY_PASSWORD="+harness.Password, "HALLEY_CHROMIUM="+chromium)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("node --test %s: %v\n%s", file, err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// built reports whether the server has the console.
+func built(t *testing.T, base string) bool {
+	t.Helper()
+	resp, err := http.Get(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(page), `<script type="module"`)
+}
+
+// fill makes what the screens show: a channel, keys in many states, and some
+// requests.
+func fill(t *testing.T, s *harness.Server) {
+	t.Helper()
+	s.Root.CreateChannel(t, harness.Fields{"name": "demo", "kind": "demo", "models": []string{"demo-echo", "demo-500", "demo-embed"}})
+	first := s.Root.CreateKey(t, harness.Fields{
+		"name": "Search backend", "remain_quota": 2_500_000, "model_limits_enabled": true, "model_limits": "demo-*", "allow_ips": "127.0.0.0/8\n::1",
+		"limits": harness.Fields{
+			"rpm": 600, "tpm": 2_000_000, "endpoints": []string{"chat", "messages"},
+			"budgets": []harness.Fields{{"amount": 50_000, "period": "day"}, {"amount": 1_000_000, "period": "month"}},
+		},
+	})
+	for i := range 30 {
+		key := harness.Fields{"name": fmt.Sprintf("Seeded %d", i), "remain_quota": 250_000 * (i + 1), "unlimited_quota": i%7 == 3}
+		switch i {
+		case 2:
+			key["remain_quota"] = 0
+		case 4:
+			key["model_limits_enabled"], key["model_limits"] = true, "demo-echo,gpt-5*,claude-opus-*"
+		}
+		made := s.Root.CreateKey(t, key)
+		if i == 3 || i == 9 {
+			s.Root.UpdateKey(t, made.ID, harness.Fields{"status": 2})
+		}
+	}
+	for i := range 24 {
+		model := "demo-echo"
+		if i%8 == 7 {
+			model = "demo-nothing"
+		}
+		body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"Tell me %d things about comets."}]}`, model, i)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.BaseURL+"/v1/chat/completions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+first.Key)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+}

@@ -1,0 +1,17 @@
+// Every screen, for the looks at accessibility and for screenshots. A screen is
+// an address, and perhaps what is done there first.
+
+/** @type {{name: string, path: string, ready?: (page) => Promise<void>, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
+export const screens = [
+  { name: "sign-in", path: "/sign-in", signedOut: true },
+  { name: "keys", path: "/keys?sort=-used" },
+  { name: "keys-empty", path: "/keys?q=no+such+key" },
+  { name: "key-new", path: "/keys", act: (page) => page.locator("main header, main").getByRole("button").first().click() },
+  { name: "key", path: "/keys/1?period=24h" },
+  { name: "channels", path: "/channels" },
+  { name: "channels-order", path: "/channels?view=order" },
+  { name: "channel-new", path: "/channels", act: (page) => page.locator("main").getByRole("button").nth(0).click() },
+  { name: "channel", path: "/channels/1" },
+  { name: "route-explainer", path: "/channels/explain?model=demo-echo&key=1" },
+  { name: "not-found", path: "/no/such/page" },
+];

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import type { Schemas } from "@/api/client";
+import { isAddress } from "./address";
+import { bodyOf, checkDraft, draftOf, newDraft } from "./draft";
+
+const now = Date.parse("2026-11-29T12:00:00Z") / 1000;
+
+const key: Schemas["Key"] = {
+  id: 3,
+  user_id: 1,
+  key: "sk-hly…abcd",
+  status: 1,
+  name: "search",
+  created_time: 0,
+  accessed_time: 0,
+  expired_time: Date.parse("2026-12-25T00:00:00Z") / 1000,
+  remain_quota: 1_250_001,
+  unlimited_quota: false,
+  model_limits_enabled: true,
+  model_limits: "gpt-5*,claude-*",
+  allow_ips: "10.0.0.0/8\n::1",
+  used_quota: 0,
+  group: "auto",
+  cross_group_retry: true,
+  held_quota: 0,
+  version: 4,
+  limits: {
+    rpm: 60,
+    rpd: null,
+    tpm: null,
+    tpm_input: null,
+    tpm_output: 9,
+    concurrency: 2,
+    per_model: { "gpt-5*": { rpm: 10, tpm: null, tpm_input: null, tpm_output: null } },
+    budgets: [{ amount: 500_000, period: "hours:6", time_zone: "UTC", used: 3, renews_at: 0, anchor: 0 }],
+    endpoints: ["chat"],
+    auto_groups: null,
+    parent_id: null,
+    metadata: { team: "search" },
+  },
+};
+
+describe("the form of a key", () => {
+  it("sends nothing when nothing was changed: what it does not show stays as it is", () => {
+    for (const zone of ["UTC", "Asia/Shanghai", "America/St_Johns"]) {
+      const draft = draftOf(key, zone);
+      expect(bodyOf({ ...draft }, now, zone, draft)).toEqual({});
+    }
+  });
+
+  it("sends what was changed, and takes away what was emptied", () => {
+    const before = draftOf(key, "UTC");
+    const after = {
+      ...before,
+      name: " find ",
+      amount: "2",
+      rpm: "",
+      concurrency: "5",
+      addresses: [],
+      budgets: [],
+      endpoints: [],
+    };
+    expect(bodyOf(after, now, "UTC", before)).toEqual({
+      name: "find",
+      remain_quota: 1_000_000,
+      allow_ips: null,
+      limits: { rpm: null, concurrency: 5, budgets: null, endpoints: null },
+    });
+  });
+
+  it("makes a plain key of a name and an amount", () => {
+    expect(bodyOf({ ...newDraft(), name: "a" }, now, "UTC")).toEqual({
+      name: "a",
+      unlimited_quota: false,
+      remain_quota: 2_500_000,
+      expired_time: -1,
+      model_limits_enabled: false,
+      model_limits: undefined,
+      allow_ips: null,
+      group: "",
+      cross_group_retry: false,
+    });
+  });
+
+  it("ends a key after so many days, or with the day of one's choice in one's zone", () => {
+    expect(bodyOf({ ...newDraft(), expiry: "7" }, now + 0.5, "UTC").expired_time).toBe(now + 7 * 86_400);
+    const end = bodyOf({ ...newDraft(), expiry: "date", expiryDate: "2026-12-24" }, now, "Asia/Shanghai").expired_time;
+    expect(end).toBe(Date.parse("2026-12-24T16:00:00Z") / 1000);
+  });
+
+  it("takes the amount in units, too", () => {
+    expect(bodyOf({ ...newDraft(), amount: "7", amountIn: "units" }, now, "UTC").remain_quota).toBe(7);
+    expect(checkDraft({ ...newDraft(), name: "a", amount: "0.5", amountIn: "units" })).toEqual({
+      amount: "form.wrong.amount",
+    });
+  });
+
+  it("says what is wrong before the server has to", () => {
+    expect(
+      checkDraft({
+        ...newDraft(),
+        name: " ",
+        amount: "-1",
+        expiry: "date",
+        someModels: true,
+        rpm: "0",
+        tpm: "1.5",
+        budgets: [{ row: 7, usd: "0", period: "day", hours: "" }],
+      }),
+    ).toEqual({
+      name: "form.wrong.name",
+      amount: "form.wrong.amount",
+      expiryDate: "form.wrong.date",
+      models: "form.wrong.models",
+      rpm: "form.wrong.whole",
+      tpm: "form.wrong.whole",
+      "budget-7": "form.wrong.budget",
+    });
+    expect(checkDraft({ ...newDraft(), name: "a", unlimited: true, amount: "" })).toEqual({});
+  });
+});
+
+describe("addresses", () => {
+  it.each(["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "::1", "2001:db8::/32", "fe80::1/128", "::ffff:1.2.3.4"])(
+    "%s is one",
+    (text) => {
+      expect(isAddress(text)).toBe(true);
+    },
+  );
+  it.each([
+    "",
+    "10.0.0",
+    "10.0.0.256",
+    "010.0.0.1",
+    "10.0.0.1/33",
+    "10.0.0.1/",
+    "10.0.0.1/8/8",
+    "::1/129",
+    "1::2::3",
+    "example.com",
+    "fe80::1%eth0",
+  ])("%s is none", (text) => {
+    expect(isAddress(text)).toBe(false);
+  });
+});

@@ -1,0 +1,435 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Plus, X } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { api, data, type Schemas } from "@/api/client";
+import { errorOf } from "@/api/error";
+import { ownGroupsQuery, ownModelsQuery } from "@/api/queries";
+import { useFormat } from "@/format/format";
+import { unitsPerUsd, usdOf } from "@/format/money";
+import { addDays, dateOf } from "@/format/zone";
+import { Button, IconButton } from "@/ui/button";
+import { TokenInput } from "@/ui/combobox";
+import { SidePanel } from "@/ui/dialog";
+import { Field } from "@/ui/field";
+import { Checkbox, Input, Segments, Select } from "@/ui/input";
+import { Problem } from "@/ui/problem";
+import { isAddress } from "./address";
+import { amountOf, bodyOf, checkDraft, type Draft, type DraftErrors, draftOf, endpoints, newDraft } from "./draft";
+import { keysKey } from "./queries";
+
+type Key = Schemas["Key"];
+
+interface Props {
+  /** The key to change; a new one when it is left out. */
+  before?: Key;
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  onSaved: (key: Key) => void;
+}
+
+/** The form of a key, in a panel. */
+export function KeyPanel({ before, open, onOpenChange, onSaved }: Props) {
+  const { t } = useTranslation("keys");
+  const { t: common } = useTranslation();
+  const [busy, setBusy] = useState(false);
+  return (
+    <SidePanel
+      open={open}
+      onOpenChange={onOpenChange}
+      title={before ? t("form.editTitle", { name: before.name }) : t("form.newTitle")}
+      footer={
+        <>
+          <Button onClick={() => onOpenChange(false)}>{common("action.cancel")}</Button>
+          <Button type="submit" form="key" look="primary" busy={busy}>
+            {before ? common("action.save") : t("form.create")}
+          </Button>
+        </>
+      }
+    >
+      <KeyForm before={before} onSaved={onSaved} onBusy={setBusy} />
+    </SidePanel>
+  );
+}
+
+function KeyForm({
+  before,
+  onSaved,
+  onBusy,
+}: {
+  before: Key | undefined;
+  onSaved: (key: Key) => void;
+  onBusy: (busy: boolean) => void;
+}) {
+  const { t } = useTranslation("keys");
+  const format = useFormat();
+  const queries = useQueryClient();
+  const [first] = useState(() => (before ? draftOf(before, format.zone) : newDraft()));
+  const [draft, setDraft] = useState(first);
+  const [wrong, setWrong] = useState<DraftErrors>({});
+  const set = (to: Partial<Draft>) => setDraft((now) => ({ ...now, ...to }));
+  const groups = useQuery(ownGroupsQuery);
+  const models = useQuery(ownModelsQuery);
+  const save = useMutation({
+    mutationFn: () => {
+      const body = bodyOf(draft, Date.now() / 1000, format.zone, before ? first : undefined);
+      if (!before) return data(api.POST("/api/token/", { body: { ...body, name: draft.name.trim() } }));
+      return data(
+        api.PUT("/api/token/", {
+          params: { header: { "If-Match": `"${before.version}"` } },
+          body: { ...body, id: before.id },
+        }),
+      );
+    },
+    onMutate: () => onBusy(true),
+    onSettled: () => onBusy(false),
+    onSuccess: async (key) => {
+      await queries.invalidateQueries({ queryKey: keysKey });
+      onSaved(key);
+    },
+  });
+  const refused = save.error;
+  const told = (key: keyof DraftErrors, ...params: string[]) => {
+    const message = wrong[key];
+    return message ? t(message) : errorOf(refused, ...params);
+  };
+  const today = dateOf(Date.now() / 1000, format.zone);
+  const amount = amountOf(draft);
+
+  return (
+    <form
+      id="key"
+      noValidate
+      className="flex flex-col gap-6"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const errors = checkDraft(draft);
+        setWrong(errors);
+        if (Object.keys(errors).length > 0) {
+          const form = event.currentTarget;
+          requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+          return;
+        }
+        if (!save.isPending) save.mutate();
+      }}
+    >
+      <Problem error={refused} />
+      <Field label={t("column.name")} help={t("form.nameHelp")} error={told("name", "name")} required>
+        <Input
+          value={draft.name}
+          onChange={(event) => set({ name: event.target.value })}
+          autoComplete="off"
+          autoFocus={!before}
+          maxLength={200}
+        />
+      </Field>
+
+      <Part title={t("form.spending")}>
+        <Field
+          label={t("form.quota")}
+          help={draft.unlimited ? t("form.unlimitedHelp") : t(before ? "form.remainingHelp" : "form.quotaHelp")}
+          group
+        >
+          <Segments
+            value={draft.unlimited ? "unlimited" : "limited"}
+            onChange={(value) => set({ unlimited: value === "unlimited" })}
+            label={t("form.quota")}
+            options={[
+              { value: "limited", label: t("form.limited") },
+              { value: "unlimited", label: t("unlimited") },
+            ]}
+          />
+        </Field>
+        {!draft.unlimited && (
+          <Field
+            label={before ? t("form.remaining") : t("form.amount")}
+            error={told("amount", "remain_quota")}
+            aside={
+              amount !== undefined &&
+              (draft.amountIn === "usd"
+                ? t("form.inUnits", { units: format.number(amount) })
+                : format.usd(usdOf(amount)))
+            }
+          >
+            <div className="flex gap-2">
+              <div className="flex-1">
+                <Input
+                  inputMode="decimal"
+                  lead={draft.amountIn === "usd" ? "$" : undefined}
+                  value={draft.amount}
+                  onChange={(event) => set({ amount: event.target.value })}
+                />
+              </div>
+              <Select
+                id={undefined}
+                aria-label={t("form.amountIn")}
+                className="w-32"
+                value={draft.amountIn}
+                onChange={(event) => {
+                  const amountIn = event.target.value as Draft["amountIn"];
+                  set({
+                    amountIn,
+                    ...(amount === undefined
+                      ? {}
+                      : { amount: amountIn === "usd" ? String(amount / unitsPerUsd) : String(amount) }),
+                  });
+                }}
+                options={[
+                  { value: "usd", label: t("form.dollars") },
+                  { value: "units", label: t("form.units") },
+                ]}
+              />
+            </div>
+          </Field>
+        )}
+        <Budgets draft={draft} set={set} told={told} />
+      </Part>
+
+      <Part title={t("form.life")}>
+        <Field label={t("column.expires")} help={t("form.expiryHelp")} error={errorOf(refused, "expired_time")} group>
+          <Segments
+            value={draft.expiry}
+            onChange={(expiry) =>
+              set({ expiry, ...(expiry === "date" && !draft.expiryDate ? { expiryDate: addDays(today, 30) } : {}) })
+            }
+            label={t("column.expires")}
+            options={(["never", "7", "30", "90", "365", "date"] as const).map((value) => ({
+              value,
+              label: t(`form.expiry.${value}`),
+            }))}
+          />
+        </Field>
+        {draft.expiry === "date" && (
+          <Field label={t("form.lastDay")} error={told("expiryDate")}>
+            <Input
+              type="date"
+              value={draft.expiryDate}
+              min={today}
+              onChange={(event) => set({ expiryDate: event.target.value })}
+            />
+          </Field>
+        )}
+      </Part>
+
+      <Part title={t("form.reach")}>
+        <Field label={t("form.models")} help={t(draft.someModels ? "form.modelsHelp" : "form.allModelsHelp")} group>
+          <Segments
+            value={draft.someModels ? "some" : "all"}
+            onChange={(value) => set({ someModels: value === "some" })}
+            label={t("form.models")}
+            options={[
+              { value: "all", label: t("form.allModels") },
+              { value: "some", label: t("form.someModels") },
+            ]}
+          />
+        </Field>
+        {draft.someModels && (
+          <Field label={t("form.theModels")} error={told("models", "model_limits")}>
+            <TokenInput
+              options={models.data ?? []}
+              values={draft.models}
+              onChange={(models) => set({ models })}
+              placeholder="gpt-5*, claude-*"
+              check={(value) => (value.includes(",") ? t("form.wrong.comma") : undefined)}
+              noteFor={(value) =>
+                value.includes("*")
+                  ? t("form.matches", { count: matches(models.data ?? [], value) })
+                  : t("form.unknownModel")
+              }
+            />
+          </Field>
+        )}
+        <Field label={t("form.addresses")} help={t("form.addressesHelp")} error={errorOf(refused, "allow_ips")}>
+          <TokenInput
+            options={[]}
+            values={draft.addresses}
+            onChange={(addresses) => set({ addresses })}
+            placeholder={t("form.anyAddress")}
+            check={(value) => (isAddress(value) ? undefined : t("form.wrong.address", { value }))}
+          />
+        </Field>
+        <Field
+          label={t("form.endpoints")}
+          help={t("form.endpointsHelp")}
+          error={errorOf(refused, "limits.endpoints")}
+          group
+        >
+          <div className="grid grid-cols-2 gap-x-3 gap-y-1.5 sm:grid-cols-3">
+            {endpoints.map((endpoint) => (
+              <Checkbox
+                key={endpoint}
+                label={<code className="font-mono text-xs">{endpoint}</code>}
+                checked={draft.endpoints.includes(endpoint)}
+                onChange={(event) =>
+                  set({
+                    endpoints: event.target.checked
+                      ? [...draft.endpoints, endpoint]
+                      : draft.endpoints.filter((one) => one !== endpoint),
+                  })
+                }
+              />
+            ))}
+          </div>
+        </Field>
+        <Field label={t("column.group")} help={t("form.groupHelp")} error={errorOf(refused, "group")}>
+          <Select
+            value={draft.group}
+            onChange={(event) => set({ group: event.target.value })}
+            options={[
+              { value: "", label: t("form.ownGroup") },
+              { value: "auto", label: t("form.autoGroup") },
+              ...Object.entries(groups.data ?? {}).map(([name, group]) => ({
+                value: name,
+                label: t("form.groupOption", {
+                  name: group.desc ? `${name} · ${group.desc}` : name,
+                  ratio: group.ratio,
+                }),
+              })),
+              ...(draft.group && draft.group !== "auto" && groups.data && !(draft.group in groups.data)
+                ? [{ value: draft.group, label: draft.group }]
+                : []),
+            ]}
+          />
+        </Field>
+        {draft.group === "auto" && (
+          <Checkbox
+            label={t("form.crossGroup")}
+            help={t("form.crossGroupHelp")}
+            checked={draft.crossGroupRetry}
+            onChange={(event) => set({ crossGroupRetry: event.target.checked })}
+          />
+        )}
+      </Part>
+
+      <Part title={t("form.rates")} help={t("form.ratesHelp")}>
+        <div className="grid gap-4 sm:grid-cols-2">
+          {(["rpm", "tpm", "rpd", "concurrency"] as const).map((rate) => (
+            <Field
+              key={rate}
+              label={t(`form.rate.${rate}`)}
+              help={t(`form.rateHelp.${rate}`)}
+              error={told(rate, `limits.${rate}`)}
+            >
+              <Input
+                inputMode="numeric"
+                placeholder={t("form.noLimit")}
+                value={draft[rate]}
+                onChange={(event) => set({ [rate]: event.target.value })}
+              />
+            </Field>
+          ))}
+        </div>
+      </Part>
+    </form>
+  );
+}
+
+function Part({ title, help, children }: { title: string; help?: string; children: ReactNode }) {
+  return (
+    <fieldset className="flex flex-col gap-4 border-t pt-4">
+      <legend className="float-left mb-1 w-full text-sm font-semibold">{title}</legend>
+      {help && <p className="-mt-3 text-xs text-soft">{help}</p>}
+      {children}
+    </fieldset>
+  );
+}
+
+interface BudgetsProps {
+  draft: Draft;
+  set: (to: Partial<Draft>) => void;
+  told: (key: keyof DraftErrors, ...params: string[]) => string | undefined;
+}
+
+function Budgets({ draft, set, told }: BudgetsProps) {
+  const { t } = useTranslation("keys");
+  const change = (row: number, to: Partial<Draft["budgets"][number]>) =>
+    set({ budgets: draft.budgets.map((budget) => (budget.row === row ? { ...budget, ...to } : budget)) });
+  return (
+    <Field label={t("form.budgets")} help={t("form.budgetsHelp")} error={told(`budget-${-1}`, "limits.budgets")} group>
+      {draft.budgets.map((budget) => (
+        <div key={budget.row}>
+          <div className="flex gap-2">
+            <div className="min-w-0 flex-1">
+              <Input
+                aria-label={t("form.budgetAmount")}
+                aria-invalid={wrongBudget(told, budget.row)}
+                inputMode="decimal"
+                lead="$"
+                value={budget.usd}
+                onChange={(event) => change(budget.row, { usd: event.target.value })}
+              />
+            </div>
+            <Select
+              aria-label={t("form.budgetPeriod")}
+              className="w-36"
+              value={budget.period}
+              onChange={(event) => change(budget.row, { period: event.target.value as typeof budget.period })}
+              options={(["day", "week", "month", "hours"] as const).map((value) => ({
+                value,
+                label: t(`form.period.${value}`),
+              }))}
+            />
+            {budget.period === "hours" && (
+              <div className="w-20">
+                <Input
+                  aria-label={t("form.hours")}
+                  inputMode="numeric"
+                  value={budget.hours}
+                  onChange={(event) => change(budget.row, { hours: event.target.value })}
+                />
+              </div>
+            )}
+            <IconButton
+              label={t("form.removeBudget")}
+              onClick={() => set({ budgets: draft.budgets.filter((one) => one.row !== budget.row) })}
+            >
+              <X aria-hidden className="size-4" />
+            </IconButton>
+          </div>
+          {told(`budget-${budget.row}`) && (
+            <p role="alert" className="mt-1 text-xs text-bad">
+              {told(`budget-${budget.row}`)}
+            </p>
+          )}
+        </div>
+      ))}
+      <div>
+        <Button
+          size="small"
+          icon={<Plus aria-hidden className="size-3.5" />}
+          onClick={() =>
+            set({
+              budgets: [
+                ...draft.budgets,
+                {
+                  row: Math.max(-1, ...draft.budgets.map((one) => one.row)) + 1,
+                  usd: "",
+                  period: "month",
+                  hours: "24",
+                },
+              ],
+            })
+          }
+        >
+          {t("form.addBudget")}
+        </Button>
+      </div>
+    </Field>
+  );
+}
+
+function wrongBudget(told: BudgetsProps["told"], row: number) {
+  return told(`budget-${row}`) !== undefined || undefined;
+}
+
+/** How many of the models a pattern such as gpt-5* has. */
+function matches(models: readonly string[], pattern: string): number {
+  const expression = new RegExp(
+    `^${pattern
+      .split("*")
+      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".*")}$`,
+    "i",
+  );
+  return models.filter((model) => expression.test(model)).length;
+}
