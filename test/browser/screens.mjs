@@ -10,7 +10,7 @@ export const screens = [
   { name: "key", path: "/keys/1?period=24h" },
   { name: "channels", path: "/channels" },
   { name: "channels-order", path: "/channels?view=order" },
-  { name: "channel-new", path: "/channels", act: (page) => page.locator("main").getByRole("button").nth(0).click() },
+  { name: "channel-new", path: "/channels", act: (page) => page.getByRole("button", { name: /^(New channel|新建渠道)$/ }).first().click() },
   { name: "channel", path: "/channels/1" },
   { name: "route-explainer", path: "/channels/explain?model=demo-echo&key=1" },
   { name: "not-found", path: "/no/such/page" },
