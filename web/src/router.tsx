@@ -12,6 +12,7 @@ import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
+import { pricesSearch } from "./screens/prices/search";
 import { PageLoading } from "./ui/states";
 
 // The one list of the console's pages. A page is a lazy component, so that its
@@ -105,6 +106,20 @@ const channel = createRoute({
   component: lazyRouteComponent(() => import("./screens/channels/detail"), "ChannelScreen"),
 });
 
+const groups = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups",
+  validateSearch: (search): { group?: string } => (typeof search.group === "string" ? { group: search.group } : {}),
+  component: lazyRouteComponent(() => import("./screens/groups/groups"), "GroupsScreen"),
+});
+
+const prices = createRoute({
+  getParentRoute: () => admin,
+  path: "/prices",
+  validateSearch: pricesSearch,
+  component: lazyRouteComponent(() => import("./screens/prices/prices"), "PricesScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -114,7 +129,7 @@ const elsewhere = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  app.addChildren([home, keys, key, admin.addChildren([channels, explain, channel]), elsewhere]),
+  app.addChildren([home, keys, key, admin.addChildren([channels, explain, channel, groups, prices]), elsewhere]),
 ]);
 
 export function newRouter(queries: QueryClient) {

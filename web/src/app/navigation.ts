@@ -1,11 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { KeyRound, type LucideIcon, Network } from "lucide-react";
+import { KeyRound, Layers, type LucideIcon, Network, Tag } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.keys" | "nav.channels";
+  label: "nav.keys" | "nav.channels" | "nav.groups" | "nav.prices";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -20,5 +20,13 @@ interface Section {
 /** What the sidebar lists, in its order. */
 export const navigation: readonly Section[] = [
   { label: "nav.own", admin: false, items: [{ to: "/keys", label: "nav.keys", icon: KeyRound }] },
-  { label: "nav.admin", admin: true, items: [{ to: "/channels", label: "nav.channels", icon: Network }] },
+  {
+    label: "nav.admin",
+    admin: true,
+    items: [
+      { to: "/channels", label: "nav.channels", icon: Network },
+      { to: "/groups", label: "nav.groups", icon: Layers },
+      { to: "/prices", label: "nav.prices", icon: Tag },
+    ],
+  },
 ];

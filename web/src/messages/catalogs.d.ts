@@ -1,7 +1,10 @@
 import "i18next";
 import type channels from "./en/channels.json";
 import type common from "./en/common.json";
+import type groups from "./en/groups.json";
 import type keys from "./en/keys.json";
+import type limits from "./en/limits.json";
+import type prices from "./en/prices.json";
 import type signIn from "./en/sign-in.json";
 
 // A line per catalog makes its keys known to the compiler.
@@ -12,7 +15,10 @@ declare module "i18next" {
     resources: {
       channels: typeof channels;
       common: typeof common;
+      groups: typeof groups;
       keys: typeof keys;
+      limits: typeof limits;
+      prices: typeof prices;
       "sign-in": typeof signIn;
     };
   }
