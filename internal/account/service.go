@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"halley/internal/budget"
@@ -93,6 +94,7 @@ type Store interface {
 	SessionStore
 	TokenStore
 	SecondFactorStore
+	ProviderStore
 }
 
 // Filter is one page of users. Keyword is a part of the username, display name
@@ -133,6 +135,8 @@ type Config struct {
 	Ledger Ledger
 	// Master seals TOTP secrets and keys the hashes of recovery codes.
 	Master *seal.Master
+	// IdentityProviders speaks to those that people sign in at.
+	IdentityProviders IdentityProviders
 	// GroupExists reports whether users can be put into the group.
 	GroupExists func(name string) bool
 	// NewUserQuota is what a user gets when nobody says how much, in units.
@@ -173,6 +177,10 @@ type Service struct {
 	recovery     *seal.Hasher // recovery codes
 	handles      *seal.Hasher // what authenticators know users by
 	begun        *seal.Box    // what takes two requests
+	secrets      *seal.Box    // of clients of identity providers
+	providers    atomic.Pointer[[]*LoginProvider]
+
+	identityProviders IdentityProviders
 
 	users    *cache[int64, *User]
 	sessions *cache[[32]byte, *liveSession]
@@ -189,9 +197,12 @@ func NewService(c Config) *Service {
 		recovery: c.Master.Hasher("recovery code"),
 		handles:  c.Master.Hasher("passkey user handle"),
 		begun:    c.Master.Box("begun sign-in"),
-		users:    newCache[int64, *User](cachedUsers),
-		sessions: newCache[[32]byte, *liveSession](cachedSessions),
-		tokens:   newCache[[32]byte, *liveToken](cachedTokens),
+		secrets:  c.Master.Box("client secret"),
+
+		identityProviders: c.IdentityProviders,
+		users:             newCache[int64, *User](cachedUsers),
+		sessions:          newCache[[32]byte, *liveSession](cachedSessions),
+		tokens:            newCache[[32]byte, *liveToken](cachedTokens),
 	}
 }
 

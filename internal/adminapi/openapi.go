@@ -234,6 +234,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema = words("catalog", "custom")
 	case "kind":
 		p.Schema = words("openai", "azure", "anthropic", "gemini", "vertex", "cohere", "demo")
+	case "return_to":
+		p.Description = "A page of the console, such as /keys, to go to afterwards."
 	case "key":
 		p.Description = "An API key, for callers who cannot send headers."
 	case "token":
@@ -265,6 +267,8 @@ func tagOf(rt route) string {
 		return "server"
 	case "price", "models":
 		return "prices"
+	case "login_provider":
+		return "login providers"
 	case "audit":
 		return "audit trail"
 	}

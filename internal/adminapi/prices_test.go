@@ -142,7 +142,7 @@ func TestAnybodySeesModelsAndStatus(t *testing.T) {
 	if a := d.do(t, nobody, "GET", "/api/models?p=-1", ""); a.status != 422 {
 		t.Error(a.raw)
 	}
-	want := `{"version":"1.2.3","start_time":1777863631,"uptime":90,"quota_per_unit":500000,"features":["chat"],"login_methods":["password"],"register_enabled":false}`
+	want := `{"version":"1.2.3","start_time":1777863631,"uptime":90,"quota_per_unit":500000,"features":["chat"],"login_methods":["password"],"login_providers":[],"register_enabled":false}`
 	if a := d.do(t, nobody, "GET", "/api/status", ""); string(a.Data) != want {
 		t.Errorf("status is %s", a.Data)
 	}

@@ -47,6 +47,8 @@ func (s *Server) table() []route {
 		s.sessionRoutes(),
 		s.secondFactorRoutes(),
 		s.passkeyRoutes(),
+		s.identityRoutes(),
+		s.loginProviderRoutes(),
 		s.accessTokenRoutes(),
 		s.userRoutes(),
 		s.keyRoutes(),

@@ -27,23 +27,48 @@ func (s *Server) statusRoutes() []route {
 }
 
 type statusView struct {
-	Version         string   `json:"version"`
-	StartTime       int64    `json:"start_time"`
-	Uptime          int64    `json:"uptime" doc:"In seconds."`
-	QuotaPerUnit    int64    `json:"quota_per_unit" doc:"How many quota units are 1 USD."`
-	Features        []string `json:"features"`
-	LoginMethods    []string `json:"login_methods" doc:"password; passkey, where passkeys can be used."`
-	RegisterEnabled bool     `json:"register_enabled"`
+	Version         string        `json:"version"`
+	StartTime       int64         `json:"start_time"`
+	Uptime          int64         `json:"uptime" doc:"In seconds."`
+	QuotaPerUnit    int64         `json:"quota_per_unit" doc:"How many quota units are 1 USD."`
+	Features        []string      `json:"features"`
+	LoginMethods    []string      `json:"login_methods" doc:"password; passkey, where passkeys can be used; oidc, where there are login_providers."`
+	LoginProviders  []loginButton `json:"login_providers" doc:"Identity providers to sign in at."`
+	RegisterEnabled bool          `json:"register_enabled"`
+}
+
+// loginButton is an identity provider on the sign-in page.
+type loginButton struct {
+	Name  string `json:"name"`
+	Label string `json:"label"`
+	URL   string `json:"url" doc:"Where the browser is sent; return_to may be added."`
+}
+
+func (s *Server) loginButtons() []loginButton {
+	var buttons []loginButton
+	if s.Accounts == nil {
+		return nil
+	}
+	for _, p := range s.Accounts.LoginProviders() {
+		if p.Enabled {
+			buttons = append(buttons, loginButton{Name: p.Name, Label: p.Label, URL: "/api/user/oidc/" + p.Name + "/begin"})
+		}
+	}
+	return buttons
 }
 
 func (s *Server) getStatus(c *call) (any, error) {
-	methods := s.Status.LoginMethods
+	methods, buttons := s.Status.LoginMethods, []loginButton{}
 	if _, err := s.site(c); err == nil {
 		methods = append(slices.Clone(methods), "passkey")
+		buttons = append(buttons, s.loginButtons()...)
+	}
+	if len(buttons) > 0 {
+		methods = append(methods, "oidc")
 	}
 	return statusView{
 		Version: s.base.Version, StartTime: s.Status.Started.Unix(), Uptime: int64(s.Status.Now().Sub(s.Status.Started) / time.Second),
-		QuotaPerUnit: int64(money.USD / money.Unit), Features: s.Status.Features, LoginMethods: methods,
+		QuotaPerUnit: int64(money.USD / money.Unit), Features: s.Status.Features, LoginMethods: methods, LoginProviders: buttons,
 		RegisterEnabled: s.Options.Current().RegisterEnabled,
 	}, nil
 }

@@ -23,6 +23,7 @@ import (
 	"halley/internal/audit"
 	"halley/internal/budget"
 	"halley/internal/clientip"
+	"halley/internal/oidc"
 	"halley/internal/option"
 	"halley/internal/seal"
 	"halley/internal/store"
@@ -56,14 +57,14 @@ func newPeople(t *testing.T) *people {
 	p.audit = audit.NewService(p.store, testMaster(t), p.now)
 	options := option.NewService(p.store, groupExists)
 	accounts := account.NewService(account.Config{
-		Store: p.store, Master: testMaster(t), Ledger: budget.NewLedger(p.store, p.now), GroupExists: groupExists, Now: p.now,
+		Store: p.store, Master: testMaster(t), IdentityProviders: oidc.New(http.DefaultTransport, p.now), Ledger: budget.NewLedger(p.store, p.now), GroupExists: groupExists, Now: p.now,
 		NewUserQuota: func() int64 { return options.Current().NewUserQuota },
 		Hash:         account.HashParams{MemoryKiB: 64, Time: 1, Threads: 1},
 	})
 	var err error
 	p.server, err = adminapi.New(adminapi.Base{
 		Log: slog.New(slog.NewTextHandler(p.logs, nil)), Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil), PublicURL: publicURL,
-	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(brittleUsage{p.store, &p.usageBroken})})
+	}, adminapi.Services{Accounts: accounts, Audit: p.audit, Options: options, Usage: usage.NewQueries(brittleUsage{p.store, &p.usageBroken}), Status: adminapi.Status{Now: p.now}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,7 @@ func (s *services) followChanges(log *slog.Logger) *changes {
 	// In the order in which they lean on each other.
 	feed.Reload(cluster.TopicGroup, s.groups.Reload)
 	feed.Reload(cluster.TopicOption, s.options.Reload)
+	feed.Reload(cluster.TopicLoginProvider, s.accounts.ReloadProviders)
 	feed.Reload(cluster.TopicChannel, s.channels.Reload)
 	feed.Reload(cluster.TopicPrice, func(ctx context.Context) error {
 		if err := s.prices.Reload(ctx); err != nil {

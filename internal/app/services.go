@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"halley/internal/health"
 	"halley/internal/kept"
 	"halley/internal/key"
+	"halley/internal/oidc"
 	"halley/internal/option"
 	"halley/internal/price"
 	"halley/internal/provider"
@@ -140,8 +142,9 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 	}
 	s.accounts = account.NewService(account.Config{
 		Store: s.db, Ledger: s.ledger, Master: master, GroupExists: s.groupExists, Now: now,
-		NewUserQuota: func() int64 { return s.options.Current().NewUserQuota },
-		OnDelete:     func(ctx context.Context, userID int64) error { return s.deleteKeysOf(ctx, userID) },
+		IdentityProviders: oidc.New(http.DefaultTransport, now),
+		NewUserQuota:      func() int64 { return s.options.Current().NewUserQuota },
+		OnDelete:          func(ctx context.Context, userID int64) error { return s.deleteKeysOf(ctx, userID) },
 	})
 	s.keys = key.NewService(key.Deps{
 		Store: s.db, Ledger: s.ledger, Master: master, Now: now,
@@ -167,7 +170,7 @@ func (s *services) wire(ctx context.Context, cfg *config.Config, o Options, mast
 			return key.Rules{MaxPerUser: v.MaxKeysPerUser, RevealOnce: cfg.Keys.Reveal == "once"}
 		},
 	})
-	for _, load := range []func(context.Context) error{s.groups.Reload, s.options.Reload, s.channels.Reload, s.prices.Reload} {
+	for _, load := range []func(context.Context) error{s.groups.Reload, s.options.Reload, s.channels.Reload, s.prices.Reload, s.accounts.ReloadProviders} {
 		if err := load(ctx); err != nil {
 			return fmt.Errorf("load the configuration from the database: %w", err)
 		}

@@ -26,6 +26,8 @@ const (
 	TopicGroup       = "group"        // a group's name
 	TopicOption      = "option"       // an option's name
 	TopicPrice       = "price"        // a price version's id
+
+	TopicLoginProvider = "login_provider" // a login provider's name
 )
 
 // Change is one thing that somebody, maybe this server, has changed.

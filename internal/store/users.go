@@ -220,7 +220,7 @@ func (db *DB) DeleteUser(ctx context.Context, id int64, at time.Time) error {
 		if deleted, err := changedRow(result); err != nil || !deleted {
 			return errors.Join(err, account.ErrNotFound)
 		}
-		for _, statement := range append(secondFactorsGone(), sqlSessionsOfUserDelete, sqlAccessTokensOfUserDelete) {
+		for _, statement := range append(secondFactorsGone(), sqlIdentitiesOfUserDelete, sqlSessionsOfUserDelete, sqlAccessTokensOfUserDelete) {
 			if _, err := tx.ExecContext(ctx, statement, id); err != nil {
 				return fmt.Errorf("end what signs in: %w", err)
 			}

@@ -3,6 +3,7 @@ package fakeprovider
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"halley/internal/usage"
 )
@@ -61,8 +62,10 @@ func (in Interaction) Usage() (usage.Tokens, bool) {
 		return usage.Tokens{}, false
 	}
 	var last *report
+	var searches int64
 	for _, text := range in.payloads() {
 		var p struct {
+			Model string
 			Usage *report `json:"usage"`
 			XGroq *struct {
 				Usage *report `json:"usage"`
@@ -70,6 +73,9 @@ func (in Interaction) Usage() (usage.Tokens, bool) {
 		}
 		if json.Unmarshal(text, &p) != nil {
 			continue
+		}
+		if strings.Contains(p.Model, "-search-") { // OpenAI's, which search once for each answer
+			searches = 1
 		}
 		switch {
 		case p.Usage != nil:
@@ -81,7 +87,9 @@ func (in Interaction) Usage() (usage.Tokens, bool) {
 	if last == nil {
 		return usage.Tokens{}, false
 	}
-	return last.tokens(), true
+	t := last.tokens()
+	t.Searches = searches
+	return t, true
 }
 
 // report is a usage object with every spelling that the fixtures have.

@@ -25,13 +25,14 @@ func (Codec) DecodeAnswer(body []byte) (*translate.Answer, error) {
 		UsageRaw: given(in.Usage), Extra: translate.ExtraOf(in.Rest),
 	}
 	if u, ok := openai.ParseUsage(in.Usage); ok {
+		u.Searches = openai.SearchesOf(in.Model)
 		out.Usage = &u
 	}
 	for _, c := range in.Choices {
 		one := translate.Candidate{Index: c.Index, Logprobs: given(c.Logprobs), Extra: translate.ExtraOf(c.Rest)}
 		if c.Message != nil {
 			m := translate.Message{Role: translate.Assistant}
-			if err := c.Message.parts("message", &m); err != nil {
+			if err := c.Message.parts(place{"message", -1}, &m); err != nil {
 				return nil, err
 			}
 			if f := c.Message.FunctionCall; f.called() {

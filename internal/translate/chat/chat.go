@@ -55,6 +55,8 @@ type request struct {
 	Store               *bool             `json:"store,omitzero"`
 	WebSearchOptions    jsontext.Value    `json:"web_search_options,omitzero"`
 	Rest                jsontext.Value    `json:",embed"`
+
+	extra translate.Extra // Rest, of a request that was read
 }
 
 // message is one of a request's, or that of an answer's choice.
@@ -77,6 +79,10 @@ type message struct {
 	// said is what is written for a content, as one string where joined allows it.
 	said   []part
 	joined bool
+	// Of a request that was read: text is a content that is a string, extra is Rest.
+	text  string
+	plain bool
+	extra translate.Extra
 }
 
 type toolCall struct {
@@ -87,6 +93,8 @@ type toolCall struct {
 	Custom   *custom        `json:"custom,omitzero"`
 	Extra    *extraContent  `json:"extra_content,omitzero"` // Google's
 	Rest     jsontext.Value `json:",embed"`
+
+	extra translate.Extra // Rest, of a request that was read
 }
 
 // extraContent is where Google's OpenAI endpoint puts a thought signature.

@@ -3,6 +3,8 @@ package chat
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,8 +16,8 @@ import (
 
 // DecodeRequest implements translate.Client.
 func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
-	var r request
-	if err := jsonx.Decode(body, &r); err != nil {
+	r, err := readRequest(body)
+	if err != nil {
 		return nil, translate.Undecodable(err)
 	}
 	c := &translate.Conversation{
@@ -23,7 +25,7 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 		Temperature: r.Temperature, TopP: r.TopP, TopK: r.TopK, FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty,
 		Seed: r.Seed, Candidates: r.N, Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs, LogitBias: given(r.LogitBias), Verbosity: r.Verbosity,
 		EndUser: cmp.Or(r.SafetyIdentifier, r.User), Metadata: r.Metadata, CacheKey: r.PromptCacheKey, ServiceTier: r.ServiceTier,
-		Audio: given(r.Audio), Store: r.Store, Extra: translate.ExtraOf(r.Rest),
+		Audio: given(r.Audio), Store: r.Store, Extra: r.extra,
 	}
 	if r.SafetyIdentifier != "" {
 		c.Name(translate.FeatureEndUser, "safety_identifier")
@@ -39,17 +41,16 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 			c.Modalities = append(c.Modalities, m)
 		}
 	}
-	var err error
 	if c.Stop, err = stops(r.Stop); err != nil {
 		return nil, err
 	}
 	if c.Format, err = formatOf(r.ResponseFormat); err != nil {
 		return nil, err
 	}
-	if err := tools(c, &r); err != nil {
+	if err := tools(c, r); err != nil {
 		return nil, err
 	}
-	c.Reasoning = reasoning(c, &r)
+	c.Reasoning = reasoning(c, r)
 	return c, messages(c, r.Messages)
 }
 
@@ -266,8 +267,9 @@ func reasoning(c *translate.Conversation, r *request) *translate.Reasoning {
 
 func messages(c *translate.Conversation, list []message) error {
 	lastCall := "" // of the calls before tools, which have no ids
-	for i, m := range list {
-		at := fmt.Sprintf("messages[%d]", i)
+	c.Messages = slices.Grow(c.Messages, len(list))
+	for i := range list {
+		m, at := &list[i], place{"messages", i}
 		out := translate.Message{Name: m.Name}
 		switch m.Role {
 		case "system":
@@ -280,12 +282,12 @@ func messages(c *translate.Conversation, list []message) error {
 			out.Role = translate.Assistant
 		case "tool", "function":
 			out.Role, out.Name = translate.User, ""
-			result := &translate.ToolResult{CallID: m.ToolCallID, Name: m.Name, Extra: translate.ExtraOf(m.Rest)}
+			result := &translate.ToolResult{CallID: m.ToolCallID, Name: m.Name, Extra: m.extra}
 			if m.Role == "function" {
 				result.CallID = lastCall
 			}
 			var err error
-			if result.Parts, err = contents(at, m.Content); err != nil {
+			if result.Parts, err = m.contents(at); err != nil {
 				return err
 			}
 			result.Cache, result.Extra = cacheIn(result.Extra)
@@ -293,11 +295,11 @@ func messages(c *translate.Conversation, list []message) error {
 			c.Messages = append(c.Messages, out)
 			continue
 		case "":
-			return translate.Malform(at+".role", "%s.role is required.", at)
+			return translate.Malform(at.String()+".role", "%s.role is required.", at)
 		default:
-			return translate.Malform(at+".role", "%s.role must be system, developer, user, assistant or tool, not %q.", at, m.Role)
+			return translate.Malform(at.String()+".role", "%s.role must be system, developer, user, assistant or tool, not %q.", at, m.Role)
 		}
-		out.Extra = translate.ExtraOf(m.Rest)
+		out.Extra = m.extra
 		if err := m.parts(at, &out); err != nil {
 			return err
 		}
@@ -310,12 +312,26 @@ func messages(c *translate.Conversation, list []message) error {
 	return nil
 }
 
+// place is where something stands, told when it is wrong.
+type place struct {
+	name  string
+	index int // -1 for what is no list
+}
+
+// String is the place as a path.
+func (p place) String() string {
+	if p.index < 0 {
+		return p.name
+	}
+	return p.name + "[" + strconv.Itoa(p.index) + "]"
+}
+
 // parts are what is said in a message, thoughts first.
-func (m *message) parts(at string, out *translate.Message) error {
+func (m *message) parts(at place, out *translate.Message) error {
 	if t := m.thinking(); t != nil {
 		out.Parts = append(out.Parts, t)
 	}
-	said, err := contents(at, m.Content)
+	said, err := m.contents(at)
 	if err != nil {
 		return err
 	}
@@ -328,8 +344,8 @@ func (m *message) parts(at string, out *translate.Message) error {
 	}
 	out.Parts = append(out.Parts, made(m.Images)...)
 	cite(out.Parts, m.Annotations)
-	for _, call := range m.ToolCalls {
-		out.Parts = append(out.Parts, call.part())
+	for i := range m.ToolCalls {
+		out.Parts = append(out.Parts, m.ToolCalls[i].part())
 	}
 	return nil
 }
@@ -352,7 +368,10 @@ func made(images jsontext.Value) (parts []translate.Part) {
 }
 
 func (t *toolCall) part() *translate.ToolCall {
-	c := &translate.ToolCall{ID: t.ID, Extra: translate.ExtraOf(t.Rest)}
+	c := &translate.ToolCall{ID: t.ID, Extra: t.extra}
+	if t.Rest != nil {
+		c.Extra = translate.ExtraOf(t.Rest)
+	}
 	switch {
 	case t.Custom != nil && t.Custom.Name != "": // some servers have an empty one beside the function
 		c.Name, c.Args, c.Custom = t.Custom.Name, t.Custom.Input, true
@@ -366,7 +385,14 @@ func (t *toolCall) part() *translate.ToolCall {
 }
 
 // contents reads a message's content.
-func contents(at string, v jsontext.Value) ([]translate.Part, error) {
+func (m *message) contents(at place) ([]translate.Part, error) {
+	if m.plain {
+		return []translate.Part{&translate.Text{Text: m.text}}, nil
+	}
+	return contents(at, m.Content)
+}
+
+func contents(at place, v jsontext.Value) ([]translate.Part, error) {
 	switch {
 	case !translate.Given(v):
 		return nil, nil
@@ -375,7 +401,7 @@ func contents(at string, v jsontext.Value) ([]translate.Part, error) {
 	}
 	var list []part
 	if err := jsonx.Unmarshal(v, &list); err != nil {
-		return nil, translate.Malform(at+".content", "%s.content must be a string or a list of content parts.", at)
+		return nil, translate.Malform(at.String()+".content", "%s.content must be a string or a list of content parts.", at)
 	}
 	var parts []translate.Part
 	i := 0

@@ -95,6 +95,7 @@ func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) erro
 		use = jsontext.Value(wire.Get(chunk.Choices[len(chunk.Choices)-1].Rest, "usage"))
 	}
 	if u, ok := openai.ParseUsage(use); ok {
+		u.Searches = openai.SearchesOf(chunk.Model)
 		emit(translate.Event{Kind: translate.Use, Usage: &u, UsageRaw: use.Clone(), Tier: chunk.ServiceTier, From: translate.Chat})
 	}
 	return nil
@@ -271,7 +272,7 @@ func (o *opened) content(at int, v jsontext.Value, emit func(translate.Event)) e
 		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: text(v)})
 		return nil
 	}
-	parts, err := contents("delta", v)
+	parts, err := contents(place{"delta", -1}, v)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"strings"
 
 	"halley/internal/jsonx"
 	"halley/internal/usage"
@@ -26,6 +27,9 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 		name, at, more := members.Next()
 		if !more {
 			_, ok = members.Close()
+			if a.HasUsage {
+				a.Usage.Searches = SearchesOf(a.ModelAt.Of(body))
+			}
 			return a, ok
 		}
 		value := body[at.From:at.To]
@@ -50,6 +54,17 @@ func ScanAnswer(body []byte) (a Answer, ok bool) {
 			a.ServiceTier = wire.Text(value)
 		}
 	}
+}
+
+// SearchesOf is how often a model of this dialect has searched the web for an
+// answer. OpenAI's search models do it once for each, and say so nowhere but in
+// their names: https://platform.openai.com/docs/guides/tools-web-search.
+func SearchesOf[T string | []byte](model T) int64 {
+	name := string(model)
+	if strings.Contains(name, "-search-preview") || strings.Contains(name, "-search-api") {
+		return 1
+	}
+	return 0
 }
 
 func groqUsage(value []byte) (usage.Tokens, bool) {

@@ -248,3 +248,18 @@ func BenchmarkScanAnswer(b *testing.B) {
 		}
 	}
 }
+
+func TestSearchModelsAreKnownToHaveSearched(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int64{
+		`{"usage":{"prompt_tokens":1,"completion_tokens":2},"model":"gpt-4o-search-preview-2025-03-11"}`: 1,
+		`{"model":"gpt-5-search-api","usage":{"prompt_tokens":1,"completion_tokens":2}}`:                 1,
+		`{"model":"gpt-4o-search-preview"}`:                                    0, // which says nothing of its usage
+		`{"model":"gpt-4o","usage":{"prompt_tokens":1,"completion_tokens":2}}`: 0,
+		`{"usage":{"prompt_tokens":1,"completion_tokens":2}}`:                  0,
+	} {
+		if a, ok := openai.ScanAnswer([]byte(body)); !ok || a.Usage.Searches != want {
+			t.Errorf("%s: %d searches", body, a.Usage.Searches)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package oidc_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"halley/internal/oidc"
+	"halley/internal/oidc/oidctest"
+)
+
+const verifier = "a-verifier-of-the-right-length-0123456789-abcdef"
+
+// flow goes through the whole of it.
+func flow(t *testing.T, c *oidc.Client, p *oidctest.Provider, change func(provider *oidc.Provider, nonce, verifier *string)) (*oidc.Claims, error) {
+	t.Helper()
+	provider := oidc.Provider{Issuer: p.URL, ClientID: oidctest.ClientID, ClientSecret: oidctest.ClientSecret, Scopes: []string{"profile"}, Callback: "http://localhost/callback"}
+	to, err := c.AuthURL(t.Context(), provider, "state", "nonce", verifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := p.Visit(t, to)
+	if back.Query().Get("state") != "state" || !strings.HasPrefix(back.String(), provider.Callback) {
+		t.Fatalf("sent back to %s", back)
+	}
+	nonce, verifier := "nonce", verifier
+	if change != nil {
+		change(&provider, &nonce, &verifier)
+	}
+	return c.Exchange(t.Context(), provider, back.Query().Get("code"), nonce, verifier)
+}
+
+func TestAProvidersUserIsLearned(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"ES256", "RS256"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			p := oidctest.New(t, alg)
+			p.SignedIn(map[string]any{"sub": "ada-1", "email": "ada@example.com", "email_verified": true, "preferred_username": "ada", "name": "Ada", "groups": []string{"staff", "dev"}, "role": "boss"})
+			claims, err := flow(t, oidc.New(http.DefaultTransport, time.Now), p, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if claims.Issuer != p.URL || claims.Subject != "ada-1" || claims.Email != "ada@example.com" || !claims.EmailVerified || claims.Username != "ada" || claims.Name != "Ada" {
+				t.Errorf("the claims are %+v", claims)
+			}
+			if strings.Join(claims.Values("groups"), " ") != "staff dev" || strings.Join(claims.Values("role"), " ") != "boss" || claims.Values("none") != nil {
+				t.Errorf("the values are %v and %v", claims.Values("groups"), claims.Values("role"))
+			}
+		})
+	}
+}
+
+func TestWhatTheTokenLacksIsAskedFor(t *testing.T) {
+	t.Parallel()
+	p := oidctest.New(t, "ES256")
+	p.SignedIn(map[string]any{"sub": "ada-1", "preferred_username": "ada"})
+	p.Info(map[string]any{"sub": "ada-1", "groups": []string{"staff"}, "preferred_username": "mallory"})
+	c := oidc.New(http.DefaultTransport, time.Now)
+	claims, err := flow(t, c, p, nil)
+	if err != nil || strings.Join(claims.Values("groups"), " ") != "staff" || claims.Username != "ada" {
+		t.Errorf("%+v, %v", claims, err)
+	}
+	p.Info(map[string]any{"sub": "somebody else", "groups": []string{"admins"}})
+	if _, err := flow(t, c, p, nil); !errors.Is(err, oidc.ErrRefused) {
+		t.Errorf("it told of another user: %v", err)
+	}
+}
+
+func TestTokensThatAreNotRight(t *testing.T) {
+	t.Parallel()
+	type M = map[string]any
+	for name, spoil := range map[string]func(header, claims map[string]any){
+		"unsigned":              func(h, _ map[string]any) { h["alg"] = "none" },
+		"another algorithm":     func(h, _ map[string]any) { h["alg"], h["kid"] = "RS256", "rsa" },
+		"another issuer":        func(_, c map[string]any) { c["iss"] = "https://evil.example.com" },
+		"for another client":    func(_, c map[string]any) { c["aud"] = "other" },
+		"for two, by the other": func(_, c map[string]any) { c["aud"], c["azp"] = []string{"halley", "other"}, "other" },
+		"expired":               func(_, c map[string]any) { c["exp"] = time.Now().Add(-time.Hour).Unix() },
+		"another nonce":         func(_, c map[string]any) { c["nonce"] = "x" },
+		"no nonce":              func(_, c map[string]any) { delete(c, "nonce") },
+		"nobody":                func(_, c map[string]any) { c["sub"] = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := oidctest.New(t, "ES256")
+			p.SignedIn(M{"sub": "ada-1"})
+			p.Spoil(spoil)
+			if claims, err := flow(t, oidc.New(http.DefaultTransport, time.Now), p, nil); !errors.Is(err, oidc.ErrRefused) {
+				t.Errorf("%+v, %v", claims, err)
+			}
+		})
+	}
+	p := oidctest.New(t, "ES256")
+	p.SignedIn(M{"sub": "ada-1"})
+	c := oidc.New(http.DefaultTransport, time.Now)
+	for name, change := range map[string]func(p *oidc.Provider, nonce, verifier *string){
+		"another browser's nonce":    func(_ *oidc.Provider, nonce, _ *string) { *nonce = "other" },
+		"another browser's verifier": func(_ *oidc.Provider, _, v *string) { *v = strings.Repeat("x", 43) },
+		"a wrong secret":             func(p *oidc.Provider, _, _ *string) { p.ClientSecret = "wrong" },
+		"another callback":           func(p *oidc.Provider, _, _ *string) { p.Callback = "http://localhost/other" },
+	} {
+		if claims, err := flow(t, c, p, change); !errors.Is(err, oidc.ErrRefused) || strings.Contains(err.Error(), oidctest.ClientSecret) {
+			t.Errorf("%s: %+v, %v", name, claims, err)
+		}
+	}
+	p.OtherKeys(t)
+	if claims, err := flow(t, c, p, nil); !errors.Is(err, oidc.ErrRefused) {
+		t.Errorf("signed with a key that is not published: %+v, %v", claims, err)
+	}
+}
+
+func TestAProviderThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	c := oidc.New(http.DefaultTransport, time.Now)
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range 3 << 10 {
+			_, _ = w.Write(make([]byte, 1<<10))
+		}
+	}))
+	t.Cleanup(endless.Close)
+	for _, issuer := range []string{"http://127.0.0.1:1", endless.URL} {
+		if _, err := c.AuthURL(t.Context(), oidc.Provider{Issuer: issuer}, "s", "n", verifier); !errors.Is(err, oidc.ErrUnreachable) {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+}
