@@ -10,9 +10,11 @@ import {
 import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
+import { auditSearch } from "./screens/audit/search";
 import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
 import { pricesSearch } from "./screens/prices/search";
+import { usersSearch } from "./screens/users/search";
 import { PageLoading } from "./ui/states";
 
 // The one list of the console's pages. A page is a lazy component, so that its
@@ -120,6 +122,38 @@ const prices = createRoute({
   component: lazyRouteComponent(() => import("./screens/prices/prices"), "PricesScreen"),
 });
 
+const users = createRoute({
+  getParentRoute: () => admin,
+  path: "/users",
+  validateSearch: usersSearch,
+  component: lazyRouteComponent(() => import("./screens/users/list"), "UsersScreen"),
+});
+
+const user = createRoute({
+  getParentRoute: () => admin,
+  path: "/users/$id",
+  component: lazyRouteComponent(() => import("./screens/users/detail"), "UserScreen"),
+});
+
+const options = createRoute({
+  getParentRoute: () => admin,
+  path: "/options",
+  component: lazyRouteComponent(() => import("./screens/options/options"), "OptionsScreen"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => admin,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("./screens/audit/audit"), "AuditScreen"),
+});
+
+const system = createRoute({
+  getParentRoute: () => admin,
+  path: "/system",
+  component: lazyRouteComponent(() => import("./screens/system/system"), "SystemScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -129,7 +163,13 @@ const elsewhere = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  app.addChildren([home, keys, key, admin.addChildren([channels, explain, channel, groups, prices]), elsewhere]),
+  app.addChildren([
+    home,
+    keys,
+    key,
+    admin.addChildren([channels, explain, channel, groups, prices, users, user, options, audit, system]),
+    elsewhere,
+  ]),
 ]);
 
 export function newRouter(queries: QueryClient) {

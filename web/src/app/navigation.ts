@@ -1,11 +1,29 @@
 import type { LinkProps } from "@tanstack/react-router";
-import { KeyRound, Layers, type LucideIcon, Network, Tag } from "lucide-react";
+import {
+  KeyRound,
+  Layers,
+  type LucideIcon,
+  Network,
+  ScrollText,
+  Server,
+  SlidersHorizontal,
+  Tag,
+  Users,
+} from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label: "nav.keys" | "nav.channels" | "nav.groups" | "nav.prices";
+  label:
+    | "nav.keys"
+    | "nav.channels"
+    | "nav.groups"
+    | "nav.prices"
+    | "nav.users"
+    | "nav.options"
+    | "nav.audit"
+    | "nav.system";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -27,6 +45,10 @@ export const navigation: readonly Section[] = [
       { to: "/channels", label: "nav.channels", icon: Network },
       { to: "/groups", label: "nav.groups", icon: Layers },
       { to: "/prices", label: "nav.prices", icon: Tag },
+      { to: "/users", label: "nav.users", icon: Users },
+      { to: "/options", label: "nav.options", icon: SlidersHorizontal, root: true },
+      { to: "/audit", label: "nav.audit", icon: ScrollText },
+      { to: "/system", label: "nav.system", icon: Server },
     ],
   },
 ];

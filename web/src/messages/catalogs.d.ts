@@ -1,11 +1,15 @@
 import "i18next";
+import type audit from "./en/audit.json";
 import type channels from "./en/channels.json";
 import type common from "./en/common.json";
 import type groups from "./en/groups.json";
 import type keys from "./en/keys.json";
 import type limits from "./en/limits.json";
+import type options from "./en/options.json";
 import type prices from "./en/prices.json";
 import type signIn from "./en/sign-in.json";
+import type system from "./en/system.json";
+import type users from "./en/users.json";
 
 // A line per catalog makes its keys known to the compiler.
 declare module "i18next" {
@@ -13,13 +17,17 @@ declare module "i18next" {
     defaultNS: "common";
     enableSelector: false;
     resources: {
+      audit: typeof audit;
       channels: typeof channels;
       common: typeof common;
       groups: typeof groups;
       keys: typeof keys;
       limits: typeof limits;
+      options: typeof options;
       prices: typeof prices;
       "sign-in": typeof signIn;
+      system: typeof system;
+      users: typeof users;
     };
   }
 }

@@ -211,7 +211,7 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
   const told = fault instanceof ApiError && fault.param !== undefined;
   return (
     <form
-      className="flex flex-col gap-4"
+      className="flex min-h-full flex-col gap-4"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
         if (!save.isPending) save.mutate();
@@ -269,7 +269,7 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
       <LimitFields value={limits} onChange={setLimits} error={fault} />
       {!told && <Problem error={fault} />}
       {told && !errorOf(fault, "name", "ratio", "desc", "usable_by", "strategy", "limits") && <Problem error={fault} />}
-      <div className="sticky -bottom-6 -mx-5 -mb-6 flex justify-end gap-2 border-t bg-raised px-5 py-3">
+      <div className="sticky -bottom-6 -mx-5 mt-auto -mb-6 flex justify-end gap-2 border-t bg-raised px-5 py-3">
         <Button onClick={onClose}>{common("action.cancel")}</Button>
         <Button type="submit" look="primary" busy={save.isPending}>
           {group ? common("action.save") : common("action.create")}

@@ -46,6 +46,11 @@ export function plain(value: number): string {
   return value.toLocaleString("en-US", { useGrouping: false, maximumFractionDigits: 9 });
 }
 
+/** A price as it is read: at least cents, and every digit that counts. */
+export function priced(value: number): string {
+  return value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 9 });
+}
+
 function tierOf(at: string, tier: Schemas["PriceTier"]): TierForm {
   const { over: _, input, output, cache_read, ...rest } = tier;
   return { at, rates: { input: text(input), output: text(output), cache_read: text(cache_read) }, rest };

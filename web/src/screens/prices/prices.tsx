@@ -12,7 +12,7 @@ import { Page } from "@/ui/page";
 import { Empty } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
 import { Tabs } from "@/ui/tabs";
-import { plain } from "./form";
+import { plain, priced } from "./form";
 import { PricePanel, summaryOf } from "./panel";
 import { pricesQuery, versionsQuery } from "./queries";
 import { RerateView } from "./rerate";
@@ -75,7 +75,7 @@ function PriceList() {
   }, [text]);
   const columns = useMemo<Column<Schemas["Price"]>[]>(() => {
     const dollars = (value: number | undefined) =>
-      value === undefined ? <span className="text-faint">—</span> : `$${plain(value)}`;
+      value === undefined ? <span className="text-faint">—</span> : `$${priced(value)}`;
     return [
       {
         id: "model",
