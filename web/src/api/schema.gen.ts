@@ -516,6 +516,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/login_provider/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Identity providers that people may sign in at
+         * @description For root.
+         */
+        get: operations["get-api-login_provider"];
+        put?: never;
+        /**
+         * Add an identity provider
+         * @description For root.
+         */
+        post: operations["post-api-login_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/login_provider/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove an identity provider; who its users are here stays known
+         * @description For root.
+         */
+        delete: operations["delete-api-login_provider-by-name"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an identity provider
+         * @description For root.
+         */
+        patch: operations["patch-api-login_provider-by-name"];
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -981,6 +1029,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's accounts at identity providers */
+        get: operations["get-api-user-identity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/identity/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Have an account at an identity provider sign in no longer */
+        delete: operations["delete-api-user-identity-by-id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/login": {
         parameters: {
             query?: never;
@@ -1052,6 +1134,63 @@ export interface paths {
         put?: never;
         /** End the session */
         post: operations["post-api-user-logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/oidc/{name}/begin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go and sign in at an identity provider: for browsers, answers with a redirect
+         * @description Needs no credential.
+         */
+        get: operations["get-api-user-oidc-by-name-begin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/oidc/{name}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from an identity provider: sets the session cookie and redirects into the console, to /sign-in?error=… when it did not work
+         * @description Needs no credential.
+         */
+        get: operations["get-api-user-oidc-by-name-callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/oidc/{name}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to link one's account at an identity provider */
+        post: operations["post-api-user-oidc-by-name-link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1575,6 +1714,10 @@ export interface components {
             scope: "full" | "read";
             /** @description The value, shown only here. */
             token: string;
+        };
+        AccountClaimMapping: {
+            group: string;
+            value: string;
         };
         AccountLimitsPatch: {
             budgets?: components["schemas"]["BudgetRenewingPatch"][] | null;
@@ -2308,6 +2451,23 @@ export interface components {
              */
             until: number;
         };
+        Identity: {
+            /**
+             * Format: int64
+             * @description The last sign-in with it; equals created_time at first.
+             */
+            accessed_time: number;
+            /** Format: int64 */
+            created_time: number;
+            /** Format: int64 */
+            id: number;
+            issuer: string;
+            provider: string;
+            /** @description How its owner knows it. */
+            shown: string;
+            /** @description Who it is there. */
+            subject: string;
+        };
         Key: {
             /** Format: int64 */
             accessed_time: number;
@@ -2575,6 +2735,9 @@ export interface components {
             /** Format: int64 */
             tpm_output?: number | null;
         };
+        Link: {
+            url: string;
+        };
         LoginBody: {
             /** @description The browser's answer to the passkey member of that data, instead of totp. Who has passkeys only gets 401 passkey_required; a recovery code goes into totp. */
             passkey?: components["schemas"]["AssertionBody"];
@@ -2582,6 +2745,55 @@ export interface components {
             /** @description A code of the authenticator app or a recovery code, for who has set up a second factor: without one the answer is 401 totp_required, whose data says what may be shown. */
             totp?: string;
             username: string;
+        };
+        LoginButton: {
+            label: string;
+            name: string;
+            /** @description Where the browser is sent; return_to may be added. */
+            url: string;
+        };
+        LoginProvider: {
+            /** @description Who has one of these is an administrator, everybody else a user. Root is left alone. */
+            admin_values: string[];
+            /** @description To be registered at the provider; empty where public_url is needed and not set. */
+            callback_url: string;
+            client_id: string;
+            /** @description Whether who signs in for the first time gets an account. */
+            create_users: boolean;
+            enabled: boolean;
+            /** @description The claim that groups is about; empty leaves a user's group alone. */
+            group_claim: string;
+            /** @description The first whose value the claim has is the user's group; without one it is default. */
+            groups: components["schemas"]["AccountClaimMapping"][];
+            /** @description The secret itself is never shown. */
+            has_client_secret: boolean;
+            issuer: string;
+            /** @description What the button says. */
+            label: string;
+            name: string;
+            /** @description The claim that admin_values is about; empty leaves a user's role alone. */
+            role_claim: string;
+            scopes: string[];
+            /** Format: int64 */
+            version: number;
+        };
+        LoginProviderBody: {
+            admin_values?: string[];
+            client_id?: string;
+            /** @description Empty for a client without one. Needed again when the issuer changes. */
+            client_secret?: string;
+            create_users?: boolean;
+            enabled?: boolean;
+            group_claim?: string;
+            groups?: components["schemas"]["AccountClaimMapping"][];
+            /** @description As the provider writes it, such as https://id.example.com. */
+            issuer?: string;
+            label?: string;
+            /** @description Lower-case letters, digits and hyphens. It is part of callback_url and cannot be changed. */
+            name?: string;
+            role_claim?: string;
+            /** @description openid, profile and email when left out. */
+            scopes?: string[];
         };
         NewChannelBody: {
             /**
@@ -2762,6 +2974,15 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        PageOfIdentity: {
+            items: components["schemas"]["Identity"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
         PageOfKey: {
             items: components["schemas"]["Key"][];
             /** Format: int64 */
@@ -2773,6 +2994,15 @@ export interface components {
         };
         PageOfKeyValue: {
             items: components["schemas"]["KeyValue"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
+        PageOfLoginProvider: {
+            items: components["schemas"]["LoginProvider"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -3229,8 +3459,10 @@ export interface components {
         };
         Status: {
             features: string[];
-            /** @description password; passkey, where passkeys can be used. */
+            /** @description password; passkey, where passkeys can be used; oidc, where there are login_providers. */
             login_methods: string[];
+            /** @description Identity providers to sign in at. */
+            login_providers: components["schemas"]["LoginButton"][];
             /**
              * Format: int64
              * @description How many quota units are 1 USD.
@@ -4964,6 +5196,158 @@ export interface operations {
             };
         };
     };
+    "get-api-login_provider": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfLoginProvider"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-login_provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginProviderBody"] & unknown;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["LoginProvider"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-login_provider-by-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "patch-api-login_provider-by-name": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginProviderBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["LoginProvider"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-models": {
         parameters: {
             query?: {
@@ -6141,6 +6525,84 @@ export interface operations {
             };
         };
     };
+    "get-api-user-identity": {
+        parameters: {
+            query?: {
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfIdentity"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "delete-api-user-identity-by-id": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-login": {
         parameters: {
             query?: never;
@@ -6267,6 +6729,126 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-oidc-by-name-begin": {
+        parameters: {
+            query?: {
+                /** @description A page of the console, such as /keys, to go to afterwards. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-oidc-by-name-callback": {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-user-oidc-by-name-link": {
+        parameters: {
+            query?: {
+                /** @description A page of the console, such as /keys, to go to afterwards. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ProofBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Link"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

@@ -275,7 +275,7 @@ function ChainState() {
         {chain.error ? (
           <Problem error={chain.error} retry={() => void chain.refetch()} />
         ) : (
-          <p className="flex min-w-0 flex-1 items-start gap-2" role="status">
+          <p className="flex min-w-60 flex-1 items-start gap-2" role="status">
             <Icon aria-hidden className={`mt-0.5 size-4 shrink-0 ${broken ? "text-bad" : "text-good"}`} />
             {!chain.data ? (
               <span className="text-soft">{t("chain.checking")}</span>
