@@ -25,7 +25,7 @@ type usagePointView struct {
 }
 
 func (s *Server) dataRoutes() []route {
-	query := []string{"key_id", "from", "to", "bucket", "by"}
+	query := []string{"key_id", "from", "to", "bucket", "by", "time_zone"}
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/data/self", access: anyUser, handle: s.ownData, summary: "The caller's usage over time",
@@ -78,7 +78,8 @@ func (s *Server) data(c *call, series usage.Series) (any, error) {
 }
 
 // series reads what is asked for: by default days by model, the last 30 of them
-// or, of hours, the last 24. Days are the caller's own.
+// or, of hours, the last 24. Days are those of the zone that
+// is asked for, else the caller's own.
 func (c *call) series(now time.Time) (usage.Series, error) {
 	series := usage.Series{By: usage.ByModel, Bucket: usage.Daily, Zone: time.UTC}
 	if by := c.query.Get("by"); by != "" {
@@ -100,7 +101,13 @@ func (c *call) series(now time.Time) (usage.Series, error) {
 	default:
 		return series, fault.New(fault.Invalid, "invalid_bucket", "bucket must be hour or day.").Field("bucket")
 	}
-	if zone, err := time.LoadLocation(c.who.User.TimeZone); err == nil { // one that this machine does not know is UTC
+	if name := c.query.Get("time_zone"); name != "" {
+		zone, err := time.LoadLocation(name)
+		if err != nil || name == "Local" {
+			return series, fault.New(fault.Invalid, "invalid_time_zone", "time_zone must be a time zone's name, such as Europe/Berlin.").Field("time_zone")
+		}
+		series.Zone = zone
+	} else if zone, err := time.LoadLocation(c.who.User.TimeZone); err == nil { // one that this machine does not know is UTC
 		series.Zone = zone
 	}
 	var err error

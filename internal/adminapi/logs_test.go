@@ -166,6 +166,7 @@ func TestUsageOverTime(t *testing.T) {
 		{adaToken, "/api/data/self/?by=key&" + span, "[" + day(before, keyA, "a", 1, 0, "0.001234567") + "," + day(midnight, keyA, "a", 2, 1, "0.001234567") + "]"},
 		{adaToken, "/api/data/self?by=user&bucket=hour&" + span, "[" + day(hour, ada, "ada", 3, 1, "0.002469134") + "]"},
 		{adaToken, "/api/data/self?by=channel&bucket=hour&" + span, "[" + day(hour, 0, "", 1, 1, "0") + "," + day(hour, 3, "#3", 2, 0, "0.002469134") + "]"},
+		{adaToken, "/api/data/self?time_zone=UTC&" + span, "[" + day(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), 0, "claude", 1, 1, "0") + "," + day(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), 0, "gpt-4o", 2, 0, "0.002469134") + "]"},
 		{adaToken, "/api/data/self", "[]"},
 		{p.root, "/api/data/?by=user&bucket=hour&" + span, "[" + day(hour, ada, "ada", 3, 1, "0.002469134") + "," + day(hour, bob, "bob", 1, 0, "0.001234567") + "]"},
 		{p.root, fmt.Sprint("/api/data?by=user&bucket=hour&user_id=", bob, "&", span), "[" + day(hour, bob, "bob", 1, 0, "0.001234567") + "]"},
@@ -204,7 +205,7 @@ func TestUsageQuestionsThatMakeNoSenseAreRefused(t *testing.T) {
 		p.refused(t, ada, "GET", "/api/log/self?"+query, nil, 422, code)
 	}
 	for query, code := range map[string]string{
-		"by=colour": "invalid_by", "bucket=minute": "invalid_bucket", "from=-1": "invalid_from", "to=x": "invalid_to", "from=10&to=9": "invalid_range",
+		"by=colour": "invalid_by", "time_zone=Local": "invalid_time_zone", "time_zone=Mars/Base": "invalid_time_zone", "bucket=minute": "invalid_bucket", "from=-1": "invalid_from", "to=x": "invalid_to", "from=10&to=9": "invalid_range",
 	} {
 		p.refused(t, ada, "GET", "/api/data/self?"+query, nil, 422, code)
 		p.refused(t, caller{token: p.root}, "GET", "/api/data/?"+query, nil, 422, code)

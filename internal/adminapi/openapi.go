@@ -220,6 +220,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema, p.Description = &huma.Schema{Type: huma.TypeBoolean}, "Whether only requests count that failed: answered with a status of 400 or more."
 	case "format":
 		p.Schema, p.Description = words("csv", "json"), "json when missing. The header X-Total-Count says how many records are coming."
+	case "time_zone":
+		p.Description = "Whose days they are, such as Europe/Berlin; the caller's own when missing."
 	case "bucket":
 		p.Schema = words("hour", "day")
 	case "by":

@@ -21,6 +21,10 @@ func (s *Server) keyRoutes() []route {
 			out: list, query: []string{"p", "page_size", "keyword", "status", "group", "parent_id", "sort", "user_id"},
 		},
 		{
+			method: http.MethodGet, path: "/api/token/watch", access: anyUser, handle: s.watchKeys, summary: "One's own API keys that expire or run out soon, and those with renewing budgets",
+			out: typeOf[watchedKeys](), query: []string{"user_id"},
+		},
+		{
 			method: http.MethodGet, path: "/api/token/search", access: anyUser, handle: s.searchKeys, summary: "API keys by name, value or the value's last characters",
 			out: list, query: []string{"keyword", "token", "parent_id", "p", "page_size", "user_id"},
 		},
@@ -270,6 +274,14 @@ func (s *Server) shownKey(c *call, v key.View) (any, error) {
 }
 
 func (s *Server) shownKeys(c *call, p page, views []key.View, total int64) (any, error) {
+	items, err := s.keyRecords(c, views)
+	if err != nil {
+		return nil, err
+	}
+	return newPage(p, total, items), nil
+}
+
+func (s *Server) keyRecords(c *call, views []key.View) ([]keyRecord, error) {
 	items := make([]keyRecord, 0, len(views))
 	for _, v := range views {
 		value, err := s.Keys.Shown(v.Key, revealsTo(c, v.Key.UserID))
@@ -278,7 +290,7 @@ func (s *Server) shownKeys(c *call, p page, views []key.View, total int64) (any,
 		}
 		items = append(items, newKeyRecord(v, value, s.Keys.Now()))
 	}
-	return newPage(p, total, items), nil
+	return items, nil
 }
 
 func (s *Server) listKeys(c *call) (any, error) {
@@ -303,6 +315,34 @@ func (s *Server) searchKeys(c *call) (any, error) {
 		return nil, err
 	}
 	return s.shownKeys(c, p, views, total)
+}
+
+// watchedKeys are at most ten keys of each kind.
+type watchedKeys struct {
+	Expiring   []keyRecord `json:"expiring" doc:"Enabled ones that expire within two weeks, the soonest first."`
+	RunningOut []keyRecord `json:"running_out" doc:"A tenth of their quota or less is left; the least first. Those with nothing left are there for a week after their last use."`
+	Budgets    []keyRecord `json:"budgets" doc:"Those with renewing budgets that were used last, the most used up first."`
+}
+
+func (s *Server) watchKeys(c *call) (any, error) {
+	owner, err := s.keyOwner(c, jsonx.Opt[int64]{}, false)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := s.Keys.Watch(c.ctx, owner)
+	if err != nil {
+		return nil, err
+	}
+	var answer watchedKeys
+	for _, kind := range []struct {
+		views []key.View
+		items *[]keyRecord
+	}{{watched.Expiring, &answer.Expiring}, {watched.RunningOut, &answer.RunningOut}, {watched.Budgeted, &answer.Budgets}} {
+		if *kind.items, err = s.keyRecords(c, kind.views); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
 }
 
 func (s *Server) keyQuery(c *call) (page, key.Query, error) {

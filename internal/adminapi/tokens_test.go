@@ -357,6 +357,27 @@ func TestLimitsAreShownWithWhatIsReadOnly(t *testing.T) {
 	}
 }
 
+func TestKeysThatNeedALookAreListed(t *testing.T) {
+	t.Parallel()
+	d := newKeyDesk(t)
+	row := d.create(t, d.ada, fields{"name": "daily", "unlimited_quota": true, "limits": json.RawMessage(`{"budgets":[{"amount":500,"period":"day"}]}`)})
+	d.create(t, d.ada, fields{"name": "plain", "unlimited_quota": true})
+	type watched struct {
+		Expiring   []json.RawMessage `json:"expiring"`
+		RunningOut []json.RawMessage `json:"running_out"`
+		Budgets    []struct {
+			ID int64 `json:"id"`
+		} `json:"budgets"`
+	}
+	var got watched
+	if err := json.Unmarshal(d.must(t, d.ada.token, "GET", "/api/token/watch", nil).Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Expiring == nil || got.RunningOut == nil || len(got.Budgets) != 1 || got.Budgets[0].ID != row.ID {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestAPutKeepsWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
 	d := newKeyDesk(t)

@@ -25,6 +25,8 @@ type Store interface {
 	// Keys gives one page of what the query asks for, newest first, and how
 	// many there are in all.
 	Keys(ctx context.Context, q Query) ([]*Key, int64, error)
+	// KeysToWatch gives the keys that the query describes.
+	KeysToWatch(ctx context.Context, q WatchQuery) ([]*Key, error)
 	// InsertKey, UpdateKey and GrantKey note what they grant, and why.
 	//
 	// InsertKey adds k with its value as version 1 and gives its id, unless the

@@ -158,7 +158,11 @@ func (db *DB) Keys(ctx context.Context, q key.Query) ([]*key.Key, int64, error) 
 	}
 	where := []any{q.UserID, pattern, q.Group, q.Last4, int64(q.Status), millis(q.Now), q.ParentID}
 	var total int64
-	if err := db.r.QueryRowContext(ctx, sqlKeyCount, where...).Scan(&total); err != nil {
+	count, args := sqlKeyCount, where
+	if pattern == "" && q.Group == "" && q.Last4 == "" && q.Status == 0 && q.ParentID == 0 {
+		count, args = sqlKeyOwnerCount, where[:1] // by an index alone
+	}
+	if err := db.r.QueryRowContext(ctx, count, args...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count keys: %w", err)
 	}
 	rows, err := db.r.QueryContext(ctx, pageOf(q.Sort), append(where, q.Limit, q.Offset)...)

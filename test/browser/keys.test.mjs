@@ -141,6 +141,9 @@ test("what is searched for, filtered and sorted by stands in the address, and co
   await page.getByText("No key matches").waitFor();
   await page.getByRole("button", { name: "Show all keys" }).click();
   await page.getByRole("row").getByRole("link").first().waitFor();
+  await page.goto(`${base}/keys?page=999`);
+  await page.waitForURL(/page=2/); // the last there is
+  await page.getByRole("row").getByRole("link").first().waitFor();
   quiet();
   await close();
 });

@@ -2,6 +2,7 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { selfQuery, statusQuery } from "./api/queries";
 import { firstLanguage } from "./app/preferences";
 import { startMessages } from "./messages";
 import { queries, router } from "./router";
@@ -12,6 +13,9 @@ import "./styles.css";
 const host = document.getElementById("root");
 if (!host) throw new Error("index.html has no #root");
 
+// Asked for at once, while the language's chunk is on its way.
+void queries.prefetchQuery(selfQuery);
+void queries.prefetchQuery(statusQuery);
 await startMessages(firstLanguage());
 createRoot(host).render(
   <StrictMode>

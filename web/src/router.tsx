@@ -13,7 +13,9 @@ import { Shell } from "./app/shell";
 import { auditSearch } from "./screens/audit/search";
 import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
+import { overviewSearch } from "./screens/overview/search";
 import { pricesSearch } from "./screens/prices/search";
+import { usageSearch } from "./screens/usage/search";
 import { usersSearch } from "./screens/users/search";
 import { PageLoading } from "./ui/states";
 
@@ -68,15 +70,26 @@ const admin = createRoute({
 const home = createRoute({
   getParentRoute: () => app,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/keys" });
-  },
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("./screens/overview/screen"), "OverviewScreen"),
+});
+
+const usage = createRoute({
+  getParentRoute: () => app,
+  path: "/usage",
+  validateSearch: usageSearch,
+  component: lazyRouteComponent(() => import("./screens/usage/screen"), "UsageScreen"),
 });
 
 const keys = createRoute({
   getParentRoute: () => app,
   path: "/keys",
   validateSearch: keysSearch,
+  loaderDeps: ({ search }) => search,
+  // The rows are asked for while the screen's own code is on its way.
+  loader: ({ context, deps }) => {
+    void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(deps)));
+  },
   component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
 });
 
@@ -167,6 +180,7 @@ const tree = root.addChildren([
     home,
     keys,
     key,
+    usage,
     admin.addChildren([channels, explain, channel, groups, prices, users, user, options, audit, system]),
     elsewhere,
   ]),

@@ -22,6 +22,7 @@ import (
 	"halley/internal/limit"
 	"halley/internal/money"
 	"halley/internal/store"
+	"halley/internal/usage"
 )
 
 // RunKeys checks that a database keeps keys as key.Store promises.
@@ -36,6 +37,7 @@ func RunKeys(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a grant moves by differences":                  keyGrant,
 		"a deletion is for good and for its owner only": keyDelete,
 		"a list is newest first, in pages":              keyPages,
+		"keys that need a look are found":               keyWatched,
 		"a list is sorted as asked":                     keySorted,
 		"a list is narrowed by name":                    keyKeyword,
 		"a list is narrowed by the status in effect":    keyEffective,
@@ -301,6 +303,63 @@ func keyPages(t *testing.T, db *store.DB) {
 		got, total := names(t, db, key.Query{UserID: ada, Limit: row.limit, Offset: row.offset})
 		if diff := cmp.Diff(row.want, got); diff != "" || total != 5 {
 			t.Errorf("limit %d offset %d: total %d (-want +got):\n%s", row.limit, row.offset, total, diff)
+		}
+	}
+}
+
+func keyWatched(t *testing.T, db *store.DB) {
+	ada, bob := keyOwner(t, db, "ada"), keyOwner(t, db, "bob")
+	now := time.UnixMilli(1_700_000_000_000)
+	for name, change := range map[string]func(*key.Key){
+		"plain":            func(*key.Key) {},
+		"expires in a day": func(k *key.Key) { k.ExpiresAt = now.Unix() + 86_400 },
+		"expires in two":   func(k *key.Key) { k.ExpiresAt = now.Unix() + 2*86_400 },
+		"expires in years": func(k *key.Key) { k.ExpiresAt = now.Unix() + 999*86_400 },
+		"has expired":      func(k *key.Key) { k.ExpiresAt = now.Unix() - 1; k.Used = k.Granted * 99 / 100 },
+		"disabled": func(k *key.Key) {
+			k.Status, k.ExpiresAt = key.Disabled, now.Unix()+60
+			k.Limits.Budgets = []budget.Renewing{{Amount: 1, Period: "day"}}
+		},
+		"a little left":      func(k *key.Key) { k.Used = k.Granted * 95 / 100 },
+		"less left":          func(k *key.Key) { k.Used = k.Granted * 98 / 100 },
+		"enough left":        func(k *key.Key) { k.Used = k.Granted * 89 / 100 },
+		"unlimited":          func(k *key.Key) { k.Used, k.Unlimited = k.Granted, true },
+		"exhausted just now": func(k *key.Key) { k.Used = k.Granted },
+		"exhausted long ago": func(k *key.Key) { k.Used, k.Accessed = k.Granted, now.AddDate(-1, 0, 0) },
+		"only asks":          func(k *key.Key) { k.Granted = 0 },
+		"budgets": func(k *key.Key) {
+			k.Limits.Budgets, k.Accessed = []budget.Renewing{{Amount: 1, Period: "day"}}, now.Add(-time.Hour)
+		},
+		"budgets, used later": func(k *key.Key) { k.Limits.Budgets = []budget.Renewing{{Amount: 1, Period: "day"}} },
+		"looks like budgets":  func(k *key.Key) { k.Limits.Metadata = map[string]string{"budgets": `[{`, "more": `"budgets":[{`} },
+	} {
+		for _, owner := range []int64{ada, bob} {
+			k := aKey(owner, name)
+			k.Hash = append(k.Hash[:31:31], byte(owner))
+			k.Accessed = now
+			change(k)
+			used := k.Used
+			id := insertKey(t, db, k).ID
+			apply(t, db, usage.Record{EventID: fmt.Sprint("e", id), RequestID: "r", Time: k.Accessed, KeyID: id, UserID: owner, Cost: used, Attempts: 1})
+		}
+	}
+	for kind, want := range map[key.WatchKind][]string{
+		key.WatchExpiring:   {"expires in a day", "expires in two"},
+		key.WatchRunningOut: {"exhausted just now", "less left", "a little left"},
+		key.WatchBudgets:    {"budgets, used later", "budgets"},
+	} {
+		for limit := range int64(4) {
+			found, err := db.KeysToWatch(t.Context(), key.WatchQuery{Kind: kind, UserID: ada, Now: now, Until: now.AddDate(0, 0, 14), UsedSince: now.AddDate(0, 0, -7), Limit: limit + 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, k := range found {
+				names = append(names, k.Name)
+			}
+			if wanted := want[:min(len(want), int(limit)+1)]; !slices.Equal(names, wanted) {
+				t.Errorf("kind %d, at most %d: %q, want %q", kind, limit+1, names, wanted)
+			}
 		}
 	}
 }

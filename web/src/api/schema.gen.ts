@@ -865,6 +865,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/token/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own API keys that expire or run out soon, and those with renewing budgets */
+        get: operations["get-api-token-watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/token/{id}": {
         parameters: {
             query?: never;
@@ -3928,6 +3945,14 @@ export interface components {
             /** @description The Google Cloud project's id. A service account's key has one; API keys do without. */
             project?: string | null;
         };
+        WatchedKeys: {
+            /** @description Those with renewing budgets that were used last, the most used up first. */
+            budgets: components["schemas"]["Key"][];
+            /** @description Enabled ones that expire within two weeks, the soonest first. */
+            expiring: components["schemas"]["Key"][];
+            /** @description A tenth of their quota or less is left; the least first. Those with nothing left are there for a week after their last use. */
+            running_out: components["schemas"]["Key"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -4568,6 +4593,8 @@ export interface operations {
                 to?: number;
                 bucket?: "hour" | "day";
                 by?: "model" | "key" | "channel" | "user";
+                /** @description Whose days they are, such as Europe/Berlin; the caller's own when missing. */
+                time_zone?: string;
             };
             header?: never;
             path?: never;
@@ -4610,6 +4637,8 @@ export interface operations {
                 to?: number;
                 bucket?: "hour" | "day";
                 by?: "model" | "key" | "channel" | "user";
+                /** @description Whose days they are, such as Europe/Berlin; the caller's own when missing. */
+                time_zone?: string;
             };
             header?: never;
             path?: never;
@@ -6069,6 +6098,43 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["PageOfKey"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-token-watch": {
+        parameters: {
+            query?: {
+                /** @description Another user's id, for administrators. */
+                user_id?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["WatchedKeys"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

@@ -1,7 +1,9 @@
 import type { LinkProps } from "@tanstack/react-router";
 import {
+  ChartNoAxesColumn,
   KeyRound,
   Layers,
+  LayoutDashboard,
   type LucideIcon,
   Network,
   ScrollText,
@@ -16,7 +18,9 @@ interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
   label:
+    | "nav.overview"
     | "nav.keys"
+    | "nav.usage"
     | "nav.channels"
     | "nav.groups"
     | "nav.prices"
@@ -37,7 +41,15 @@ interface Section {
 
 /** What the sidebar lists, in its order. */
 export const navigation: readonly Section[] = [
-  { label: "nav.own", admin: false, items: [{ to: "/keys", label: "nav.keys", icon: KeyRound }] },
+  {
+    label: "nav.own",
+    admin: false,
+    items: [
+      { to: "/", label: "nav.overview", icon: LayoutDashboard },
+      { to: "/keys", label: "nav.keys", icon: KeyRound },
+      { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
+    ],
+  },
   {
     label: "nav.admin",
     admin: true,

@@ -6,9 +6,11 @@ import type groups from "./en/groups.json";
 import type keys from "./en/keys.json";
 import type limits from "./en/limits.json";
 import type options from "./en/options.json";
+import type overview from "./en/overview.json";
 import type prices from "./en/prices.json";
 import type signIn from "./en/sign-in.json";
 import type system from "./en/system.json";
+import type usage from "./en/usage.json";
 import type users from "./en/users.json";
 
 // A line per catalog makes its keys known to the compiler.
@@ -22,11 +24,13 @@ declare module "i18next" {
       common: typeof common;
       groups: typeof groups;
       keys: typeof keys;
+      "sign-in": typeof signIn;
       limits: typeof limits;
       options: typeof options;
+      overview: typeof overview;
       prices: typeof prices;
-      "sign-in": typeof signIn;
       system: typeof system;
+      usage: typeof usage;
       users: typeof users;
     };
   }

@@ -23,6 +23,8 @@ interface SingleProps extends Props {
   onChange: (value: string) => void;
   /** Whether what is typed counts although no option says it. */
   free?: boolean;
+  /** Told what is typed, where the options come from the server. */
+  onText?: (text: string) => void;
 }
 
 interface ManyProps extends Props {
@@ -122,7 +124,7 @@ function Options({
 }
 
 /** One of many options, found by typing. */
-export function Combobox({ options, value, onChange, free, placeholder, disabled, ...rest }: SingleProps) {
+export function Combobox({ options, value, onChange, free, onText, placeholder, disabled, ...rest }: SingleProps) {
   const id = useId();
   const field = useFieldProps({});
   const labelId = useFieldLabel();
@@ -162,10 +164,12 @@ export function Combobox({ options, value, onChange, free, placeholder, disabled
           setText(event.target.value);
           list.setAt(event.target.value ? 0 : -1);
           list.setOpen(true);
+          onText?.(event.target.value);
           if (free || event.target.value === "") onChange(event.target.value);
         }}
         onBlur={() => {
           setText(undefined);
+          onText?.("");
           list.setOpen(false);
         }}
         onKeyDown={list.onKeyDown}

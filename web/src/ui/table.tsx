@@ -96,6 +96,13 @@ export function Table<Row extends object>(props: Props<Row>) {
     onSelected?.(next);
   };
 
+  // A page past the end, left over from before rows went away: the last one instead.
+  const lost = rows?.length === 0 && page !== undefined && page.page > 1 && page.total > 0 && !stale;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only being lost matters
+  useEffect(() => {
+    if (lost) onPage?.(Math.ceil(page.total / page.pageSize), page.pageSize);
+  }, [lost]);
+
   if (error !== null && error !== undefined && rows === undefined) return <Problem error={error} retry={retry} large />;
   const cellClass = (id: string) => {
     const column = byId.get(id);

@@ -1,0 +1,35 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, data } from "@/api/client";
+import type { Range } from "@/format/period";
+
+export type Who = "own" | "all";
+
+/** Usage over time. Both ends of the server's ranges count. */
+export function seriesQuery(who: Who, by: "model" | "key" | "user", range: Range, zone: string) {
+  const query = { from: range.from, to: range.to - 1, bucket: range.bucket, by, time_zone: zone };
+  return queryOptions({
+    queryKey: ["overview", "series", who, query],
+    queryFn: ({ signal }) =>
+      who === "all"
+        ? data(api.GET("/api/data/", { signal, params: { query } }))
+        : data(api.GET("/api/data/self", { signal, params: { query } })),
+  });
+}
+
+/** The sums of a stretch of time. */
+export function sumsQuery(who: Who, from: number, to: number) {
+  const query = { from, to: to - 1 };
+  return queryOptions({
+    queryKey: ["overview", "sums", who, query],
+    queryFn: ({ signal }) =>
+      who === "all"
+        ? data(api.GET("/api/log/stat", { signal, params: { query } }))
+        : data(api.GET("/api/log/self/stat", { signal, params: { query } })),
+  });
+}
+
+/** One's own keys that need a look. */
+export const watchQuery = queryOptions({
+  queryKey: ["keys", "watch"],
+  queryFn: ({ signal }) => data(api.GET("/api/token/watch", { signal })),
+});
