@@ -4,6 +4,8 @@
 /** @type {{name: string, path: string, ready?: (page) => Promise<void>, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
 export const screens = [
   { name: "sign-in", path: "/sign-in", signedOut: true },
+  { name: "sign-in-refused", path: "/sign-in?error=identity_unknown&request_id=01m8kshs2s8yh08375fqwyb6ym", signedOut: true },
+  { name: "register-closed", path: "/register", signedOut: true },
   { name: "keys", path: "/keys?sort=-used" },
   { name: "keys-empty", path: "/keys?q=no+such+key" },
   { name: "key-new", path: "/keys", act: (page) => page.locator("main header, main").getByRole("button").first().click() },
@@ -29,5 +31,17 @@ export const screens = [
   { name: "options", path: "/options" },
   { name: "audit", path: "/audit" },
   { name: "system", path: "/system", act: (page) => page.getByRole("button", { name: /^(Examine|检查)$/ }).click() },
+  { name: "settings", path: "/settings" },
+  { name: "settings-security", path: "/settings/security" },
+  {
+    name: "settings-enrolment",
+    path: "/settings/security",
+    act: async (page) => {
+      await page.locator("main section").nth(1).getByRole("button").first().click();
+      await page.getByRole("dialog").locator("svg[role=img]").waitFor();
+    },
+  },
+  { name: "settings-tokens", path: "/settings/tokens" },
+  { name: "settings-token-new", path: "/settings/tokens", act: (page) => page.locator("main button").first().click() },
   { name: "not-found", path: "/no/such/page" },
 ];

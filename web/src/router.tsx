@@ -8,6 +8,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
+import { speakAs } from "./app/language";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { auditSearch } from "./screens/audit/search";
@@ -28,18 +29,36 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   notFoundComponent: NotFound,
 });
 
-const signIn = createRoute({
+/** Pages of those who are not signed in, or may do nothing before they have chosen a password. */
+const entry = {
   getParentRoute: () => root,
-  path: "/sign-in",
-  validateSearch: (search): { from?: string } => (typeof search.from === "string" ? { from: search.from } : {}),
-  beforeLoad: async ({ context }) => {
+  // error and request_id come with who could not sign in at an identity provider.
+  validateSearch: (search: Record<string, unknown>): { from?: string; error?: string; request_id?: string } => ({
+    ...(typeof search.from === "string" && { from: search.from }),
+    ...(typeof search.error === "string" && { error: search.error }),
+    ...(typeof search.request_id === "string" && { request_id: search.request_id }),
+  }),
+  beforeLoad: async ({ context, location }: { context: { queries: QueryClient }; location: { pathname: string } }) => {
     const [self] = await Promise.all([
       context.queries.ensureQueryData(selfQuery),
       context.queries.ensureQueryData(statusQuery),
     ]);
-    if (self) throw redirect({ to: "/" });
+    if (!self) return;
+    if (!self.must_change_password) throw redirect({ to: "/" });
+    if (location.pathname !== "/sign-in") throw redirect({ to: "/sign-in" });
   },
+};
+
+const signIn = createRoute({
+  ...entry,
+  path: "/sign-in",
   component: lazyRouteComponent(() => import("./screens/sign-in/screen"), "SignInScreen"),
+});
+
+const register = createRoute({
+  ...entry,
+  path: "/register",
+  component: lazyRouteComponent(() => import("./screens/sign-in/register"), "RegisterScreen"),
 });
 
 /** Pages of those who are signed in. */
@@ -51,7 +70,9 @@ const app = createRoute({
       context.queries.ensureQueryData(selfQuery),
       context.queries.ensureQueryData(statusQuery),
     ]);
-    if (!self) throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
+    if (!self || self.must_change_password)
+      throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { from: location.href } });
+    await speakAs(self);
     return { self };
   },
   component: Shell,
@@ -167,6 +188,30 @@ const system = createRoute({
   component: lazyRouteComponent(() => import("./screens/system/system"), "SystemScreen"),
 });
 
+const settings = createRoute({
+  getParentRoute: () => app,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./screens/settings/layout"), "SettingsLayout"),
+});
+
+const profile = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  component: lazyRouteComponent(() => import("./screens/settings/profile"), "ProfileScreen"),
+});
+
+const security = createRoute({
+  getParentRoute: () => settings,
+  path: "/security",
+  component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => settings,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -176,11 +221,13 @@ const elsewhere = createRoute({
 
 const tree = root.addChildren([
   signIn,
+  register,
   app.addChildren([
     home,
     keys,
     key,
     usage,
+    settings.addChildren([profile, security, tokens]),
     admin.addChildren([channels, explain, channel, groups, prices, users, user, options, audit, system]),
     elsewhere,
   ]),

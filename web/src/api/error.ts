@@ -15,6 +15,8 @@ export class ApiError extends Error {
     readonly requestId: string | undefined,
     /** Seconds after which the same call may succeed. */
     readonly retryAfter?: number,
+    /** What may be shown as a second factor, where one is asked for. */
+    readonly choice?: components["schemas"]["SecondFactorChoice"],
   ) {
     super(message);
   }
@@ -37,6 +39,7 @@ export function refusal(response: Response, body: unknown): ApiError {
     told.param,
     response.headers.get("X-Request-Id") ?? undefined,
     retryAfter > 0 ? retryAfter : undefined,
+    told.data ?? undefined,
   );
 }
 

@@ -8,6 +8,7 @@ import {
   Network,
   ScrollText,
   Server,
+  Settings,
   SlidersHorizontal,
   Tag,
   Users,
@@ -21,6 +22,7 @@ interface Item {
     | "nav.overview"
     | "nav.keys"
     | "nav.usage"
+    | "nav.settings"
     | "nav.channels"
     | "nav.groups"
     | "nav.prices"
@@ -48,6 +50,7 @@ export const navigation: readonly Section[] = [
       { to: "/", label: "nav.overview", icon: LayoutDashboard },
       { to: "/keys", label: "nav.keys", icon: KeyRound },
       { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
+      { to: "/settings", label: "nav.settings", icon: Settings },
     ],
   },
   {

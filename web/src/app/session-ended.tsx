@@ -24,9 +24,9 @@ export function SessionEnded() {
               const other = before !== undefined && before !== null && before.id !== user.id;
               session.set(true);
               queries.setQueryData(selfQuery.queryKey, user);
-              session.settle(!other);
-              if (other)
-                window.location.reload(); // what is on the page is somebody else's
+              session.settle(!other && !user.must_change_password);
+              if (other || user.must_change_password)
+                window.location.reload(); // what is on the page is somebody else's, or another page comes first
               else void queries.invalidateQueries();
             }}
           />

@@ -18,7 +18,7 @@ class Session {
   /** Whether a 401 from this address means that the session has ended. */
   watches(url: string): boolean {
     const path = new URL(url, window.location.origin).pathname;
-    return this.signedIn && path !== "/api/user/login" && path !== "/api/user/logout";
+    return this.signedIn && !/^\/api\/user\/(login|logout|register)(\/|$)/.test(path);
   }
 
   /** Resolves when the viewer has signed in again (true) or has given up (false). */

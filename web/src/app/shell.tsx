@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Languages, LogOut, Menu as MenuIcon, Monitor, Moon, Sun, WifiOff, X } from "lucide-react";
+import { Languages, LogOut, Menu as MenuIcon, Monitor, Moon, Settings, Sun, WifiOff, X } from "lucide-react";
 import { Dialog as Radix } from "radix-ui";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,13 +10,13 @@ import { type Language, languages, speak } from "@/messages";
 import { IconButton } from "@/ui/button";
 import { cx } from "@/ui/cx";
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuSeparator } from "@/ui/menu";
+import { ModalContent } from "@/ui/modal-content";
 import { toastProblem } from "@/ui/toast";
 import { Mark } from "./mark";
 import { navigation } from "./navigation";
 import { chooseTheme, rememberLanguage, useTheme } from "./preferences";
 import { session } from "./session";
 import { SessionEnded } from "./session-ended";
-import { ZoneDialog } from "./zone-dialog";
 
 /** Everything around a screen of someone who is signed in. */
 export function Shell() {
@@ -40,7 +40,7 @@ export function Shell() {
       <Radix.Root open={drawer} onOpenChange={setDrawer}>
         <Radix.Portal>
           <div aria-hidden data-modal className="fixed inset-0 z-40 animate-in bg-veil lg:hidden" />
-          <Radix.Content
+          <ModalContent
             aria-describedby={undefined}
             className="fixed inset-y-0 left-0 z-50 flex w-64 animate-drawer flex-col border-r bg-sunken shadow-pop outline-none lg:hidden"
           >
@@ -51,7 +51,7 @@ export function Shell() {
               </IconButton>
             </Radix.Close>
             <Sidebar />
-          </Radix.Content>
+          </ModalContent>
         </Radix.Portal>
       </Radix.Root>
       <div className="flex min-w-0 flex-col">
@@ -126,7 +126,7 @@ function Sidebar() {
 function useSavedPreference() {
   const queries = useQueryClient();
   return useMutation({
-    mutationFn: (body: { language?: string; time_zone?: string }) => data(api.PATCH("/api/user/self", { body })),
+    mutationFn: (body: { language: string }) => data(api.PATCH("/api/user/self", { body })),
     onSuccess: (user) => queries.setQueryData(selfQuery.queryKey, user),
     onError: toastProblem,
   });
@@ -190,8 +190,6 @@ function UserMenu() {
   const { data: self } = useSuspenseQuery(selfQuery);
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const save = useSavedPreference();
-  const [zone, setZone] = useState(false);
   const name = self?.display_name || self?.username || "";
   const signOut = useMutation({
     mutationFn: () => data(api.POST("/api/user/logout")),
@@ -204,42 +202,34 @@ function UserMenu() {
     onError: toastProblem,
   });
   return (
-    <>
-      <Menu
-        trigger={
-          <button
-            type="button"
-            className="ml-1 flex h-8 max-w-40 items-center gap-2 rounded-md px-1.5 text-sm hover:bg-hover data-[state=open]:bg-hover max-sm:h-10"
+    <Menu
+      trigger={
+        <button
+          type="button"
+          className="ml-1 flex h-8 max-w-40 items-center gap-2 rounded-md px-1.5 text-sm hover:bg-hover data-[state=open]:bg-hover max-sm:h-10"
+        >
+          <span
+            aria-hidden
+            className="flex size-6 shrink-0 items-center justify-center rounded-full bg-accent-soft text-xs font-semibold text-accent"
           >
-            <span
-              aria-hidden
-              className="flex size-6 shrink-0 items-center justify-center rounded-full bg-accent-soft text-xs font-semibold text-accent"
-            >
-              {[...name][0]?.toUpperCase()}
-            </span>
-            <span className="sr-only">{t("shell.account")}: </span>
-            <span className="truncate max-sm:sr-only">{name}</span>
-          </button>
-        }
-      >
-        <MenuLabel>
-          {self?.username} · {self && t(`role.${self.role}`)}
-        </MenuLabel>
-        <MenuSeparator />
-        <MenuItem onSelect={() => setZone(true)}>{t("shell.zone")}</MenuItem>
-        <MenuItem onSelect={() => signOut.mutate()} icon={<LogOut aria-hidden className="size-4" />}>
-          {t("shell.signOut")}
-        </MenuItem>
-      </Menu>
-      {self && (
-        <ZoneDialog
-          open={zone}
-          onOpenChange={setZone}
-          zone={self.time_zone}
-          onChange={(time_zone) => save.mutate({ time_zone })}
-        />
-      )}
-    </>
+            {[...name][0]?.toUpperCase()}
+          </span>
+          <span className="sr-only">{t("shell.account")}: </span>
+          <span className="truncate max-sm:sr-only">{name}</span>
+        </button>
+      }
+    >
+      <MenuLabel>
+        {self?.username} · {self && t(`role.${self.role}`)}
+      </MenuLabel>
+      <MenuSeparator />
+      <MenuItem onSelect={() => void navigate({ to: "/settings" })} icon={<Settings aria-hidden className="size-4" />}>
+        {t("nav.settings")}
+      </MenuItem>
+      <MenuItem onSelect={() => signOut.mutate()} icon={<LogOut aria-hidden className="size-4" />}>
+        {t("shell.signOut")}
+      </MenuItem>
+    </Menu>
   );
 }
 

@@ -8,6 +8,7 @@ import type limits from "./en/limits.json";
 import type options from "./en/options.json";
 import type overview from "./en/overview.json";
 import type prices from "./en/prices.json";
+import type settings from "./en/settings.json";
 import type signIn from "./en/sign-in.json";
 import type system from "./en/system.json";
 import type usage from "./en/usage.json";
@@ -24,6 +25,8 @@ declare module "i18next" {
       common: typeof common;
       groups: typeof groups;
       keys: typeof keys;
+      overview: typeof overview;
+      settings: typeof settings;
       "sign-in": typeof signIn;
       limits: typeof limits;
       options: typeof options;

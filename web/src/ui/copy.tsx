@@ -30,12 +30,12 @@ export function CopyButton({ value, label, text, small, className }: Props) {
       aria-label={text ? undefined : name}
       onClick={async () => setCopied(await copy(value))}
       className={cx(
-        "inline-flex shrink-0 items-center justify-center gap-1.5 rounded-md text-soft hover:bg-hover hover:text-ink",
+        "inline-flex shrink-0 items-center justify-center gap-1.5 rounded-md hover:bg-hover",
         text
           ? "h-8 border border-edge/60 bg-raised px-3 text-sm font-medium text-ink"
           : small
-            ? "size-6"
-            : "size-7 max-sm:size-9",
+            ? "size-6 text-soft hover:text-ink"
+            : "size-7 text-soft hover:text-ink max-sm:size-9",
         className,
       )}
     >

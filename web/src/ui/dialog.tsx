@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Button, IconButton } from "./button";
 import { Field } from "./field";
 import { Input } from "./input";
+import { ModalContent } from "./modal-content";
 import { Problem } from "./problem";
 
 // Radix's own Overlay blocks scrolling with a style element, which the page's
@@ -58,7 +59,7 @@ export function Dialog({
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Veil />
-        <Radix.Content
+        <ModalContent
           {...holding(holds)}
           {...(description ? {} : { "aria-describedby": undefined })}
           className={`fixed left-1/2 top-[10vh] z-50 flex max-h-[82dvh] ${wide ? "w-[min(44rem,calc(100vw-2rem))]" : "w-[min(30rem,calc(100vw-2rem))]"} -translate-x-1/2 animate-in flex-col rounded-lg border bg-raised shadow-pop outline-none`}
@@ -66,7 +67,7 @@ export function Dialog({
           <Head title={title} description={description} holds={holds} />
           <div className="thin-scrollbar min-h-0 overflow-y-auto px-5 pb-5">{children}</div>
           {footer && <div className="flex flex-wrap justify-end gap-2 border-t px-5 py-3">{footer}</div>}
-        </Radix.Content>
+        </ModalContent>
       </Radix.Portal>
     </Radix.Root>
   );
@@ -87,7 +88,7 @@ export function SidePanel({
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Veil />
-        <Radix.Content
+        <ModalContent
           {...holding(holds)}
           {...(description ? {} : { "aria-describedby": undefined })}
           className={`fixed inset-y-0 right-0 z-50 flex w-full ${wide ? "sm:w-[46rem]" : "sm:w-[32rem]"} max-w-full animate-slide flex-col border-l bg-raised shadow-pop outline-none`}
@@ -95,7 +96,7 @@ export function SidePanel({
           <Head title={title} description={description} holds={false} />
           <div className="thin-scrollbar min-h-0 flex-1 overflow-y-auto px-5 pb-6">{children}</div>
           {footer && <div className="flex flex-wrap justify-end gap-2 border-t px-5 py-3">{footer}</div>}
-        </Radix.Content>
+        </ModalContent>
       </Radix.Portal>
     </Radix.Root>
   );

@@ -1,59 +1,86 @@
 import { useMutation } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { ApiError, errorOf } from "@/api/error";
-import { browserZone } from "@/format/zone";
 import { Button } from "@/ui/button";
 import { Field } from "@/ui/field";
 import { Input } from "@/ui/input";
-import { Problem } from "@/ui/problem";
+import { PasswordInput } from "@/ui/password-input";
+import { adoptZone } from "./adopt-zone";
+import { Refusal } from "./refusal";
+import { type Proof, SecondFactor } from "./second-factor";
+import { useWait } from "./wait";
 
 interface Props {
   username?: string;
-  onSignedIn: (user: Schemas["User"]) => void;
+  /** Called with the password, for who has to choose another one now. */
+  onSignedIn: (user: Schemas["User"], password: string) => void;
+  /** Told when the second factor is asked for, and when it no longer is. */
+  onStep?: (second: boolean) => void;
 }
 
-/** User name and password, and the second factor when the server asks for one. */
-export function SignInForm({ username: known = "", onSignedIn }: Props) {
+/** User name and password, and then the second factor when the server asks for one. */
+export function SignInForm({ username: known = "", onSignedIn, onStep }: Props) {
   const { t } = useTranslation("sign-in");
   const [username, setUsername] = useState(known);
   const [password, setPassword] = useState("");
-  const [code, setCode] = useState("");
-  const codeInput = useRef<HTMLInputElement>(null);
+  const [choice, setChoice] = useState<Schemas["SecondFactorChoice"]>();
   const signIn = useMutation({
-    mutationFn: async () => {
-      const user = await data(
-        api.POST("/api/user/login", {
-          body: { username: username.trim(), password, ...(code ? { totp: code.replaceAll(" ", "") } : {}) },
-        }),
-      );
-      return user.time_zone === "" ? adoptZone(user) : user;
+    mutationFn: async (proof: Proof) =>
+      adoptZone(await data(api.POST("/api/user/login", { body: { username: username.trim(), password, ...proof } }))),
+    onSuccess: (user) => onSignedIn(user, password),
+    onError: (error) => {
+      if (!(error instanceof ApiError)) return;
+      if (error.choice) {
+        setChoice(error.choice);
+        onStep?.(true);
+      } else if (error.code === "invalid_credentials") {
+        back(); // the password was changed meanwhile
+      }
     },
-    onSuccess: onSignedIn,
   });
-  const refused = signIn.error instanceof ApiError ? signIn.error : undefined;
-  const [factor, setFactor] = useState(false);
-  useEffect(() => {
-    if (refused?.code === "totp_required") setFactor(true);
-  }, [refused]);
-  useEffect(() => {
-    if (factor) codeInput.current?.focus();
-  }, [factor]);
+  const back = () => {
+    setChoice(undefined);
+    onStep?.(false);
+  };
+  // That a factor is asked for is no refusal.
+  const refused = signIn.error instanceof ApiError && signIn.error.choice ? null : signIn.error;
+  const wait = useWait(refused);
 
+  if (choice) {
+    return (
+      <SecondFactor
+        choice={choice}
+        username={username.trim()}
+        onProof={(proof) => signIn.mutate(proof)}
+        onBack={() => {
+          signIn.reset();
+          setPassword("");
+          back();
+        }}
+        busy={signIn.isPending}
+        error={refused}
+        wait={wait}
+      />
+    );
+  }
   return (
     <form
       className="flex flex-col gap-4"
       onSubmit={(event) => {
         event.preventDefault();
-        if (!signIn.isPending) signIn.mutate();
+        if (!signIn.isPending && wait === 0) signIn.mutate({});
       }}
     >
       <Field label={t("username")} error={errorOf(refused, "username")} required>
         <Input
           name="username"
           value={username}
-          onChange={(event) => setUsername(event.target.value)}
+          onChange={(event) => {
+            setUsername(event.target.value);
+            signIn.reset(); // what kept another name out says nothing of this one
+          }}
           autoComplete="username"
           autoCapitalize="none"
           spellCheck={false}
@@ -62,9 +89,8 @@ export function SignInForm({ username: known = "", onSignedIn }: Props) {
         />
       </Field>
       <Field label={t("password")} error={errorOf(refused, "password")} required>
-        <Input
+        <PasswordInput
           name="password"
-          type="password"
           value={password}
           onChange={(event) => setPassword(event.target.value)}
           autoComplete="current-password"
@@ -72,51 +98,10 @@ export function SignInForm({ username: known = "", onSignedIn }: Props) {
           required
         />
       </Field>
-      {factor && (
-        <Field label={t("code")} help={t("codeHelp")} error={errorOf(refused, "totp")} required>
-          <Input
-            ref={codeInput}
-            name="totp"
-            value={code}
-            onChange={(event) => setCode(event.target.value)}
-            autoComplete="one-time-code"
-            inputMode="numeric"
-            spellCheck={false}
-            required
-            className="font-mono tracking-widest"
-          />
-        </Field>
-      )}
-      {refused && !(refused.code === "totp_required" && code === "") && <Refusal error={refused} />}
-      {!refused && <Problem error={signIn.error} />}
-      <Button type="submit" look="primary" busy={signIn.isPending} className="h-9!">
+      <Refusal error={refused} wait={wait} />
+      <Button type="submit" look="primary" busy={signIn.isPending} disabled={wait > 0} className="h-9!">
         {t("submit")}
       </Button>
     </form>
   );
-}
-
-function Refusal({ error }: { error: ApiError }) {
-  const { t } = useTranslation("sign-in");
-  return (
-    <div>
-      <Problem error={error} />
-      {error.retryAfter !== undefined && (
-        <p className="mt-1.5 text-xs text-soft">{t("lockedMinutes", { count: Math.ceil(error.retryAfter / 60) })}</p>
-      )}
-    </div>
-  );
-}
-
-/**
- * Gives an account without a time zone the browser's: the server sums days up
- * in the account's zone, and days on the page shall be the same. Signing in does
- * not fail for it.
- */
-async function adoptZone(user: Schemas["User"]): Promise<Schemas["User"]> {
-  try {
-    return await data(api.PATCH("/api/user/self", { body: { time_zone: browserZone() } }));
-  } catch {
-    return user;
-  }
 }

@@ -1,31 +1,73 @@
-import type { ReactNode } from "react";
+import { useMutation } from "@tanstack/react-query";
+import { Fingerprint } from "lucide-react";
 import { useTranslation } from "react-i18next";
+import { api, data, type Schemas } from "@/api/client";
+import { askPasskey, passkeysWork } from "@/app/passkey";
+import { Button } from "@/ui/button";
+import { adoptZone } from "./adopt-zone";
+import { type LoginProvider, visitOf } from "./providers";
+import { Refusal } from "./refusal";
+import { useWait } from "./wait";
 
-/**
- * A way in beside the password. The server names in login_methods what it
- * offers; a way that this console knows shows a button for it.
- */
-export interface Way {
-  /** As the server calls it. */
-  method: string;
-  button: () => ReactNode;
+interface Props {
+  methods: readonly string[];
+  providers: readonly LoginProvider[];
+  /** Where the viewer wanted to go. */
+  from: string | undefined;
+  onSignedIn: (user: Schemas["User"]) => void;
 }
 
-/** Ways beside the password, in the order in which they are shown. */
-export const ways: readonly Way[] = [];
-
-export function OtherWays({ methods }: { methods: readonly string[] }) {
+/** The ways in beside the password, as far as the server and this browser have them. */
+export function OtherWays({ methods, providers, from, onSignedIn }: Props) {
   const { t } = useTranslation("sign-in");
-  const offered = ways.filter((way) => methods.includes(way.method));
-  if (offered.length === 0) return null;
+  const passkey = methods.includes("passkey") && passkeysWork();
+  if (!passkey && providers.length === 0) return null;
   return (
     <div className="mt-5 flex flex-col gap-2">
-      <p className="flex items-center gap-3 text-xs text-faint before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
-        {t("or")}
-      </p>
-      {offered.map((way) => (
-        <way.button key={way.method} />
+      {methods.includes("password") && (
+        <p className="mb-1 flex items-center gap-3 text-xs text-faint before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
+          {t("or")}
+        </p>
+      )}
+      {providers.map((provider) => (
+        <Button key={provider.name} asChild className="h-9!">
+          <a href={visitOf(provider, from)}>
+            <span className="truncate">{t("oidc", { name: provider.label })}</span>
+          </a>
+        </Button>
       ))}
+      {passkey && <PasskeyButton onSignedIn={onSignedIn} />}
     </div>
+  );
+}
+
+function PasskeyButton({ onSignedIn }: Pick<Props, "onSignedIn">) {
+  const { t } = useTranslation("sign-in");
+  const signIn = useMutation({
+    mutationFn: async () => {
+      const answer = await askPasskey(await data(api.POST("/api/user/login/passkey/begin")));
+      return answer ? adoptZone(await data(api.POST("/api/user/login/passkey", { body: answer }))) : null;
+    },
+    onSuccess: (user) => user && onSignedIn(user),
+  });
+  const wait = useWait(signIn.error);
+  return (
+    <>
+      <Button
+        className="h-9!"
+        busy={signIn.isPending}
+        disabled={wait > 0}
+        onClick={() => signIn.mutate()}
+        icon={<Fingerprint aria-hidden className="size-4" />}
+      >
+        {t("passkey")}
+      </Button>
+      {signIn.data === null && (
+        <p role="status" className="text-sm text-soft">
+          {t("passkeyCalledOff")}
+        </p>
+      )}
+      <Refusal error={signIn.error} wait={wait} />
+    </>
   );
 }

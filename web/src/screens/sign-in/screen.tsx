@@ -1,50 +1,75 @@
 import { useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
-import { getRouteApi, useRouter } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import type { Schemas } from "@/api/client";
 import { selfQuery, statusQuery } from "@/api/queries";
-import { Mark } from "@/app/mark";
-import { languageChosen } from "@/app/preferences";
-import { session } from "@/app/session";
-import { LanguageMenu, ThemeMenu } from "@/app/shell";
-import { speak } from "@/messages";
-import { languageFor } from "@/messages/languages";
+import { useArrival } from "./arrival";
+import { ChoosePassword } from "./choose-password";
 import { SignInForm } from "./form";
+import { Frame } from "./frame";
 import { OtherWays } from "./other-ways";
+import { refusalOf } from "./providers";
 
 const route = getRouteApi("/sign-in");
 
-/** The page for those who are not signed in. */
+/** The page for those who are not signed in, or have to choose a password first. */
 export function SignInScreen() {
   const { t } = useTranslation("sign-in");
-  const { from } = route.useSearch();
+  const { t: common } = useTranslation();
+  const { from, error, request_id } = route.useSearch();
   const { data: status } = useSuspenseQuery(statusQuery);
-  const router = useRouter();
+  const { data: self } = useSuspenseQuery(selfQuery);
   const queries = useQueryClient();
-  useEffect(() => {
-    document.title = `${t("title")} · Halley`;
-  }, [t]);
+  const arrive = useArrival(from);
+  const [given, setGiven] = useState<string>();
+  const [second, setSecond] = useState(false);
+  const signedIn = (user: Schemas["User"], password?: string) => {
+    setGiven(password);
+    if (user.must_change_password) queries.setQueryData(selfQuery.queryKey, user);
+    else arrive(user);
+  };
+  if (self?.must_change_password) {
+    return (
+      <Frame title={t("choose.title")}>
+        <ChoosePassword user={self} given={given} onChosen={arrive} />
+      </Frame>
+    );
+  }
+  const password = status.login_methods.includes("password");
   return (
-    <div className="flex min-h-dvh flex-col">
-      <header className="flex justify-end gap-1 p-2">
-        <LanguageMenu signedIn={false} />
-        <ThemeMenu />
-      </header>
-      <main className="flex flex-1 justify-center px-4 pt-[9vh] pb-16">
-        <div className="w-full max-w-80">
-          <Mark className="mb-5 size-9" />
-          <h1 className="mb-5 text-xl font-semibold tracking-tight">{t("title")}</h1>
-          <SignInForm
-            onSignedIn={(user) => {
-              session.set(true);
-              queries.setQueryData(selfQuery.queryKey, user);
-              if (!languageChosen() && user.language) void speak(languageFor([user.language]));
-              router.history.push(from?.startsWith("/") && !from.startsWith("//") ? from : "/");
-            }}
-          />
-          <OtherWays methods={status.login_methods} />
+    <Frame title={second ? t("second.title") : t("title")}>
+      {error && !second && (
+        <div role="alert" className="mb-4 rounded-md bg-bad-soft px-3 py-2.5 text-sm text-bad">
+          <p>{t(`provider.${refusalOf(error)}`)}</p>
+          {request_id && (
+            <p className="mt-0.5 text-xs">
+              {common("problem.request")} <code className="font-mono">{request_id}</code>
+            </p>
+          )}
         </div>
-      </main>
-    </div>
+      )}
+      {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
+      {!second && (
+        <OtherWays
+          methods={status.login_methods}
+          providers={status.login_providers}
+          from={from}
+          onSignedIn={signedIn}
+        />
+      )}
+      {!second && status.register_enabled && (
+        <p className="mt-6 text-sm text-soft">
+          {t("register.ask")}{" "}
+          <Link
+            to="/register"
+            search={from ? { from } : {}}
+            className="rounded text-accent underline underline-offset-2 hover:no-underline"
+          >
+            {t("register.link")}
+          </Link>
+        </p>
+      )}
+    </Frame>
   );
 }

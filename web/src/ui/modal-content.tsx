@@ -1,0 +1,29 @@
+import { Dialog as Radix } from "radix-ui";
+import { type ComponentProps, useState } from "react";
+
+/**
+ * The content of a modal layer. When it goes, the focus returns to what had it
+ * before: our layers have no Trigger, from which Radix would know that.
+ */
+export function ModalContent(props: ComponentProps<typeof Radix.Content>) {
+  const [opener] = useState(openerNow);
+  return (
+    <Radix.Content
+      {...props}
+      onCloseAutoFocus={(event) => {
+        event.preventDefault();
+        // What opened it may be gone by then, such as the row that was deleted.
+        const target = opener?.isConnected ? opener : document.getElementById("content");
+        target?.focus();
+      }}
+    />
+  );
+}
+
+/** What has the focus now; of a menu, which closes, the button that opened it. */
+function openerNow(): HTMLElement | null {
+  const focused = document.activeElement;
+  const trigger = focused?.closest("[role=menu]")?.getAttribute("aria-labelledby");
+  const opener = trigger ? document.getElementById(trigger) : focused;
+  return opener instanceof HTMLElement && opener !== document.body ? opener : null;
+}
