@@ -14,7 +14,9 @@ import { Shell } from "./app/shell";
 import { auditSearch } from "./screens/audit/search";
 import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
+import { modelsSearch } from "./screens/models/search";
 import { overviewSearch } from "./screens/overview/search";
+import { playgroundSearch } from "./screens/playground/search";
 import { pricesSearch } from "./screens/prices/search";
 import { usageSearch } from "./screens/usage/search";
 import { usersSearch } from "./screens/users/search";
@@ -121,6 +123,44 @@ const key = createRoute({
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
+const models = createRoute({
+  getParentRoute: () => app,
+  path: "/models",
+  validateSearch: modelsSearch,
+  component: lazyRouteComponent(() => import("./screens/models/screen"), "ModelsScreen"),
+});
+
+const playground = createRoute({
+  getParentRoute: () => app,
+  path: "/playground",
+  validateSearch: playgroundSearch,
+  component: lazyRouteComponent(() => import("./screens/playground/screen"), "PlaygroundScreen"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => app,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./screens/settings/layout"), "SettingsLayout"),
+});
+
+const profile = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  component: lazyRouteComponent(() => import("./screens/settings/profile"), "ProfileScreen"),
+});
+
+const security = createRoute({
+  getParentRoute: () => settings,
+  path: "/security",
+  component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
+});
+
+const tokens = createRoute({
+  getParentRoute: () => settings,
+  path: "/tokens",
+  component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
+});
+
 const channels = createRoute({
   getParentRoute: () => admin,
   path: "/channels",
@@ -188,30 +228,6 @@ const system = createRoute({
   component: lazyRouteComponent(() => import("./screens/system/system"), "SystemScreen"),
 });
 
-const settings = createRoute({
-  getParentRoute: () => app,
-  path: "/settings",
-  component: lazyRouteComponent(() => import("./screens/settings/layout"), "SettingsLayout"),
-});
-
-const profile = createRoute({
-  getParentRoute: () => settings,
-  path: "/",
-  component: lazyRouteComponent(() => import("./screens/settings/profile"), "ProfileScreen"),
-});
-
-const security = createRoute({
-  getParentRoute: () => settings,
-  path: "/security",
-  component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
-});
-
-const tokens = createRoute({
-  getParentRoute: () => settings,
-  path: "/tokens",
-  component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
-});
-
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -227,6 +243,8 @@ const tree = root.addChildren([
     keys,
     key,
     usage,
+    models,
+    playground,
     settings.addChildren([profile, security, tokens]),
     admin.addChildren([channels, explain, channel, groups, prices, users, user, options, audit, system]),
     elsewhere,

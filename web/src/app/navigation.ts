@@ -1,35 +1,11 @@
 import type { LinkProps } from "@tanstack/react-router";
-import {
-  ChartNoAxesColumn,
-  KeyRound,
-  Layers,
-  LayoutDashboard,
-  type LucideIcon,
-  Network,
-  ScrollText,
-  Server,
-  Settings,
-  SlidersHorizontal,
-  Tag,
-  Users,
-} from "lucide-react";
+import { Boxes, ChartNoAxesColumn, KeyRound, type Layers, LayoutDashboard, type LucideIcon, MessagesSquare, type Network, type ScrollText, type Server, Settings, type SlidersHorizontal, type Tag, type Users } from "lucide-react";
 import type { router } from "@/router";
 
 interface Item {
   to: NonNullable<LinkProps<typeof router>["to"]>;
   /** A message of the catalog "common". */
-  label:
-    | "nav.overview"
-    | "nav.keys"
-    | "nav.usage"
-    | "nav.settings"
-    | "nav.channels"
-    | "nav.groups"
-    | "nav.prices"
-    | "nav.users"
-    | "nav.options"
-    | "nav.audit"
-    | "nav.system";
+  label: "nav.overview" | "nav.keys" | "nav.usage" | "nav.models" | "nav.playground" | "nav.settings" | "nav.audit" | "nav.channels" | "nav.groups" | "nav.options" | "nav.prices" | "nav.system" | "nav.users";
   icon: LucideIcon;
   /** Whether only root sees it. */
   root?: boolean;
@@ -38,22 +14,7 @@ interface Item {
 interface Section {
   label: "nav.own" | "nav.admin";
   admin: boolean;
-  items: readonly Item[];
-}
-
-/** What the sidebar lists, in its order. */
-export const navigation: readonly Section[] = [
-  {
-    label: "nav.own",
-    admin: false,
-    items: [
-      { to: "/", label: "nav.overview", icon: LayoutDashboard },
-      { to: "/keys", label: "nav.keys", icon: KeyRound },
-      { to: "/usage", label: "nav.usage", icon: ChartNoAxesColumn },
-      { to: "/settings", label: "nav.settings", icon: Settings },
-    ],
-  },
-  {
+  items: readonly Item[  {
     label: "nav.admin",
     admin: true,
     items: [

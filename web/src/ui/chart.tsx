@@ -66,7 +66,7 @@ export function TimeChart({ label, times, bucket, series, format, height = 220 }
       {
         width: element.clientWidth || 600,
         height,
-        padding: [8, 0, 0, 0],
+        padding: [8, 8, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
         scales: {

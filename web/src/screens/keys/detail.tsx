@@ -170,7 +170,7 @@ function Usage({ id }: { id: number }) {
   const minute = Math.floor(Date.now() / 60_000) * 60;
   // biome-ignore lint/correctness/useExhaustiveDependencies: periodText stands for the period
   const range = useMemo(() => rangeOf(period, minute, format.zone), [periodText(period), minute, format.zone]);
-  const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range));
+  const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range, format.zone));
   const { times, series, usd, requests } = useMemo(() => {
     const times = bucketsOf(range, format.zone);
     const at = new Map(times.map((time, i) => [time, i]));

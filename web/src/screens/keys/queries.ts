@@ -44,14 +44,23 @@ export function keyValuesQuery(id: number) {
 }
 
 /** A key's usage over time, by model. */
-export function keyUsageQuery(id: number, range: Range) {
+export function keyUsageQuery(id: number, range: Range, zone: string) {
   return queryOptions({
-    queryKey: [...keysKey, "usage", id, range],
+    queryKey: [...keysKey, "usage", id, range, zone],
     queryFn: ({ signal }) =>
       data(
         api.GET("/api/data/self", {
           signal,
-          params: { query: { key_id: id, from: range.from, to: range.to, bucket: range.bucket, by: "model" } },
+          params: {
+            query: {
+              key_id: id,
+              from: range.from,
+              to: range.to - 1,
+              bucket: range.bucket,
+              by: "model",
+              time_zone: zone,
+            },
+          },
         }),
       ),
   });

@@ -18,6 +18,11 @@ export const passkeysQuery = queryOptions({
   queryFn: ({ signal }) => data(api.GET("/api/user/passkey", { signal, params: { query: all } })),
 });
 
+export const identitiesQuery = queryOptions({
+  queryKey: [...signInKey, "identities"],
+  queryFn: ({ signal }) => data(api.GET("/api/user/identity", { signal, params: { query: all } })),
+});
+
 export const sessionsQuery = queryOptions({
   queryKey: [...signInKey, "sessions"],
   queryFn: ({ signal }) => data(api.GET("/api/user/session", { signal, params: { query: all } })),

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Problem } from "@/ui/problem";
 import { PageLoading } from "@/ui/states";
+import { Identities } from "./identities";
 import { Passkeys } from "./passkeys";
 import { ChangePassword } from "./password";
 import { secondFactorQuery } from "./queries";
@@ -17,6 +18,7 @@ export function SecurityScreen() {
       <ChangePassword has={factors.has_password} />
       <TwoSteps factors={factors} />
       <Passkeys hasPassword={factors.has_password} />
+      <Identities hasPassword={factors.has_password} />
       <Sessions />
     </>
   );

@@ -1,8 +1,9 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
 import { Monitor, Smartphone } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
+import { statusQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -82,7 +83,11 @@ function SessionRow({ session, onEnd, busy }: { session: Session; onEnd: () => v
   const { browser, system, mobile } = deviceOf(session.user_agent);
   const Icon = mobile ? Smartphone : Monitor;
   const name = [browser, system].filter(Boolean).join(" · ") || t("sessions.unknown");
+  const { data: status } = useSuspenseQuery(statusQuery);
   const method = methods.find((one) => one === session.method);
+  // oidc:NAME is an identity provider.
+  const provider = session.method.replace(/^oidc:/, "");
+  const other = status.login_providers.find((one) => one.name === provider)?.label ?? provider;
   return (
     <li className="flex items-center gap-3 border-b px-4 py-2.5 last:border-0">
       <Icon aria-hidden className="size-4 shrink-0 text-soft" />
@@ -96,7 +101,7 @@ function SessionRow({ session, onEnd, busy }: { session: Session; onEnd: () => v
         <p className="text-xs text-soft">
           {session.ip}
           {" · "}
-          {method ? t(`sessions.method.${method}`) : session.method}
+          {method ? t(`sessions.method.${method}`) : other}
           {" · "}
           {session.current ? t("sessions.now") : t("sessions.seen", { ago: format.ago(session.seen_time) })}
         </p>
