@@ -28,10 +28,41 @@ type auditView struct {
 }
 
 func (s *Server) auditRoutes() []route {
-	return []route{{
-		method: http.MethodGet, path: "/api/audit/", access: adminOnly, handle: s.listAudit, summary: "Who changed what",
-		out: typeOf[pageOf[auditView]](), query: []string{"actor", "action", "target", "from", "to", "p", "page_size"},
-	}}
+	return []route{
+		{
+			method: http.MethodGet, path: "/api/audit/", access: adminOnly, handle: s.listAudit, summary: "Who changed what; an action without a dot, such as channel, is every action on such records",
+			out: typeOf[pageOf[auditView]](), query: []string{"actor", "action", "target", "from", "to", "p", "page_size"},
+		},
+		{
+			method: http.MethodGet, path: "/api/audit/chain", access: adminOnly, handle: s.checkAudit, summary: "Check that no record of the trail was changed or taken away; noted is an earlier head",
+			out: typeOf[auditChainView](), query: []string{"noted"},
+		},
+	}
+}
+
+// auditChainView is what a check of the trail's chain found.
+type auditChainView struct {
+	Records int64           `json:"records" doc:"So many follow each other."`
+	Anchor  int64           `json:"anchor" doc:"The id of the record that the check begins after; 0 is the beginning."`
+	Head    string          `json:"head" doc:"The newest record, to be noted down elsewhere: noted proves later that it is still there."`
+	Broken  *auditBreakView `json:"broken" doc:"Null when the chain holds."`
+}
+
+type auditBreakView struct {
+	ID  int64  `json:"id" doc:"Of the first record that is not right."`
+	Why string `json:"why"`
+}
+
+func (s *Server) checkAudit(c *call) (any, error) {
+	report, err := s.Audit.Verify(c.ctx, c.query.Get("noted"))
+	if err != nil {
+		return nil, err
+	}
+	view := auditChainView{Records: report.Records, Anchor: report.Anchor.ID, Head: report.HeadText()}
+	if report.Broken != nil {
+		view.Broken = &auditBreakView{ID: report.Broken.ID, Why: report.Broken.Why}
+	}
+	return view, nil
 }
 
 func (s *Server) listAudit(c *call) (any, error) {

@@ -2,6 +2,7 @@ package adminapi_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,12 +38,28 @@ func TestTheTrailIsFilteredForAdministrators(t *testing.T) {
 		"action=user.create":                   2,
 		"target=user%202":                      5, // made, signed in twice, their own password, changed
 		fmt.Sprint("from=", later):             1,
+		"action=user&target=user%202":          5,
 		"action=nothing":                       0,
 	} {
 		if got := into[page](t, p.asRoot(t, "GET", "/api/audit/?"+query, nil)); got.Total != want {
 			t.Errorf("%s: %d, want %d: %+v", query, got.Total, want, got.Items)
 		}
 	}
+	chain := into[struct {
+		Records, Anchor int64
+		Head            string
+		Broken          *struct{ Why string }
+	}](t, p.asRoot(t, "GET", "/api/audit/chain", nil))
+	if chain.Records != int64(got.Total) || chain.Anchor != 0 || !strings.HasPrefix(chain.Head, fmt.Sprint(got.Total, ":")) || chain.Broken != nil {
+		t.Errorf("the chain is %+v", chain)
+	}
+	if again := p.asRoot(t, "GET", "/api/audit/chain?noted="+chain.Head, nil); !strings.Contains(again.text, `"broken":null`) {
+		t.Errorf("with its own head noted: %s", again.text)
+	}
+	if lost := p.asRoot(t, "GET", "/api/audit/chain?noted=1:00", nil); !strings.Contains(lost.text, `"broken":{"id":`) {
+		t.Errorf("with another head noted: %s", lost.text)
+	}
+	p.refused(t, caller{token: adaToken}, "GET", "/api/audit/chain", nil, 403, "admin_required")
 	for _, query := range []string{"actor=x", "from=-1", "to=1.5", "from=9223372036854775807"} {
 		if got := p.asRoot(t, "GET", "/api/audit/?"+query, nil); got.status != 422 {
 			t.Errorf("%s: %d %s", query, got.status, got.text)

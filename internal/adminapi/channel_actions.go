@@ -32,7 +32,8 @@ func (s *Server) channelActionRoutes() []route {
 		{method: http.MethodPost, path: "/api/channel/{id}/test", access: adminOnly, handle: s.testChannel, summary: "Send a real request through a channel", in: typeOf[channelTestBody](), bodyOptional: true, out: test},
 		{method: http.MethodPost, path: "/api/channel/test", access: adminOnly, handle: s.testDraft, summary: "Send a real request through a channel that is not saved", in: typeOf[draftTestBody](), out: test},
 		{method: http.MethodGet, path: "/api/channel/{id}/models", access: adminOnly, handle: s.upstreamModels, summary: "List the models that a channel's upstream has", out: models},
-		{method: http.MethodPost, path: "/api/channel/models", access: adminOnly, handle: s.draftModels, summary: "List the models of the upstream of a channel that is not saved", in: typeOf[newChannelBody](), out: models},
+		{method: http.MethodPost, path: "/api/channel/models", access: adminOnly, handle: s.draftModels, summary: "List the models of the upstream of a channel that is not saved", in: typeOf[draftBody](), out: models},
+		{method: http.MethodGet, path: "/api/channel/spend", access: adminOnly, handle: s.channelsSpend, summary: "Sum up what went through each channel; those without requests are left out", query: []string{"from", "to"}, out: typeOf[[]oneChannelSpend]()},
 		{method: http.MethodGet, path: "/api/channel/{id}/spend", access: adminOnly, handle: s.channelSpend, summary: "Sum up what went through a channel, from the rollups", query: []string{"from", "to"}, out: typeOf[channelSpendView]()},
 		{method: http.MethodPost, path: "/api/channel/{id}/duplicate", access: adminOnly, handle: s.duplicateChannel, summary: "Copy a channel, upstream keys included; the copy is disabled", out: typeOf[channelView]()},
 		{method: http.MethodPost, path: "/api/channel/bulk", access: adminOnly, handle: s.bulkChannels, summary: "Enable, disable or delete several channels, by ids or by tag", in: typeOf[bulkBody](), out: typeOf[bulkView](), needs: []string{"action"}},
@@ -43,6 +44,12 @@ func (s *Server) channelActionRoutes() []route {
 type newChannelBody struct {
 	channelBody
 	Preset jsonx.Opt[string] `json:"preset" doc:"The id of one of GET /api/channel/presets."`
+}
+
+// draftBody is a channel that is not saved, or a change of one that is.
+type draftBody struct {
+	newChannelBody
+	ChannelID jsonx.Opt[int64] `json:"channel_id" doc:"A saved channel: what is left out is as there, upstream keys included."`
 }
 
 // filled is the change with what the preset adds.
@@ -118,7 +125,7 @@ type channelTestBody struct {
 
 // draftTestBody is a channel that is not saved and what to ask it for.
 type draftTestBody struct {
-	newChannelBody
+	draftBody
 	channelTestBody
 }
 
@@ -150,7 +157,7 @@ func (s *Server) testDraft(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	draft, err := s.draft(&body.newChannelBody)
+	draft, err := s.draft(&body.draftBody)
 	if err != nil {
 		return nil, err
 	}
@@ -188,12 +195,18 @@ func firstExact(models []string) string {
 }
 
 // draft is the channel that the body describes.
-func (s *Server) draft(body *newChannelBody) (*channel.Channel, error) {
+func (s *Server) draft(body *draftBody) (*channel.Channel, error) {
 	change, err := body.filled()
-	if err != nil {
+	if err := firstError(err, notNull("channel_id", body.ChannelID)); err != nil {
 		return nil, err
 	}
-	return s.Channels.Draft(change)
+	switch {
+	case !body.ChannelID.Set:
+		return s.Channels.Draft(change)
+	case body.Preset.Set:
+		return nil, fault.New(fault.Invalid, "invalid_preset", "Give either preset or channel_id.").Field("preset")
+	}
+	return s.Channels.DraftOf(body.ChannelID.Value, change)
 }
 
 // draftTarget is what the audit trail calls a channel that is not saved.
@@ -212,7 +225,7 @@ func (s *Server) upstreamModels(c *call) (any, error) {
 }
 
 func (s *Server) draftModels(c *call) (any, error) {
-	body, err := decode[newChannelBody](c)
+	body, err := decode[draftBody](c)
 	if err != nil {
 		return nil, err
 	}
@@ -246,13 +259,7 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := s.Status.Now()
-	to, err := c.queryInt("to", now.Unix()+1)
-	if err != nil {
-		return nil, err
-	}
-	const month = int64(30 * 24 * time.Hour / time.Second)
-	from, err := c.queryInt("from", max(0, to-month))
+	from, to, err := s.spendRange(c)
 	if err != nil {
 		return nil, err
 	}
@@ -266,6 +273,44 @@ func (s *Server) channelSpend(c *call) (any, error) {
 	}
 	view.Requests, view.Errors, view.TokensIn, view.TokensOut, view.USD = sum.Requests, sum.Errors, sum.TokensIn, sum.TokensOut, sum.Cost.Float()
 	return view, nil
+}
+
+// spendRange is what from and to ask for, the last 30 days without them.
+func (s *Server) spendRange(c *call) (from, to int64, err error) {
+	if to, err = c.queryInt("to", s.Status.Now().Unix()+1); err != nil {
+		return 0, 0, err
+	}
+	const month = int64(30 * 24 * time.Hour / time.Second)
+	from, err = c.queryInt("from", max(0, to-month))
+	return from, to, err
+}
+
+// oneChannelSpend is what went through one of the channels.
+type oneChannelSpend struct {
+	ChannelID int64 `json:"channel_id"`
+	channelSpendView
+}
+
+// channelsSpend is channelSpend for all at once.
+func (s *Server) channelsSpend(c *call) (any, error) {
+	from, to, err := s.spendRange(c)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := s.Usage.SumsBy(c.ctx, usage.ByChannel, time.Unix(from, 0), time.Unix(to, 0))
+	if err != nil {
+		return nil, err
+	}
+	views := []oneChannelSpend{}
+	for _, sum := range sums {
+		if sum.ID == 0 { // requests that reached no channel
+			continue
+		}
+		views = append(views, oneChannelSpend{sum.ID, channelSpendView{
+			From: from, To: to, Requests: sum.Requests, Errors: sum.Errors, TokensIn: sum.TokensIn, TokensOut: sum.TokensOut, USD: sum.Cost.Float(),
+		}})
+	}
+	return views, nil
 }
 
 func (s *Server) duplicateChannel(c *call) (any, error) {

@@ -91,6 +91,38 @@ func TestAChannelThatIsNotSavedIsTriedOut(t *testing.T) {
 	}
 }
 
+func TestAChangeIsTriedOutBeforeItIsSaved(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	saved := as[map[string]any](t, d.must(t, "POST", "/api/channel/", aChannel))
+	d.tester.result, d.tester.models = gateway.ChannelTest{OK: true, Status: 200}, []string{"a"}
+	d.must(t, "POST", "/api/channel/test", `{"channel_id":1,"models":["another"],"timeouts":{"total_ms":5000}}`)
+	if d.tester.asked != "0 another" {
+		t.Errorf("asked %q", d.tester.asked)
+	}
+	d.must(t, "POST", "/api/channel/models", `{"channel_id":1}`)
+	if !strings.Contains(d.tester.asked, "sk-upstream-secret-1234") {
+		t.Errorf("the saved upstream key is not used: %q", d.tester.asked)
+	}
+	if now := as[map[string]any](t, d.must(t, "GET", "/api/channel/1", "")); now["version"] != saved["version"] || jsonOf(t, now["models"]) != jsonOf(t, saved["models"]) {
+		t.Errorf("saved is %v", now)
+	}
+	d.tester.asked = ""
+	for body, code := range map[string]string{
+		`{"channel_id":1,"model":"m","base_url":"https://elsewhere.example.com"}`: "keys_required",
+		`{"channel_id":1,"model":"m","preset":"groq"}`:                            "invalid_preset",
+		`{"channel_id":9,"model":"m"}`:                                            "channel_not_found",
+		`{"channel_id":null,"model":"m"}`:                                         "invalid_type",
+	} {
+		if a := d.do(t, admin, "POST", "/api/channel/test", body); a.Code != code {
+			t.Errorf("%s: %s", body, a.raw)
+		}
+	}
+	if d.tester.asked != "" {
+		t.Errorf("after a refusal %q was asked", d.tester.asked)
+	}
+}
+
 func TestAnUpstreamsModelsAreShown(t *testing.T) {
 	t.Parallel()
 	d := newOperatorDesk(t)
@@ -175,8 +207,19 @@ func TestAChannelsSpendIsSummedUp(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, a.Data, want)
 		}
 	}
-	if a := d.do(t, admin, "GET", "/api/channel/1/spend?from=x", ""); a.status != 422 {
-		t.Error(a.raw)
+	for _, query := range []string{"/api/channel/1/spend?from=x", "/api/channel/spend?to=x"} {
+		if a := d.do(t, admin, "GET", query, ""); a.status != 422 {
+			t.Error(a.raw)
+		}
+	}
+	for query, want := range map[string]string{
+		"": fmt.Sprintf(`[{"channel_id":1,"from":%[1]d,"to":%[2]d,"requests":3,"errors":1,"tokens_in":30,"tokens_out":9,"usd":0.75},{"channel_id":2,"from":%[1]d,"to":%[2]d,"requests":1,"errors":0,"tokens_in":10,"tokens_out":3,"usd":0.25}]`, now+1-30*24*3600, now+1),
+		fmt.Sprintf("?from=%d&to=%d", now-90, now-30): fmt.Sprintf(`[{"channel_id":1,"from":%d,"to":%d,"requests":1,"errors":1,"tokens_in":10,"tokens_out":3,"usd":0.25}]`, now-90, now-30),
+		"?from=5&to=5": `[]`,
+	} {
+		if a := d.must(t, "GET", "/api/channel/spend"+query, ""); string(a.Data) != want {
+			t.Errorf("of all, %s: %s, want %s", query, a.Data, want)
+		}
 	}
 	if a := d.do(t, admin, "GET", "/api/channel/9/spend", ""); a.status != 404 {
 		t.Error(a.raw)
@@ -195,7 +238,7 @@ func TestActionsOnChannelsAreForAdministratorsWhoMayWrite(t *testing.T) {
 			t.Errorf("%s by a reader: %s", path, a.raw)
 		}
 	}
-	for _, path := range []string{"/api/channel/presets", "/api/channel/1/models", "/api/channel/1/spend"} {
+	for _, path := range []string{"/api/channel/presets", "/api/channel/1/models", "/api/channel/1/spend", "/api/channel/spend"} {
 		if a := d.do(t, user, "GET", path, ``); a.status != 403 || a.Code != "admin_required" {
 			t.Errorf("%s by a user: %s", path, a.raw)
 		}

@@ -27,7 +27,7 @@ func (s *Server) channelRoutes() []route {
 	body, data := typeOf[channelBody](), typeOf[channelView]()
 	return []route{
 		{method: http.MethodPost, path: "/api/channel/", access: adminOnly, handle: s.createChannel, summary: "Add a channel; a preset gives the name, kind and base URL that are left out", in: typeOf[newChannelBody](), out: data, needs: []string{"models"}},
-		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first", out: typeOf[pageOf[channelView]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
+		{method: http.MethodGet, path: "/api/channel/", access: adminOnly, handle: s.listChannels, summary: "List channels, newest first, with how they are doing on this node", out: typeOf[pageOf[channelAndHealth]](), query: []string{"p", "page_size", "keyword", "status", "group", "kind", "tag"}},
 		{method: http.MethodGet, path: "/api/channel/{id}", access: adminOnly, handle: s.getChannel, summary: "Read a channel, with how it is doing on this node", out: typeOf[channelAndHealth]()},
 		{method: http.MethodPatch, path: "/api/channel/{id}", access: adminOnly, handle: s.updateChannel, summary: "Change a channel; what is left out stays", in: body, out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/channel/{id}", access: adminOnly, handle: s.deleteChannel, summary: "Delete a channel"},
@@ -246,7 +246,11 @@ func (s *Server) getChannel(c *call) (any, error) {
 		return nil, err
 	}
 	c.setVersion(found.Version)
-	return channelAndHealth{viewChannel(found), s.healthOf(found), s.lastProbe(found)}, nil
+	return s.withHealth(found), nil
+}
+
+func (s *Server) withHealth(ch *channel.Channel) channelAndHealth {
+	return channelAndHealth{viewChannel(ch), s.healthOf(ch), s.lastProbe(ch)}
 }
 
 // channelAndHealth is a channel and what it is known to do.
@@ -343,7 +347,7 @@ func (s *Server) listChannels(c *call) (any, error) {
 			matching = append(matching, all[i])
 		}
 	}
-	return pageOfSlice(p, matching, viewChannel), nil
+	return pageOfSlice(p, matching, s.withHealth), nil
 }
 
 // pageOfSlice is one page of a list that is in memory.

@@ -33,12 +33,13 @@ import (
 
 // operatorDesk is the management API over what operators configure, on SQLite.
 type operatorDesk struct {
-	server *adminapi.Server
-	db     *store.DB
-	audit  *audit.Service
-	tester *tester
-	health *health.Tracker
-	clock  time.Time
+	server  *adminapi.Server
+	db      *store.DB
+	audit   *audit.Service
+	tester  *tester
+	health  *health.Tracker
+	machine *machine
+	clock   time.Time
 }
 
 // deskCaller names who calls: the credential is the name.
@@ -117,7 +118,7 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &operatorDesk{db: db, tester: &tester{}, clock: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
+	d := &operatorDesk{db: db, tester: &tester{}, machine: &machine{}, clock: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
 	now := func() time.Time { return d.clock }
 	groups := group.NewService(db)
 	exists := func(name string) bool { _, ok := groups.Current().Get(name); return ok }
@@ -142,6 +143,7 @@ func newOperatorDesk(t *testing.T) *operatorDesk {
 			Snapshot: func() *gateway.Snapshot {
 				return &gateway.Snapshot{Routes: route.New(route.Config{Channels: channels.All()}), Groups: groups.Current(), Prices: prices.Book()}
 			},
+			System: d.machine,
 			Status: adminapi.Status{Started: d.clock.Add(-90 * time.Second), Now: now, Features: []string{"chat"}, LoginMethods: []string{"password"}},
 		})
 	if err != nil {

@@ -2,8 +2,12 @@ package adminapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"halley/internal/usage"
 )
 
 type priceJSON struct {
@@ -154,5 +158,92 @@ func TestTheOpenAPIDocumentNamesTheRoutes(t *testing.T) {
 		if path == "/api/price/{model}" && (item.Get == nil || len(item.Get.Parameters) != 1 || item.Put == nil || item.Delete == nil) {
 			t.Errorf("%+v", item)
 		}
+	}
+}
+
+func TestThePastOfAPriceIsListed(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	d.must(t, "PUT", "/api/price/a/b", `{"input":1,"output":2}`)
+	d.must(t, "DELETE", "/api/price/a/b", "")
+	d.must(t, "PUT", "/api/price/c", `{"input":3,"output":4}`)
+	type version struct {
+		Model, Version string
+		CreatedTime    int64 `json:"created_time"`
+		Price          *priceJSON
+	}
+	list := as[pageJSON[version]](t, d.must(t, "GET", "/api/price-version/?model=a/b", ""))
+	if list.Total != 2 || list.Items[0].Price != nil || list.Items[1].Price.Input != "1" || list.Items[1].Version != "custom-1" || list.Items[1].CreatedTime != d.clock.Unix() {
+		t.Errorf("listed %+v", list)
+	}
+	if all := as[pageJSON[version]](t, d.must(t, "GET", "/api/price-version/?page_size=1", "")); all.Total != 3 || len(all.Items) != 1 || all.Items[0].Model != "c" {
+		t.Errorf("of all models: %+v", all)
+	}
+	if a := d.do(t, user, "GET", "/api/price-version/", ""); a.status != 403 {
+		t.Error(a.raw)
+	}
+}
+
+func TestThePastIsRatedWithOtherPrices(t *testing.T) {
+	t.Parallel()
+	d := newOperatorDesk(t)
+	d.must(t, "POST", "/api/group/", `{"name":"vip","ratio":"0.5"}`)
+	at := d.clock.Add(-time.Hour)
+	record := func(id, model, served, group string, prompt int64) usage.Record {
+		return usage.Record{
+			EventID: id, RequestID: id, Time: at, Model: model, ServedModel: served, Group: group, Status: 200, Source: usage.FromProvider,
+			Tokens: usage.Tokens{Prompt: prompt, Completion: 10}, Cost: 1000,
+		}
+	}
+	if err := d.db.ApplyUsage(t.Context(), []usage.Record{
+		record("1", "mine", "gpt-4o", "default", 1000), record("2", "mine", "gpt-4o", "vip", 1000), record("3", "nobody", "nobody", "default", 1),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d.must(t, "PUT", "/api/price/mine", `{"input":1,"output":2}`)
+	d.must(t, "PUT", "/api/price/gpt-4o", `{"input":4,"output":0}`)
+	rate := func(more string) string {
+		t.Helper()
+		return string(d.must(t, "POST", "/api/price/rerate", fmt.Sprintf(`{"from":%d,"to":%d%s}`, at.Unix(), at.Unix()+1, more)).Data)
+	}
+	models := func(rated int) string {
+		return fmt.Sprintf(`{"model":"mine","requests":2,"tokens_in":2000,"tokens_out":20,"charged_nano":2000,"absorbed_nano":0,"rated_nano":%d,"unpriced":0}`, rated)
+	}
+	const none = `,{"model":"nobody","requests":1,"tokens_in":1,"tokens_out":10,"charged_nano":1000,"absorbed_nano":0,"rated_nano":0,"unpriced":1}`
+	for more, want := range map[string]string{
+		``: models(1_020_000+510_000) + none,
+		`,"model":"mine","price":{"input":"2","output":0}`: models(2_000_000 + 1_000_000),
+		`,"model":"mine","version":"custom-1"`:             models(1_020_000 + 510_000),
+		`,"model":"gpt-4o"`:                                ``,
+	} {
+		if got := rate(more); got != fmt.Sprintf(`{"from":%d,"to":%d,"models":[%s]}`, at.Unix(), at.Unix()+1, want) {
+			t.Errorf("%s: %s", more, got)
+		}
+	}
+	d.must(t, "DELETE", "/api/price/mine", "")
+	if got := rate(`,"model":"mine"`); !strings.Contains(got, models(4_000_000+2_000_000)) {
+		t.Errorf("without a price of its own it is rated as what served it: %s", got)
+	}
+	for body, code := range map[string]string{
+		`{}`:                              "invalid_from",
+		`{"from":5}`:                      "invalid_to",
+		`{"from":5,"to":4}`:               "invalid_to",
+		`{"from":0,"to":2764801}`:         "range_too_long",
+		`{"from":0,"to":1,"price":{}}`:    "model_required",
+		`{"from":0,"to":1,"version":"x"}`: "model_required",
+		`{"from":0,"to":1,"model":"m","price":{"input":1}}`:                          "price_required",
+		`{"from":0,"to":1,"model":"m","version":"custom-99"}`:                        "price_not_found",
+		`{"from":0,"to":1,"model":"m","version":"x","price":{"input":1,"output":1}}`: "invalid_price",
+		`{"from":0,"to":1,"model":null}`:                                             "invalid_type",
+	} {
+		if a := d.do(t, admin, "POST", "/api/price/rerate", body); a.Code != code {
+			t.Errorf("%s: %s", body, a.raw)
+		}
+	}
+	if a := d.do(t, reader, "POST", "/api/price/rerate", `{"from":0,"to":1}`); a.status != 200 {
+		t.Errorf("it changes nothing, so a reader may: %s", a.raw)
+	}
+	if a := d.do(t, user, "POST", "/api/price/rerate", `{"from":0,"to":1}`); a.status != 403 {
+		t.Error(a.raw)
 	}
 }

@@ -61,6 +61,7 @@ func (s *Server) table() []route {
 		s.logRoutes(),
 		s.dataRoutes(),
 		s.statusRoutes(),
+		s.systemRoutes(),
 		s.channelRoutes(),
 		s.channelActionRoutes(),
 		s.groupRoutes(),

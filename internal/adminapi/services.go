@@ -34,6 +34,7 @@ type Services struct {
 	// Snapshot is the configuration that model requests follow now.
 	Snapshot       func() *gateway.Snapshot
 	Status         Status
+	System         System
 	UpstreamModels UpstreamModels
 	Usage          *usage.Queries
 }

@@ -160,11 +160,12 @@ func (a *App) channelFindings(ctx context.Context) []Finding {
 		return []Finding{{What: "channels", Text: "there is none, so no model can be served", Mend: "add one: halley channel add --help"}}
 	}
 	var findings []Finding
-	for _, ch := range channels {
+	errs := a.askChannels(ctx, channels)
+	for i, ch := range channels {
 		f := Finding{What: fmt.Sprintf("channel %d (%s)", ch.ID, ch.Name), OK: true, Text: "answers"}
 		if ch.Status != channel.Enabled {
 			f.Text = "disabled, not asked"
-		} else if err := a.services.gateway.Probe(ctx, ch); err != nil {
+		} else if err := errs[i]; err != nil {
 			f.OK, f.Text, f.Mend = false, err.Error(), "check the channel's base_url and key: halley channel test "+fmt.Sprint(ch.ID)
 		}
 		findings = append(findings, f)

@@ -23,7 +23,7 @@ func (a *App) handlers() (public, local http.Handler, err error) {
 	management, err := adminapi.New(adminapi.Base{
 		Log: a.log, Auth: s.accounts, LocalIdentity: s.accounts.Operator, ClientIP: resolver,
 		AllowedOrigins: cfg.CORS.AllowedOrigins, PublicURL: cfg.PublicURL, Version: a.version,
-	}, s.management())
+	}, a.management())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,7 +35,8 @@ type Record struct {
 	Hash []byte // nil in records from before there were hashes
 }
 
-// Filter is one page of the trail; zero members do not filter. From is
+// Filter is one page of the trail; zero members do not filter. An Action without
+// a dot is every action on such records. From is
 // inclusive, To exclusive.
 type Filter struct {
 	Actor         *int64

@@ -24,6 +24,21 @@ func (s *Service) Draft(change Change) (*Channel, error) {
 	return s.apply(s.blank(), change)
 }
 
+// DraftOf is what Update would make of a channel, which stays as it is: for trying
+// out a change before it is saved. Its id is 0.
+func (s *Service) DraftOf(id int64, change Change) (*Channel, error) {
+	old, ok := s.Get(id)
+	if !ok {
+		return nil, NotFound(id)
+	}
+	c, err := s.apply(*old, change)
+	if err != nil {
+		return nil, err
+	}
+	c.ID = 0
+	return c, nil
+}
+
 // Duplicate adds a copy of a channel, upstream keys included, under its name with
 // " copy" behind it. The copy is disabled, so that nothing is served by it before
 // somebody has looked at it.

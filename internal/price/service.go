@@ -23,6 +23,9 @@ type Store interface {
 	DeletePrice(ctx context.Context, model string, now time.Time) (found bool, err error)
 	// PriceVersion is any version there ever was.
 	PriceVersion(ctx context.Context, version int64) (s Stored, found bool, err error)
+	// ListPriceVersions gives a page of the versions of a model or, with "", of
+	// all, newest first, and how many there are.
+	ListPriceVersions(ctx context.Context, model string, limit, offset int64) ([]Stored, int64, error)
 }
 
 // Service keeps the book of current prices and changes custom ones.
@@ -70,6 +73,23 @@ func (s *Service) Reload(ctx context.Context) error {
 // Put replaces the whole price of a model by the definition in body (see
 // ParseDefinition) and gives the price in force from now on.
 func (s *Service) Put(ctx context.Context, model string, body []byte) (*Price, error) {
+	definition, err := s.definition(model, body)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	version, err := s.store.PutPrice(ctx, model, definition, now)
+	if err != nil {
+		return nil, fmt.Errorf("store the price of %s: %w", model, err)
+	}
+	if err := s.changed(ctx); err != nil {
+		return nil, err
+	}
+	return s.catalog.custom(Stored{Version: version, Model: model, Definition: definition, Created: now})
+}
+
+// definition is the body of a complete price of the model, as it is stored.
+func (s *Service) definition(model string, body []byte) ([]byte, error) {
 	if err := CheckModel(model); err != nil {
 		return nil, err
 	}
@@ -84,15 +104,47 @@ func (s *Service) Put(ctx context.Context, model string, body []byte) (*Price, e
 	if err != nil {
 		return nil, fmt.Errorf("write the price of %s: %w", model, err)
 	}
-	now := s.now()
-	version, err := s.store.PutPrice(ctx, model, definition, now)
+	return definition, nil
+}
+
+// Draft is the price that Put would make, which is not in force.
+func (s *Service) Draft(model string, body []byte) (*Price, error) {
+	definition, err := s.definition(model, body)
 	if err != nil {
-		return nil, fmt.Errorf("store the price of %s: %w", model, err)
-	}
-	if err := s.changed(ctx); err != nil {
 		return nil, err
 	}
-	return s.catalog.custom(Stored{Version: version, Model: model, Definition: definition, Created: now})
+	return s.catalog.custom(Stored{Model: model, Definition: definition, Created: s.now()})
+}
+
+// Change is one version of a model's custom price.
+type Change struct {
+	Model   string
+	Version string
+	At      time.Time
+	Price   *Price // nil where the custom price ended and the catalog's counts
+}
+
+// History gives a page of the versions of a model's custom price or, with "", of
+// all models', newest first, and how many there are.
+func (s *Service) History(ctx context.Context, model string, limit, offset int64) ([]Change, int64, error) {
+	if model != "" && CheckModel(model) != nil {
+		return nil, 0, nil // a database might not even read it
+	}
+	versions, total, err := s.store.ListPriceVersions(ctx, model, limit, offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list the versions of prices: %w", err)
+	}
+	changes := make([]Change, 0, len(versions))
+	for _, v := range versions {
+		change := Change{Model: v.Model, Version: customVersion(v.Version), At: v.Created}
+		if len(v.Definition) > 0 {
+			if change.Price, err = s.catalog.custom(v); err != nil {
+				return nil, 0, fmt.Errorf("read version %d of the price of %s: %w", v.Version, v.Model, err)
+			}
+		}
+		changes = append(changes, change)
+	}
+	return changes, total, nil
 }
 
 // Delete ends the custom price of a model, so that the catalog's counts again

@@ -80,6 +80,19 @@ func (m *memory) PriceVersion(_ context.Context, n int64) (Stored, bool, error) 
 	return m.versions[n-1], true, m.err
 }
 
+func (m *memory) ListPriceVersions(_ context.Context, model string, limit, offset int64) ([]Stored, int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Stored
+	for _, s := range slices.Backward(m.versions) {
+		if model == "" || s.Model == model {
+			all = append(all, s)
+		}
+	}
+	total := int64(len(all))
+	return all[min(offset, total):min(offset+limit, total)], total, m.err
+}
+
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const smallCatalog = `{"date":"2026-07-24","models":[

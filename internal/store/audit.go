@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"halley/internal/audit"
 )
@@ -160,7 +163,13 @@ func auditWhere(f audit.Filter) *where {
 		w.and("actor = ", *f.Actor)
 	}
 	if f.Action != "" {
-		w.and("action = ", stored(f.Action, maxAuditText))
+		action := stored(f.Action, maxAuditText)
+		if strings.Contains(action, ".") {
+			w.and("action = ", action)
+		} else { // every action on such records
+			prefix := action + "."
+			w.and("SUBSTR(action, 1, "+strconv.Itoa(utf8.RuneCountInString(prefix))+") = ", prefix)
+		}
 	}
 	if f.Target != "" {
 		w.and("target = ", stored(f.Target, maxAuditText))

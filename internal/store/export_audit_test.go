@@ -10,14 +10,14 @@ import (
 // asked.
 func AuditStatements() map[string]string {
 	all := map[string]string{}
-	for bits := range 32 {
+	for bits := range 64 {
 		f, name := audit.Filter{Limit: 1}, ""
 		for i, set := range []func(){
-			func() { f.Actor = new(int64(1)) }, func() { f.Action = "a" }, func() { f.Target = "t" }, func() { f.From = time.Unix(1, 0) }, func() { f.To = time.Unix(2, 0) },
+			func() { f.Actor = new(int64(1)) }, func() { f.Action = "a" }, func() { f.Target = "t" }, func() { f.From = time.Unix(1, 0) }, func() { f.To = time.Unix(2, 0) }, func() { f.Action = "a.b" },
 		} {
 			if bits&(1<<i) != 0 {
 				set()
-				name += "-" + []string{"actor", "action", "target", "from", "to"}[i]
+				name += "-" + []string{"actor", "action", "target", "from", "to", "exact"}[i]
 			}
 		}
 		all["page"+name], _ = auditPageText(f)

@@ -26,8 +26,8 @@ const (
 	sqlNodesLive  = `SELECT id, hostname, listen, socket, version, started_ms, seen_ms FROM nodes WHERE seen_ms >= $1 ORDER BY seen_ms DESC, id`
 )
 
-// forgetNodes is how long the line of a server that was killed stays.
-const forgetNodes = 24 * time.Hour
+// ForgetNodes is how long the line of a server that was killed stays.
+const ForgetNodes = 24 * time.Hour
 
 // PutNode writes the node's line, new or not, and drops the lines of servers
 // that have been silent for a day.
@@ -35,7 +35,7 @@ func (db *DB) PutNode(ctx context.Context, n Node) error {
 	if _, err := db.w.ExecContext(ctx, sqlNodePut, n.ID, n.Hostname, n.Listen, n.Socket, n.Version, millis(n.Started), millis(n.Seen)); err != nil {
 		return fmt.Errorf("put node: %w", err)
 	}
-	if _, err := db.w.ExecContext(ctx, sqlNodesOld, millis(n.Seen.Add(-forgetNodes))); err != nil {
+	if _, err := db.w.ExecContext(ctx, sqlNodesOld, millis(n.Seen.Add(-ForgetNodes))); err != nil {
 		return fmt.Errorf("drop silent nodes: %w", err)
 	}
 	return nil

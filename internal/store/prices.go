@@ -20,6 +20,10 @@ WHERE definition <> '' AND id IN (SELECT MAX(id) FROM price_versions GROUP BY mo
 	sqlPriceInsert  = `INSERT INTO price_versions (model, definition, created_ms) VALUES ($1, $2, $3) RETURNING id`
 	sqlPriceVersion = `SELECT ` + priceColumns + ` FROM price_versions WHERE id = $1`
 
+	// Without a model, of all of them.
+	sqlPriceVersions     = `SELECT ` + priceColumns + ` FROM price_versions WHERE ($1 = '' OR model = $1) ORDER BY id DESC LIMIT $2 OFFSET $3`
+	sqlPriceVersionCount = `SELECT COUNT(*) FROM price_versions WHERE ($1 = '' OR model = $1)`
+
 	// sqlPriceEnd adds a version without a definition after one that has one.
 	sqlPriceEnd = `INSERT INTO price_versions (model, definition, created_ms)
 SELECT model, '', $1 FROM price_versions
@@ -31,7 +35,21 @@ WHERE definition <> '' AND id = (SELECT MAX(id) FROM price_versions WHERE model 
 
 // ListPrices implements price.Store.
 func (db *DB) ListPrices(ctx context.Context) ([]price.Stored, error) {
-	rows, err := db.r.QueryContext(ctx, sqlPrices)
+	return db.prices(ctx, sqlPrices)
+}
+
+// ListPriceVersions implements price.Store.
+func (db *DB) ListPriceVersions(ctx context.Context, model string, limit, offset int64) ([]price.Stored, int64, error) {
+	var total int64
+	if err := db.r.QueryRowContext(ctx, sqlPriceVersionCount, model).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count versions of prices: %w", err)
+	}
+	versions, err := db.prices(ctx, sqlPriceVersions, model, limit, offset)
+	return versions, total, err
+}
+
+func (db *DB) prices(ctx context.Context, query string, args ...any) ([]price.Stored, error) {
+	rows, err := db.r.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("select prices: %w", err)
 	}

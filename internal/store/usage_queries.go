@@ -24,6 +24,10 @@ const (
 	usageSums   = `CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(errors), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT), CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT), CAST(COALESCE(SUM(cost_nano), 0) AS BIGINT), CAST(COALESCE(SUM(latency_ms), 0) AS BIGINT), CAST(COALESCE(SUM(first_byte_ms), 0) AS BIGINT)`
 	usageCounts = `COUNT(*) AS requests, COALESCE(SUM(CASE WHEN status >= 400 THEN 1 ELSE 0 END), 0) AS errors, COALESCE(SUM(prompt_tokens), 0) AS tokens_in, COALESCE(SUM(completion_tokens), 0) AS tokens_out, COALESCE(SUM(cost_nano), 0) AS cost_nano, ` +
 		`COALESCE(SUM(CASE WHEN status < 400 THEN latency_ms ELSE 0 END), 0) AS latency_ms, COALESCE(SUM(CASE WHEN status < 400 THEN first_byte_ms ELSE 0 END), 0) AS first_byte_ms`
+	// Without a model, of all of them.
+	sqlUsageCharges = `SELECT model, served_model, grp, prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, searches, cost_nano, absorbed_nano
+FROM usage_records WHERE time_ms >= $1 AND time_ms < $2 AND usage_source <> 'none' AND ($3 = '' OR model = $3)`
+
 	usageOfKey = ` AND user_id = (SELECT user_id FROM keys WHERE id = `
 )
 
@@ -105,6 +109,32 @@ func (db *DB) hourSums(ctx context.Context, text string, args []any) iter.Seq2[u
 		}
 		if err := rows.Err(); err != nil {
 			yield(usage.HourSums{}, fmt.Errorf("select usage hours: %w", err))
+		}
+	}
+}
+
+// UsageCharges implements usage.QueryStore.
+func (db *DB) UsageCharges(ctx context.Context, model string, from, to time.Time) iter.Seq2[usage.Charge, error] {
+	return func(yield func(usage.Charge, error) bool) {
+		rows, err := db.r.QueryContext(ctx, sqlUsageCharges, millis(from), upTo(to), stored(model, maxModel))
+		if err != nil {
+			yield(usage.Charge{}, fmt.Errorf("select charges: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var c usage.Charge
+			t := &c.Tokens
+			if err := rows.Scan(&c.Model, &c.ServedModel, &c.Group, &t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &t.Searches, &c.Cost, &c.Absorbed); err != nil {
+				yield(usage.Charge{}, fmt.Errorf("scan charges: %w", err))
+				return
+			}
+			if !yield(c, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(usage.Charge{}, fmt.Errorf("select charges: %w", err))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package usage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -113,6 +114,19 @@ type QueryStore interface {
 	// UsageBetween sums up the records of [from, to) by part; it is meant for
 	// stretches shorter than an hour. Hour is from.
 	UsageBetween(ctx context.Context, by By, of Whose, from, to time.Time) iter.Seq2[HourSums, error]
+	// UsageCharges gives what the requests of [from, to) consumed, of one model
+	// or, with "", of all, in no order. Requests that consumed nothing are left out.
+	UsageCharges(ctx context.Context, model string, from, to time.Time) iter.Seq2[Charge, error]
+}
+
+// Charge is what one request consumed and was charged.
+type Charge struct {
+	Model       string
+	ServedModel string
+	Group       string
+	Tokens      Tokens
+	Cost        money.Nano
+	Absorbed    money.Nano
 }
 
 // Queries answers questions about usage.
@@ -198,6 +212,52 @@ func (q *Queries) Stat(ctx context.Context, f Filter, now time.Time) (Stat, erro
 // Sum is the totals of what the filter leaves.
 func (q *Queries) Sum(ctx context.Context, f Filter) (Totals, error) {
 	return q.store.UsageTotals(ctx, f)
+}
+
+// SumsBy is the totals of each part in [from, to), in the order of ids, then
+// names. Whole hours come from the rollups, the rest from the records.
+func (q *Queries) SumsBy(ctx context.Context, by By, from, to time.Time) ([]HourSums, error) {
+	if !from.Before(to) {
+		return nil, nil
+	}
+	sums := map[Who]Totals{}
+	gather := func(part iter.Seq2[HourSums, error]) error {
+		for h, err := range part {
+			if err != nil {
+				return err
+			}
+			sum := sums[h.Who]
+			sum.add(h.Totals, 1)
+			sums[h.Who] = sum
+		}
+		return nil
+	}
+	first, last := from.UTC().Add(time.Hour-1).Truncate(time.Hour), to.UTC().Truncate(time.Hour)
+	var err error
+	if first.After(last) { // within one hour
+		err = gather(q.store.UsageBetween(ctx, by, Whose{}, from, to))
+	} else {
+		err = errors.Join(
+			gather(q.store.UsageBetween(ctx, by, Whose{}, from, first)),
+			gather(q.store.UsageHours(ctx, by, Whose{}, first, last)),
+			gather(q.store.UsageBetween(ctx, by, Whose{}, last, to)),
+		)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]HourSums, 0, len(sums))
+	for who, sum := range sums {
+		list = append(list, HourSums{Hour: from, Who: who.named(by), Totals: sum})
+	}
+	slices.SortFunc(list, func(a, b HourSums) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Name, b.Name)) })
+	return list, nil
+}
+
+// Charges gives what the requests of [from, to) consumed, of one model or, with
+// "", of all, in no order.
+func (q *Queries) Charges(ctx context.Context, model string, from, to time.Time) iter.Seq2[Charge, error] {
+	return q.store.UsageCharges(ctx, model, from, to)
 }
 
 // Bucket is the width of a series' steps.

@@ -11,11 +11,15 @@ import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { speakAs } from "./app/language";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
+import { auditSearch } from "./screens/audit/search";
+import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
 import { keysSearch } from "./screens/keys/search";
 import { modelsSearch } from "./screens/models/search";
 import { overviewSearch } from "./screens/overview/search";
 import { playgroundSearch } from "./screens/playground/search";
+import { pricesSearch } from "./screens/prices/search";
 import { usageSearch } from "./screens/usage/search";
+import { usersSearch } from "./screens/users/search";
 import { PageLoading } from "./ui/states";
 
 // The one list of the console's pages. A page is a lazy component, so that its
@@ -157,6 +161,73 @@ const tokens = createRoute({
   component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
 });
 
+const channels = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels",
+  validateSearch: channelsSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/list"), "ChannelsScreen"),
+});
+
+const explain = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels/explain",
+  validateSearch: explainSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/explain"), "ExplainScreen"),
+});
+
+const channel = createRoute({
+  getParentRoute: () => admin,
+  path: "/channels/$id",
+  validateSearch: channelSearch,
+  component: lazyRouteComponent(() => import("./screens/channels/detail"), "ChannelScreen"),
+});
+
+const groups = createRoute({
+  getParentRoute: () => admin,
+  path: "/groups",
+  validateSearch: (search): { group?: string } => (typeof search.group === "string" ? { group: search.group } : {}),
+  component: lazyRouteComponent(() => import("./screens/groups/groups"), "GroupsScreen"),
+});
+
+const prices = createRoute({
+  getParentRoute: () => admin,
+  path: "/prices",
+  validateSearch: pricesSearch,
+  component: lazyRouteComponent(() => import("./screens/prices/prices"), "PricesScreen"),
+});
+
+const users = createRoute({
+  getParentRoute: () => admin,
+  path: "/users",
+  validateSearch: usersSearch,
+  component: lazyRouteComponent(() => import("./screens/users/list"), "UsersScreen"),
+});
+
+const user = createRoute({
+  getParentRoute: () => admin,
+  path: "/users/$id",
+  component: lazyRouteComponent(() => import("./screens/users/detail"), "UserScreen"),
+});
+
+const options = createRoute({
+  getParentRoute: () => admin,
+  path: "/options",
+  component: lazyRouteComponent(() => import("./screens/options/options"), "OptionsScreen"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => admin,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("./screens/audit/audit"), "AuditScreen"),
+});
+
+const system = createRoute({
+  getParentRoute: () => admin,
+  path: "/system",
+  component: lazyRouteComponent(() => import("./screens/system/system"), "SystemScreen"),
+});
+
 /** Every other address: the shell stays. */
 const elsewhere = createRoute({
   getParentRoute: () => app,
@@ -175,7 +246,7 @@ const tree = root.addChildren([
     models,
     playground,
     settings.addChildren([profile, security, tokens]),
-    admin.addChildren([]),
+    admin.addChildren([channels, explain, channel, groups, prices, users, user, options, audit, system]),
     elsewhere,
   ]),
 ]);

@@ -44,7 +44,9 @@ func RunAudit(t *testing.T, open func(t *testing.T) *store.DB) {
 			{"from, inclusive", audit.Filter{Limit: 10, From: all[2].Time}, []*audit.Record{all[3], all[2]}, 2},
 			{"to, exclusive", audit.Filter{Limit: 10, To: all[2].Time}, []*audit.Record{all[1], all[0]}, 2},
 			{"everything at once", audit.Filter{Limit: 10, Actor: new(int64(2)), Action: "key.update", Target: "key 1", From: noon, To: noon.Add(24 * time.Hour)}, []*audit.Record{all[1]}, 1},
-			{"nothing", audit.Filter{Limit: 10, Action: "key"}, nil, 0},
+			{"by kind of record", audit.Filter{Limit: 2, Action: "key"}, []*audit.Record{all[3], all[2]}, 4},
+			{"nothing", audit.Filter{Limit: 10, Action: "ke"}, nil, 0},
+			{"another case", audit.Filter{Limit: 10, Action: "Key"}, nil, 0},
 			{"what no database keeps", audit.Filter{Limit: 10, Action: "key\x00.update", Target: "\xff"}, nil, 0},
 		} {
 			got, total, err := db.ListAudit(t.Context(), tc.filter)

@@ -23,6 +23,7 @@ func RunPrices(t *testing.T, open func(t *testing.T) *store.DB) {
 		"a deleted price is none, and its versions stay":          priceDelete,
 		"a deletion needs a custom price":                         priceDeleteMissing,
 		"a price can be put after a deletion":                     pricePutAgain,
+		"versions are listed, newest first":                       priceVersions,
 		"names match exactly":                                     priceNames,
 		"a version that never was is not found":                   priceVersionMissing,
 		"every put at the same moment gets a version":             pricePutsAtOnce,
@@ -256,4 +257,31 @@ func priceChangesAtOnce(t *testing.T, db *store.DB) {
 		return
 	}
 	wantPrices(t, db, last)
+}
+
+func priceVersions(t *testing.T, db *store.DB) {
+	first := putPrice(t, db, "m", `{"input":1}`)
+	second := putPrice(t, db, "n", `{"input":2}`)
+	if !deletePrice(t, db, "m") {
+		t.Fatal("there is nothing to delete")
+	}
+	for _, row := range []struct {
+		model         string
+		limit, offset int64
+		total         int64
+		want          []price.Stored
+	}{
+		{"m", 10, 0, 2, []price.Stored{stored(second+1, "m", ""), stored(first, "m", `{"input":1}`)}},
+		{"", 2, 1, 3, []price.Stored{stored(second, "n", `{"input":2}`), stored(first, "m", `{"input":1}`)}},
+		{"M", 10, 0, 0, nil},
+		{"m", 10, 2, 2, nil},
+	} {
+		got, total, err := db.ListPriceVersions(t.Context(), row.model, row.limit, row.offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(row.want, got, cmpopts.EquateEmpty()); diff != "" || total != row.total {
+			t.Errorf("%+v: of %d (-want +got):\n%s", row, total, diff)
+		}
+	}
 }

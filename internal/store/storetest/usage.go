@@ -31,6 +31,8 @@ func RunUsage(t *testing.T, open func(t *testing.T) *store.DB) {
 		"all of them in portions, each once":           usageInPortions,
 		"a mean leaves errors out":                     usageMeans,
 		"daily usage by key":                           usageDaily,
+		"sums of parts agree with a plain count":       usageSumsBy,
+		"charges are those of a range and model":       usageCharged,
 		"the pace of the last minute":                  usagePace,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -513,5 +515,73 @@ func usagePace(t *testing.T, db *store.DB) {
 	want := usage.Stat{Totals: usage.Totals{Requests: 2, TokensIn: 20, TokensOut: 40, Cost: 2002, Latency: 3 * time.Second, FirstByte: 500 * time.Millisecond}, RPM: 4, TPM: 120}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func usageSumsBy(t *testing.T, db *store.DB) {
+	_, _, all := history(t, db, 400)
+	queries := usage.NewQueries(db)
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 60 {
+		from := time.UnixMilli(1_766_000_000_000 + random.Int64N(50*3_600_000)).UTC()
+		to := from.Add(time.Duration(random.Int64N(int64(30 * time.Hour))))
+		if random.IntN(3) == 0 {
+			from, to = from.Truncate(time.Hour), to.Truncate(time.Hour)
+		}
+		want := map[int64]usage.Totals{}
+		for i := range all {
+			if r := &all[i]; !r.Time.Before(from) && r.Time.Before(to) {
+				sum := want[r.ChannelID]
+				count(&sum, r)
+				want[r.ChannelID] = sum
+			}
+		}
+		parts, err := queries.SumsBy(t.Context(), usage.ByChannel, from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[int64]usage.Totals{}
+		for _, p := range parts {
+			got[p.ID] = p.Totals
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Fatalf("from %s to %s (-want +got):\n%s", from, to, diff)
+		}
+	}
+}
+
+func usageCharged(t *testing.T, db *store.DB) {
+	free := someRecord(1, 1, 1)
+	free.Source, free.Tokens, free.Cost = usage.NoUsage, usage.Tokens{}, 0
+	mini := someRecord(2, 1, 1)
+	mini.Model, mini.Absorbed = "mini", 5
+	late := someRecord(3, 1, 1)
+	late.Time = usageStart.Add(time.Hour)
+	apply(t, db, free, mini, late, someRecord(4, 1, 1))
+	charge := func(r usage.Record) usage.Charge {
+		return usage.Charge{Model: r.Model, ServedModel: r.ServedModel, Group: r.Group, Tokens: r.Tokens, Cost: r.Cost, Absorbed: r.Absorbed}
+	}
+	for _, row := range []struct {
+		model    string
+		from, to time.Time
+		want     []usage.Charge
+	}{
+		{"", usageStart, usageStart.Add(time.Hour), []usage.Charge{charge(mini), charge(someRecord(4, 1, 1))}},
+		{"gpt-4o", usageStart, usageStart.Add(2 * time.Hour), []usage.Charge{charge(late), charge(someRecord(4, 1, 1))}},
+		{"mini", usageStart.Add(time.Millisecond), usageStart.Add(time.Hour), nil},
+	} {
+		var got []usage.Charge
+		for c, err := range usage.NewQueries(db).Charges(t.Context(), row.model, row.from, row.to) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, c)
+		}
+		slices.SortFunc(got, func(a, b usage.Charge) int {
+			return cmp.Or(cmp.Compare(b.Model, a.Model), cmp.Compare(a.Absorbed, b.Absorbed))
+		})
+		if diff := gocmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", row.model, diff)
+		}
 	}
 }

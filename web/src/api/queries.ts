@@ -35,6 +35,20 @@ export const ownGroupsQuery = queryOptions({
   staleTime: 60_000,
 });
 
+/** Every group, for administrators. */
+export const groupsQuery = queryOptions({
+  queryKey: ["groups", "list"],
+  queryFn: async ({ signal }) => {
+    const all: Schemas["Group"][] = [];
+    for (let page = 1; ; page++) {
+      const part = await data(api.GET("/api/group/", { signal, params: { query: { p: page, page_size: 100 } } }));
+      all.push(...part.items);
+      if (part.items.length === 0 || all.length >= part.total) return all;
+    }
+  },
+  staleTime: 60_000,
+});
+
 /** The models that the caller may use. */
 export const ownModelsQuery = queryOptions({
   queryKey: ["self", "models"],

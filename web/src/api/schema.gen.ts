@@ -12,10 +12,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who changed what
+         * Who changed what; an action without a dot, such as channel, is every action on such records
          * @description For administrators and root.
          */
         get: operations["get-api-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Check that no record of the trail was changed or taken away; noted is an earlier head
+         * @description For administrators and root.
+         */
+        get: operations["get-api-audit-chain"];
         put?: never;
         post?: never;
         delete?: never;
@@ -32,7 +52,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List channels, newest first
+         * List channels, newest first, with how they are doing on this node
          * @description For administrators and root.
          */
         get: operations["get-api-channel"];
@@ -100,6 +120,26 @@ export interface paths {
          * @description For administrators and root.
          */
         get: operations["get-api-channel-presets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/channel/spend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sum up what went through each channel; those without requests are left out
+         * @description For administrators and root.
+         */
+        get: operations["get-api-channel-spend"];
         put?: never;
         post?: never;
         delete?: never;
@@ -604,6 +644,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/price-version/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the versions of custom prices, newest first
+         * @description For administrators and root.
+         */
+        get: operations["get-api-price-version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/price/": {
         parameters: {
             query?: never;
@@ -618,6 +678,26 @@ export interface paths {
         get: operations["get-api-price"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/price/rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once
+         * @description For administrators and root.
+         */
+        post: operations["post-api-price-rerate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -684,6 +764,46 @@ export interface paths {
          * @description Needs no credential.
          */
         get: operations["get-api-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say how this server, its database and the servers beside it are doing
+         * @description For administrators and root.
+         */
+        get: operations["get-api-system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/system/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look for what needs mending, as halley doctor does; every enabled channel's upstream is asked
+         * @description For administrators and root.
+         */
+        get: operations["get-api-system-doctor"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1670,6 +1790,30 @@ export interface components {
             /** Format: int64 */
             time: number;
         };
+        AuditBreak: {
+            /**
+             * Format: int64
+             * @description Of the first record that is not right.
+             */
+            id: number;
+            why: string;
+        };
+        AuditChain: {
+            /**
+             * Format: int64
+             * @description The id of the record that the check begins after; 0 is the beginning.
+             */
+            anchor: number;
+            /** @description Null when the chain holds. */
+            broken: components["schemas"]["AuditBreak"] | null;
+            /** @description The newest record, to be noted down elsewhere: noted proves later that it is still there. */
+            head: string;
+            /**
+             * Format: int64
+             * @description So many follow each other.
+             */
+            records: number;
+        };
         Aws: {
             region: string;
         };
@@ -2025,6 +2169,63 @@ export interface components {
             /** @description Which figure; money is in nano-USD. overdrawn and leased are more, stored, than there may be, expected. */
             what: string;
         };
+        DraftBody: {
+            /**
+             * @description Which text endpoints of OpenAI the upstream has, for the kinds openai and azure.
+             * @enum {string}
+             */
+            api?: "chat" | "chat+responses" | "responses";
+            /** @description Only for the kind bedrock. */
+            aws?: components["schemas"]["AwsBody"];
+            /** @description Only for the kind azure. */
+            azure?: components["schemas"]["AzureBody"];
+            base_url?: string;
+            /** @description Certificates in PEM that are trusted besides the system's. */
+            ca_pem?: string;
+            /** @description Bounds on this channel, on each node. Merged member by member; null takes all away. */
+            caps?: components["schemas"]["ChannelCapsPatch"] | null;
+            /**
+             * Format: int64
+             * @description A saved channel: what is left out is as there, upstream keys included.
+             */
+            channel_id?: number;
+            groups?: string[];
+            /** @description Upstream keys. The last 4 characters of one that is there keep it. */
+            keys?: string[];
+            /** @enum {string} */
+            kind?: "openai" | "azure" | "anthropic" | "gemini" | "vertex" | "cohere" | "bedrock" | "demo";
+            /** @description The upstream's name by the public one. One * in the public name is any run of characters, one in the upstream's stands for it; names written out come first, then the pattern with the longest text before its *. */
+            model_mapping?: {
+                [key: string]: string;
+            };
+            /** @description Names or patterns such as gpt-5*. */
+            models?: string[];
+            name?: string;
+            /** @enum {string} */
+            on_disconnect?: "cancel" | "drain";
+            /** @description What is changed in each request, after everything else: removed, then put in where missing, then set. Merged list by list; null takes all away. */
+            overrides?: components["schemas"]["ChannelOverridesPatch"] | null;
+            /** @description The id of one of GET /api/channel/presets. */
+            preset?: string;
+            /** Format: int64 */
+            priority?: number;
+            /** @description How the upstream is looked after while nobody uses it. */
+            probe?: components["schemas"]["ProbeBody"];
+            /** @description An http, https or socks5 proxy; empty for none. As it is shown, with its credentials masked, it stays. */
+            proxy_url?: string;
+            /**
+             * Format: int64
+             * @description 1 enabled, 2 disabled.
+             * @enum {integer}
+             */
+            status?: 1 | 2;
+            tag?: string;
+            timeouts?: components["schemas"]["TimeoutsBody"];
+            /** @description Only for the kind vertex. */
+            vertex?: components["schemas"]["VertexBody"];
+            /** Format: int64 */
+            weight?: number;
+        };
         DraftTestBody: {
             /**
              * @description Which text endpoints of OpenAI the upstream has, for the kinds openai and azure.
@@ -2040,6 +2241,11 @@ export interface components {
             ca_pem?: string;
             /** @description Bounds on this channel, on each node. Merged member by member; null takes all away. */
             caps?: components["schemas"]["ChannelCapsPatch"] | null;
+            /**
+             * Format: int64
+             * @description A saved channel: what is left out is as there, upstream keys included.
+             */
+            channel_id?: number;
             groups?: string[];
             /** @description Upstream keys. The last 4 characters of one that is there keep it. */
             keys?: string[];
@@ -2689,6 +2895,33 @@ export interface components {
             /** @description Before the group's ratio; null when there is none. It may be that of another name, which the model is mapped to. */
             price: components["schemas"]["Price"] | null;
         };
+        OneChannelSpend: {
+            /** Format: int64 */
+            channel_id: number;
+            /** Format: int64 */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from: number;
+            /** Format: int64 */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to: number;
+            /** Format: int64 */
+            tokens_in: number;
+            /** Format: int64 */
+            tokens_out: number;
+            /**
+             * Format: double
+             * @description What callers were charged.
+             */
+            usd: number;
+        };
         OpenAIError: {
             error: components["schemas"]["OpenAIErrorDetail"];
         };
@@ -2731,8 +2964,8 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
-        PageOfChannel: {
-            items: components["schemas"]["Channel"][];
+        PageOfChannelAndHealth: {
+            items: components["schemas"]["ChannelAndHealth"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -2814,6 +3047,15 @@ export interface components {
         };
         PageOfPrice: {
             items: components["schemas"]["Price"][];
+            /** Format: int64 */
+            page: number;
+            /** Format: int64 */
+            page_size: number;
+            /** Format: int64 */
+            total: number;
+        };
+        PageOfPriceVersion: {
+            items: components["schemas"]["PriceVersion"][];
             /** Format: int64 */
             page: number;
             /** Format: int64 */
@@ -2985,6 +3227,17 @@ export interface components {
             over?: number;
             reasoning_output?: number;
         };
+        PriceVersion: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            created_time: number;
+            model: string;
+            /** @description Null where the custom price ended and the catalog's counts. */
+            price: components["schemas"]["Price"] | null;
+            version: string;
+        };
         Probe: {
             /**
              * Format: int64
@@ -3099,6 +3352,67 @@ export interface components {
             password: string;
             username: string;
         };
+        Rerate: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from: number;
+            /** @description What cost most comes first. */
+            models: components["schemas"]["Rerated"][];
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to: number;
+        };
+        RerateBody: {
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            from?: number;
+            /** @description Only requests for this model; all without it. */
+            model?: string;
+            /** @description A price as it is put, to try out. */
+            price?: unknown;
+            /**
+             * Format: int64
+             * @description Unix seconds, exclusive.
+             */
+            to?: number;
+            /** @description A version of the model's price, in the place of price. */
+            version?: string;
+        };
+        Rerated: {
+            /**
+             * Format: int64
+             * @description What they cost beyond that, because a grant was used up; in nano-USD.
+             */
+            absorbed_nano: number;
+            /**
+             * Format: int64
+             * @description What callers were charged, in nano-USD.
+             */
+            charged_nano: number;
+            model: string;
+            /**
+             * Format: int64
+             * @description What they would have cost, in nano-USD; at standard service tiers, which records do not have.
+             */
+            rated_nano: number;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            tokens_in: number;
+            /** Format: int64 */
+            tokens_out: number;
+            /**
+             * Format: int64
+             * @description Requests that are not in rated_nano, because there is no price for them.
+             */
+            unpriced: number;
+        };
         SecondFactor: {
             /** @description Whether the account can be signed in to with a password at all. */
             has_password: boolean;
@@ -3210,6 +3524,151 @@ export interface components {
             weight: number;
             /** @description All of the rest, in words. */
             why: string;
+        };
+        SystemDatabase: {
+            /** Format: int64 */
+            bytes: number;
+            /** @enum {string} */
+            engine: "sqlite" | "postgres";
+            /**
+             * Format: int64
+             * @description The number of the last migration.
+             */
+            schema: number;
+            version: string;
+        };
+        SystemFinding: {
+            /** @description What to do about it; empty when it is well. */
+            mend: string;
+            ok: boolean;
+            /** @description What was seen. */
+            text: string;
+            what: string;
+        };
+        SystemJournal: {
+            /**
+             * Format: int64
+             * @description Of its files.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Stretches that could not be read at the start.
+             */
+            damaged: number;
+            /**
+             * Format: int64
+             * @description Failed writes since the start.
+             */
+            failures: number;
+            /** @description New charged requests are refused. */
+            full: boolean;
+            /**
+             * Format: int64
+             * @description Records that are not in the database yet.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Records that the last end cut off, found at the start.
+             */
+            torn: number;
+        };
+        SystemLeases: {
+            /**
+             * Format: int64
+             * @description Times the others took this one for dead.
+             */
+            lapsed: number;
+            /**
+             * Format: int64
+             * @description Times others were asked for what they do not use.
+             */
+            recalls: number;
+            /**
+             * Format: int64
+             * @description At work on the database, this one included.
+             */
+            servers: number;
+            /**
+             * Format: int64
+             * @description Leases taken or added to.
+             */
+            taken: number;
+            /**
+             * Format: int64
+             * @description How long a server may be silent before its leases lapse.
+             */
+            term_s: number;
+        };
+        SystemNode: {
+            hostname: string;
+            /** @description host:port of its API. */
+            listen: string;
+            live: boolean;
+            /**
+             * Format: int64
+             * @description Its last sign of life, in Unix seconds.
+             */
+            seen: number;
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            started: number;
+            /** @description The one that answers. */
+            this: boolean;
+            version: string;
+        };
+        SystemQueue: {
+            /**
+             * Format: int64
+             * @description Records of refused requests left out while full, since the start.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Failed attempts to write since the start.
+             */
+            flush_errors: number;
+            /**
+             * Format: int64
+             * @description How long the first has waited.
+             */
+            oldest_ms: number;
+            /** Format: int64 */
+            records: number;
+            /**
+             * Format: int64
+             * @description Records that the database refused for good since the start.
+             */
+            set_aside: number;
+        };
+        SystemState: {
+            database: components["schemas"]["SystemDatabase"];
+            /** @description The Go version that it was built with. */
+            go: string;
+            /** @description This server's usage journal. */
+            journal: components["schemas"]["SystemJournal"];
+            /** @description How money is shared with other servers; null where nobody shares the database. */
+            leases: components["schemas"]["SystemLeases"] | null;
+            /** @description Servers on the database, those included that have been silent for less than a day; the latest seen first. */
+            nodes: components["schemas"]["SystemNode"][];
+            /**
+             * Format: int64
+             * @description This server's clock, in Unix seconds.
+             */
+            now: number;
+            /** @description Such as linux/amd64. */
+            platform: string;
+            /** @description Usage records on their way to the database. */
+            queue: components["schemas"]["SystemQueue"];
+            /**
+             * Format: int64
+             * @description Unix seconds.
+             */
+            started: number;
+            version: string;
         };
         Timeouts: {
             /** Format: int64 */
@@ -3549,6 +4008,42 @@ export interface operations {
             };
         };
     };
+    "get-api-audit-chain": {
+        parameters: {
+            query?: {
+                noted?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["AuditChain"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-channel": {
         parameters: {
             query?: {
@@ -3576,7 +4071,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        data: components["schemas"]["PageOfChannel"];
+                        data: components["schemas"]["PageOfChannelAndHealth"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -3679,7 +4174,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewChannelBody"];
+                "application/json": components["schemas"]["DraftBody"];
             };
         };
         responses: {
@@ -3725,6 +4220,45 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["Preset"][];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-channel-spend": {
+        parameters: {
+            query?: {
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["OneChannelSpend"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -4987,6 +5521,46 @@ export interface operations {
             };
         };
     };
+    "get-api-price-version": {
+        parameters: {
+            query?: {
+                model?: string;
+                /** @description The page, from 1. */
+                p?: number;
+                /** @description Records on a page: 20 when missing or 0, at most 100. */
+                page_size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["PageOfPriceVersion"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-price": {
         parameters: {
             query?: {
@@ -5012,6 +5586,44 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["PageOfPrice"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "post-api-price-rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RerateBody"] & unknown;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Rerate"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;
@@ -5195,6 +5807,74 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["Status"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SystemState"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-system-doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["SystemFinding"][];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

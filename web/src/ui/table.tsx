@@ -118,7 +118,7 @@ export function Table<Row extends object>(props: Props<Row>) {
       <section
         aria-label={label}
         tabIndex={0}
-        className="thin-scrollbar overflow-x-auto focus-visible:outline-offset-[-2px]"
+        className="thin-scrollbar relative overflow-x-auto focus-visible:outline-offset-[-2px]"
       >
         <table aria-busy={rows === undefined || stale} className="w-full border-collapse text-sm">
           <thead>

@@ -1,0 +1,111 @@
+import type { Schemas } from "@/api/client";
+
+export const kinds = [
+  "input",
+  "output",
+  "cache_read",
+  "cache_write_5m",
+  "cache_write_1h",
+  "reasoning_output",
+  "audio_input",
+  "audio_output",
+  "image_input",
+  "image_output",
+] as const;
+export type Kind = (typeof kinds)[number];
+
+/** The kinds that a tier has fields for; its others stay as they are. */
+export const tierKinds = ["input", "output", "cache_read"] as const;
+
+export interface TierForm {
+  /** A number of prompt tokens, or a service tier's name. */
+  at: string;
+  rates: Record<(typeof tierKinds)[number], string>;
+  rest: Partial<Record<Kind, number>>;
+}
+
+/** A price as it is typed: dollars per million tokens, empty for none. */
+export interface PriceForm {
+  rates: Record<Kind, string>;
+  perRequest: string;
+  perSearch: string;
+  maxInput: string;
+  maxOutput: string;
+  vendor: string;
+  mode: string;
+  features: string[];
+  created: number | undefined;
+  longPrompts: TierForm[];
+  serviceTiers: TierForm[];
+}
+
+const text = (value: number | undefined) => (value === undefined ? "" : plain(value));
+
+/** A number's digits, without an exponent. */
+export function plain(value: number): string {
+  return value.toLocaleString("en-US", { useGrouping: false, maximumFractionDigits: 9 });
+}
+
+/** A price as it is read: at least cents, and every digit that counts. */
+export function priced(value: number): string {
+  return value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 9 });
+}
+
+function tierOf(at: string, tier: Schemas["PriceTier"]): TierForm {
+  const { over: _, input, output, cache_read, ...rest } = tier;
+  return { at, rates: { input: text(input), output: text(output), cache_read: text(cache_read) }, rest };
+}
+
+export function formOf(price: Schemas["PriceDefinition"] | undefined): PriceForm {
+  return {
+    rates: Object.fromEntries(kinds.map((kind) => [kind, text(price?.[kind])])) as Record<Kind, string>,
+    perRequest: text(price?.per_request),
+    perSearch: text(price?.per_search),
+    maxInput: text(price?.max_input_tokens),
+    maxOutput: text(price?.max_output_tokens),
+    vendor: price?.vendor ?? "",
+    mode: price?.mode ?? "",
+    features: price?.features ?? [],
+    created: price?.created,
+    longPrompts: (price?.above_prompt_tokens ?? []).map((tier) => tierOf(String(tier.over ?? ""), tier)),
+    serviceTiers: Object.entries(price?.service_tiers ?? {}).map(([name, tier]) => tierOf(name, tier)),
+  };
+}
+
+/** Typed digits go to the server as they are, so that nothing is rounded here. */
+const digits = (typed: string) => typed.trim().replace(/^\$/, "").replaceAll(",", "");
+
+function some<Name extends string>(of: Record<Name, string>): Partial<Record<Name, string>> {
+  return Object.fromEntries(
+    Object.entries<string>(of)
+      .map(([name, typed]) => [name, digits(typed)])
+      .filter(([, typed]) => typed !== ""),
+  ) as Partial<Record<Name, string>>;
+}
+
+/** The definition that the form says. */
+export function definitionOf(form: PriceForm): Schemas["PriceDefinition"] {
+  const count = (typed: string) => (digits(typed) === "" ? undefined : Number(digits(typed)));
+  const tier = (one: TierForm) => ({ ...one.rest, ...some(one.rates) });
+  const maxInput = count(form.maxInput);
+  const maxOutput = count(form.maxOutput);
+  const longPrompts = form.longPrompts.filter((one) => one.at.trim() !== "");
+  const serviceTiers = form.serviceTiers.filter((one) => one.at.trim() !== "");
+  const definition = {
+    ...some(form.rates),
+    ...some({ per_request: form.perRequest, per_search: form.perSearch }),
+    ...(maxInput !== undefined && { max_input_tokens: maxInput }),
+    ...(maxOutput !== undefined && { max_output_tokens: maxOutput }),
+    ...(form.vendor.trim() && { vendor: form.vendor.trim() }),
+    ...(form.mode.trim() && { mode: form.mode.trim() }),
+    ...(form.features.length > 0 && { features: form.features }),
+    ...(form.created !== undefined && { created: form.created }),
+    ...(longPrompts.length > 0 && {
+      above_prompt_tokens: longPrompts.map((one) => ({ over: count(one.at), ...tier(one) })),
+    }),
+    ...(serviceTiers.length > 0 && {
+      service_tiers: Object.fromEntries(serviceTiers.map((one) => [one.at.trim(), tier(one)])),
+    }),
+  };
+  return definition as unknown as Schemas["PriceDefinition"]; // numbers may be strings
+}
