@@ -13,7 +13,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .tools/bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test e2e chaos check lint fix generate web screenshots bench bench-quick fuzz
+.PHONY: help run build test e2e chaos check lint fix generate web screenshots bench bench-quick bench-console fuzz
 
 # The console as it is embedded, and what it is made of.
 CONSOLE := internal/console/dist/site/index.html
@@ -78,6 +78,9 @@ bench: ## the benchmark with steady figures, five to seven minutes
 
 bench-quick: ## the benchmark in about a minute; fails when a bound is broken
 	go run ./bench/runner -quick -assert
+
+bench-console: web ## how soon the keys page shows its rows with 100,000 keys; fails beyond a second
+	HALLEY_BENCH=1 go test -v -count=1 -timeout=5m -run TestPageOfManyKeys ./test/browser
 
 fuzz: ## every fuzz target, FUZZTIME=30s each
 	@scripts/fuzz

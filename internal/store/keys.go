@@ -36,14 +36,15 @@ WHEN k.status = 4 OR p.status = 4 OR (k.unlimited = 0 AND k.granted_nano - k.use
 	sqlKeyCount  = `SELECT COUNT(*) FROM keys k LEFT JOIN keys p ON p.id = k.parent_id` + keyMatches
 
 	// A page is found by narrow rows first: sorting whole ones would carry their
-	// texts about. What requests change (balances, last use) has no index: each
+	// texts about. By name from its end is the index read backwards, so that equal
+	// names have their oldest first. What requests change (balances, last use) has no index: each
 	// request would have to write it, too.
 	keyPage = keySelect + keyFrom + ` JOIN (SELECT k.id AS page_id FROM keys k LEFT JOIN keys p ON p.id = k.parent_id` + keyMatches + ` ORDER BY `
 
 	sqlKeyPageByCreated       = keyPage + `k.id LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.id`
 	sqlKeyPageByCreatedDown   = keyPage + `k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.id DESC`
 	sqlKeyPageByName          = keyPage + `k.name_fold, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.name_fold, k.id DESC`
-	sqlKeyPageByNameDown      = keyPage + `k.name_fold DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.name_fold DESC, k.id DESC`
+	sqlKeyPageByNameDown      = keyPage + `k.name_fold DESC, k.id LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.name_fold DESC, k.id`
 	sqlKeyPageByUsed          = keyPage + `k.used_nano, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.used_nano, k.id DESC`
 	sqlKeyPageByUsedDown      = keyPage + `k.used_nano DESC, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.used_nano DESC, k.id DESC`
 	sqlKeyPageByLastUsed      = keyPage + `k.accessed_ms, k.id DESC LIMIT $8 OFFSET $9) page ON page.page_id = k.id ORDER BY k.accessed_ms, k.id DESC`

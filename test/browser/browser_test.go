@@ -35,16 +35,30 @@ func TestEveryScreen(t *testing.T) {
 // tell runs a file of stories against a server of its own.
 func tell(t *testing.T, file string) {
 	t.Helper()
-	harness.NPM(t, ".")
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		harness.LeaveOut(t, "no Chromium: %v", err)
-	}
+	chromium := needs(t)
 	s := harness.Start(t, harness.Options{})
 	if !built(t, s.BaseURL) {
 		harness.LeaveOut(t, "the binary is without the console: make web")
 	}
 	fill(t, s)
+	run(t, file, s, chromium)
+}
+
+// needs gets what a story is told with, or leaves the test out; it gives the
+// path of Chromium.
+func needs(t *testing.T) string {
+	t.Helper()
+	harness.NPM(t, ".")
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		harness.LeaveOut(t, "no Chromium: %v", err)
+	}
+	return chromium
+}
+
+// run runs a file of stories against a server.
+func run(t *testing.T, file string, s *harness.Server, chromium string) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", "--test", file)
 	// Browsers keep passkeys for names, not for addresses.
 	base := strings.Replace(s.BaseURL, "127.0.0.1", "localhost", 1)

@@ -120,6 +120,37 @@ test("a key is made, used, counted, rotated, exhausted, topped up, disabled and 
   await close();
 });
 
+test("limits for some models and metadata are set, shown, kept to and taken away", async () => {
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/keys`);
+  const { value, shown } = await create(page, "Limited by model", async (panel) => {
+    await panel.getByRole("textbox", { name: "Input tokens per minute" }).fill("90000");
+    await panel.getByRole("button", { name: "Add models" }).click();
+    const rates = panel.getByRole("group", { name: "Model or pattern" });
+    await rates.getByRole("combobox", { name: "Model or pattern" }).fill("demo-e*");
+    await panel.getByRole("group", { name: "demo-e*" }).getByRole("textbox", { name: "Requests per minute" }).fill("1");
+    await panel.getByRole("button", { name: "Add an entry" }).click();
+    await panel.getByRole("textbox", { name: "Name of the entry" }).fill("team");
+    await panel.getByRole("textbox", { name: "Text", exact: true }).fill("Comets");
+    await accessible(page, "the form with limits for models and metadata");
+  });
+  await shown.getByRole("button", { name: "Done" }).click();
+  assert.deepEqual([await ask(value), await ask(value)], [200, 429]);
+  await rowOf(page, "Limited by model").getByRole("link").click();
+  await page.getByText("Requests per minute: 1", { exact: true }).waitFor();
+  await page.getByText("90,000", { exact: true }).waitFor();
+  await page.getByText("Comets", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Edit" }).click();
+  const panel = page.getByRole("dialog");
+  await panel.getByRole("button", { name: "Remove the limits of these models" }).click();
+  await panel.getByRole("button", { name: "Remove the entry" }).click();
+  await panel.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Comets", { exact: true }).waitFor({ state: "detached" });
+  assert.equal(await ask(value), 200);
+  quiet();
+  await close();
+});
+
 test("what is searched for, filtered and sorted by stands in the address, and comes back with it", async () => {
   const { page, quiet, close } = await open({ cookies });
   await page.goto(`${base}/keys`);

@@ -1,6 +1,19 @@
 // Every screen, for the looks at accessibility and for screenshots. A screen is
 // an address, and perhaps what is done there first.
 
+/** Waits for the layer that an act has opened. */
+const dialog = (page) => page.getByRole("dialog").filter({ visible: true }).last();
+
+/** A button at a page's top, by its place: what it is called depends on the language. */
+const atTop = (page, place) => page.locator("main").getByRole("button").nth(place).click();
+
+/** What a key's menu holds: top up, verify, delete. */
+async function inMenu(page, place) {
+  await atTop(page, 3);
+  await page.getByRole("menuitem").nth(place).click();
+  await dialog(page).waitFor();
+}
+
 /** @type {{name: string, path: string, ready?: (page) => Promise<void>, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
 export const screens = [
   { name: "sign-in", path: "/sign-in", signedOut: true },
@@ -9,7 +22,62 @@ export const screens = [
   { name: "keys", path: "/keys?sort=-used" },
   { name: "keys-empty", path: "/keys?q=no+such+key" },
   { name: "key-new", path: "/keys", act: (page) => page.locator("main header, main").getByRole("button").first().click() },
+  {
+    name: "key-value",
+    path: "/keys",
+    act: async (page) => {
+      await atTop(page, 0);
+      await dialog(page).getByRole("textbox").first().fill("Made for a look");
+      await dialog(page).locator("button[type=submit]").click();
+      await page.getByTestId("key-value").waitFor();
+    },
+  },
   { name: "key", path: "/keys/1?period=24h" },
+  {
+    name: "key-edit",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await atTop(page, 0);
+      await dialog(page).waitFor();
+    },
+  },
+  {
+    name: "key-rotate",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await atTop(page, 1);
+      await dialog(page).waitFor();
+    },
+  },
+  {
+    name: "key-menu",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await atTop(page, 3);
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  { name: "key-top-up", path: "/keys/1?period=24h", act: (page) => inMenu(page, 0) },
+  {
+    name: "key-verify",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await inMenu(page, 1);
+      await dialog(page).locator("button[type=submit]").click();
+      await dialog(page).locator("[aria-live=polite]").waitFor();
+    },
+  },
+  {
+    name: "key-verify-refused",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await inMenu(page, 1);
+      await dialog(page).getByRole("combobox").first().fill("gpt-unknown");
+      await dialog(page).locator("button[type=submit]").click();
+      await dialog(page).locator("[aria-live=polite]").waitFor();
+    },
+  },
+  { name: "key-delete", path: "/keys/1?period=24h", act: (page) => inMenu(page, 2) },
   { name: "overview", path: "/?period=24h" },
   { name: "overview-everybody", path: "/?who=all&by=owner" },
   { name: "usage", path: "/usage" },

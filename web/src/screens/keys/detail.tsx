@@ -17,6 +17,7 @@ import { Meter, Stat } from "@/ui/stat";
 import { Empty, PageLoading, Skeleton } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
 import { DeleteDialog, RotateDialog, TopUpDialog, VerifyPanel } from "./actions";
+import { modelRates, rates } from "./draft";
 import { KeyPanel } from "./form";
 import { keyQuery, keyRequestsQuery, keyUsageQuery, keyValuesQuery, useSetStatus } from "./queries";
 import { KeyStatus, masked, wasUsed } from "./status";
@@ -326,7 +327,7 @@ function Rules({ of: key }: { of: Key }) {
       ))}
     </span>
   );
-  const rates = (["rpm", "tpm", "rpd", "concurrency"] as const)
+  const limited = rates
     .filter((rate) => limits[rate] !== null && limits[rate] !== undefined)
     .map((rate) => ({ label: t(`form.rate.${rate}`), value: format.number(limits[rate] ?? 0) }));
   const open = !key.key.includes("…");
@@ -353,7 +354,18 @@ function Rules({ of: key }: { of: Key }) {
           },
           { label: t("form.addresses"), value: key.allow_ips ? list(key.allow_ips.split("\n")) : t("form.anyAddress") },
           { label: t("form.endpoints"), value: limits.endpoints ? list(limits.endpoints) : t("form.allEndpoints") },
-          ...(rates.length > 0 ? rates : [{ label: t("form.rates"), value: t("form.noLimit") }]),
+          ...(limited.length > 0 ? limited : [{ label: t("form.rates"), value: t("form.noLimit") }]),
+          ...Object.entries(limits.per_model ?? {}).map(([model, rate]) => ({
+            label: <code className="font-mono text-xs break-all">{model}</code>,
+            value: modelRates
+              .filter((name) => rate[name] !== null && rate[name] !== undefined)
+              .map((name) => t("rules.rate", { rate: t(`form.rate.${name}`), value: format.number(rate[name] ?? 0) }))
+              .join(" · "),
+          })),
+          ...Object.entries(limits.metadata ?? {}).map(([name, text]) => ({
+            label: <span className="break-all">{name}</span>,
+            value: <span className="break-all">{text}</span>,
+          })),
         ]}
       />
       {limits.budgets && limits.budgets.length > 0 && (

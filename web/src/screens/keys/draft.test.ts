@@ -95,6 +95,56 @@ describe("the form of a key", () => {
     });
   });
 
+  it("sends all rates and metadata when one of them changed, as the server replaces them whole", () => {
+    const before = draftOf(key, "UTC");
+    const row = { row: 1, model: " claude-* ", rpm: "", tpm: "", tpm_input: "500", tpm_output: "" };
+    const after = {
+      ...before,
+      tpm_output: "",
+      modelRates: [...before.modelRates, row],
+      metadata: [...before.metadata, { row: 1, name: " owner ", text: "Ada" }],
+    };
+    expect(bodyOf(after, now, "UTC", before).limits).toEqual({
+      tpm_output: null,
+      per_model: {
+        "gpt-5*": { rpm: 10, tpm: null, tpm_input: null, tpm_output: null },
+        "claude-*": { rpm: null, tpm: null, tpm_input: 500, tpm_output: null },
+      },
+      metadata: { team: "search", owner: "Ada" },
+    });
+    expect(bodyOf({ ...before, modelRates: [], metadata: [] }, now, "UTC", before).limits).toEqual({
+      per_model: null,
+      metadata: null,
+    });
+  });
+
+  it("has each model and each name once, and no empty row", () => {
+    const rates = { model: "a", rpm: "1", tpm: "", tpm_input: "", tpm_output: "" };
+    expect(
+      checkDraft({
+        ...newDraft(),
+        name: "n",
+        modelRates: [
+          { ...rates, row: 0 },
+          { ...rates, row: 1, model: "a " },
+          { ...rates, row: 2, model: "b", rpm: "" },
+          { ...rates, row: 3, model: "" },
+        ],
+        metadata: [
+          { row: 0, name: "x", text: "" },
+          { row: 1, name: " x", text: "" },
+          { row: 2, name: "", text: "y" },
+        ],
+      }),
+    ).toEqual({
+      "rates-1": "form.wrong.sameModel",
+      "rates-2": "form.wrong.modelRates",
+      "rates-3": "form.wrong.modelRates",
+      "note-1": "form.wrong.sameNote",
+      "note-2": "form.wrong.note",
+    });
+  });
+
   it("says what is wrong before the server has to", () => {
     expect(
       checkDraft({

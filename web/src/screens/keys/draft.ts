@@ -11,6 +11,23 @@ export interface BudgetDraft {
   hours: string;
 }
 
+/** The rates of the models that a pattern has, in the form. */
+export interface ModelRatesDraft {
+  row: number;
+  model: string;
+  rpm: string;
+  tpm: string;
+  tpm_input: string;
+  tpm_output: string;
+}
+
+/** A name and a text that the owner keeps with the key. */
+export interface NoteDraft {
+  row: number;
+  name: string;
+  text: string;
+}
+
 /** How long a key is to live: what is kept, a number of days from now, or a day of one's choice. */
 export type Expiry = "never" | "7" | "30" | "90" | "365" | "date";
 
@@ -31,8 +48,12 @@ export interface Draft {
   crossGroupRetry: boolean;
   rpm: string;
   tpm: string;
+  tpm_input: string;
+  tpm_output: string;
   rpd: string;
   concurrency: string;
+  modelRates: ModelRatesDraft[];
+  metadata: NoteDraft[];
 }
 
 export const endpoints = [
@@ -50,18 +71,31 @@ export const endpoints = [
 ] as const;
 export type Endpoint = (typeof endpoints)[number];
 
-const rates = ["rpm", "tpm", "rpd", "concurrency"] as const;
+export const rates = ["rpm", "tpm", "tpm_input", "tpm_output", "rpd", "concurrency"] as const;
+/** What can be limited for some models alone. */
+export const modelRates = ["rpm", "tpm", "tpm_input", "tpm_output"] as const;
 
 /** What a member of the form breaks: a message of the catalog "keys". */
 export type DraftErrors = Partial<
   Record<
-    "name" | "amount" | "expiryDate" | "models" | (typeof rates)[number] | `budget-${number}`,
+    | "name"
+    | "amount"
+    | "expiryDate"
+    | "models"
+    | (typeof rates)[number]
+    | `budget-${number}`
+    | `rates-${number}`
+    | `note-${number}`,
     | "form.wrong.name"
     | "form.wrong.amount"
     | "form.wrong.date"
     | "form.wrong.models"
     | "form.wrong.whole"
     | "form.wrong.budget"
+    | "form.wrong.modelRates"
+    | "form.wrong.sameModel"
+    | "form.wrong.note"
+    | "form.wrong.sameNote"
   >
 >;
 
@@ -82,8 +116,12 @@ export function newDraft(): Draft {
     crossGroupRetry: false,
     rpm: "",
     tpm: "",
+    tpm_input: "",
+    tpm_output: "",
     rpd: "",
     concurrency: "",
+    modelRates: [],
+    metadata: [],
   };
 }
 
@@ -112,8 +150,19 @@ export function draftOf(key: Schemas["Key"], zone: string): Draft {
     crossGroupRetry: key.cross_group_retry,
     rpm: text(limits.rpm),
     tpm: text(limits.tpm),
+    tpm_input: text(limits.tpm_input),
+    tpm_output: text(limits.tpm_output),
     rpd: text(limits.rpd),
     concurrency: text(limits.concurrency),
+    modelRates: Object.entries(limits.per_model ?? {}).map(([model, rate], row) => ({
+      row,
+      model,
+      rpm: text(rate.rpm),
+      tpm: text(rate.tpm),
+      tpm_input: text(rate.tpm_input),
+      tpm_output: text(rate.tpm_output),
+    })),
+    metadata: Object.entries(limits.metadata ?? {}).map(([name, text], row) => ({ row, name, text })),
   };
 }
 
@@ -130,8 +179,24 @@ export function checkDraft(draft: Draft): DraftErrors {
   if (!draft.unlimited && (amount === undefined || amount < 0)) errors.amount = "form.wrong.amount";
   if (draft.expiry === "date" && !/^\d{4}-\d{2}-\d{2}$/.test(draft.expiryDate)) errors.expiryDate = "form.wrong.date";
   if (draft.someModels && draft.models.length === 0) errors.models = "form.wrong.models";
+  const whole = (text: string) => /^[1-9]\d*$/.test(text.trim());
   for (const rate of rates) {
-    if (draft[rate].trim() !== "" && !/^[1-9]\d*$/.test(draft[rate].trim())) errors[rate] = "form.wrong.whole";
+    if (draft[rate].trim() !== "" && !whole(draft[rate])) errors[rate] = "form.wrong.whole";
+  }
+  const models = new Set<string>();
+  for (const of of draft.modelRates) {
+    const model = of.model.trim();
+    const given = modelRates.filter((rate) => of[rate].trim() !== "");
+    if (model === "" || given.length === 0 || !given.every((rate) => whole(of[rate])))
+      errors[`rates-${of.row}`] = "form.wrong.modelRates";
+    else if (models.has(model)) errors[`rates-${of.row}`] = "form.wrong.sameModel";
+    models.add(model);
+  }
+  const names = new Set<string>();
+  for (const { row, name } of draft.metadata) {
+    if (name.trim() === "") errors[`note-${row}`] = "form.wrong.note";
+    else if (names.has(name.trim())) errors[`note-${row}`] = "form.wrong.sameNote";
+    names.add(name.trim());
   }
   for (const budget of draft.budgets) {
     const usd = parseUsd(budget.usd);
@@ -159,6 +224,16 @@ export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft):
           amount: parseUsd(budget.usd) ?? 0,
           period: budget.period === "hours" ? `hours:${budget.hours}` : budget.period,
         }));
+  const number = (text: string) => (text.trim() === "" ? null : Number(text));
+  const perModel = (of: Draft) =>
+    of.modelRates.length === 0
+      ? null
+      : Object.fromEntries(
+          of.modelRates.map((one) => [
+            one.model.trim(),
+            Object.fromEntries(modelRates.map((rate) => [rate, number(one[rate])])),
+          ]),
+        );
   const members = (of: Draft) => ({
     name: of.name.trim(),
     unlimited_quota: of.unlimited,
@@ -171,7 +246,10 @@ export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft):
     cross_group_retry: of.group === "auto" && of.crossGroupRetry,
   });
   const limits = (of: Draft) => ({
-    ...Object.fromEntries(rates.map((rate) => [rate, of[rate].trim() === "" ? null : Number(of[rate])])),
+    ...Object.fromEntries(rates.map((rate) => [rate, number(of[rate])])),
+    per_model: perModel(of),
+    metadata:
+      of.metadata.length === 0 ? null : Object.fromEntries(of.metadata.map(({ name, text }) => [name.trim(), text])),
     budgets: budgets(of),
     endpoints: of.endpoints.length === 0 ? null : of.endpoints,
   });

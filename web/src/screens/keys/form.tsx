@@ -15,7 +15,18 @@ import { Field } from "@/ui/field";
 import { Checkbox, Input, Segments, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { isAddress } from "./address";
-import { amountOf, bodyOf, checkDraft, type Draft, type DraftErrors, draftOf, endpoints, newDraft } from "./draft";
+import {
+  amountOf,
+  bodyOf,
+  checkDraft,
+  type Draft,
+  type DraftErrors,
+  draftOf,
+  endpoints,
+  modelRates,
+  newDraft,
+  rates,
+} from "./draft";
 import { keysKey } from "./queries";
 
 type Key = Schemas["Key"];
@@ -303,7 +314,7 @@ function KeyForm({
 
       <Part title={t("form.rates")} help={t("form.ratesHelp")}>
         <div className="grid gap-4 sm:grid-cols-2">
-          {(["rpm", "tpm", "rpd", "concurrency"] as const).map((rate) => (
+          {rates.map((rate) => (
             <Field
               key={rate}
               label={t(`form.rate.${rate}`)}
@@ -319,6 +330,11 @@ function KeyForm({
             </Field>
           ))}
         </div>
+        <ModelRates draft={draft} set={set} told={told} models={models.data ?? []} />
+      </Part>
+
+      <Part title={t("form.metadata")} help={t("form.metadataHelp")}>
+        <Metadata draft={draft} set={set} told={told} />
       </Part>
     </form>
   );
@@ -334,13 +350,13 @@ function Part({ title, help, children }: { title: string; help?: string; childre
   );
 }
 
-interface BudgetsProps {
+interface RowsProps {
   draft: Draft;
   set: (to: Partial<Draft>) => void;
   told: (key: keyof DraftErrors, ...params: string[]) => string | undefined;
 }
 
-function Budgets({ draft, set, told }: BudgetsProps) {
+function Budgets({ draft, set, told }: RowsProps) {
   const { t } = useTranslation("keys");
   const change = (row: number, to: Partial<Draft["budgets"][number]>) =>
     set({ budgets: draft.budgets.map((budget) => (budget.row === row ? { ...budget, ...to } : budget)) });
@@ -352,7 +368,7 @@ function Budgets({ draft, set, told }: BudgetsProps) {
             <div className="min-w-0 flex-1">
               <Input
                 aria-label={t("form.budgetAmount")}
-                aria-invalid={wrongBudget(told, budget.row)}
+                aria-invalid={isWrong(told, `budget-${budget.row}`)}
                 inputMode="decimal"
                 lead="$"
                 value={budget.usd}
@@ -386,11 +402,7 @@ function Budgets({ draft, set, told }: BudgetsProps) {
               <X aria-hidden className="size-4" />
             </IconButton>
           </div>
-          {told(`budget-${budget.row}`) && (
-            <p role="alert" className="mt-1 text-xs text-bad">
-              {told(`budget-${budget.row}`)}
-            </p>
-          )}
+          <Wrong text={told(`budget-${budget.row}`)} />
         </div>
       ))}
       <div>
@@ -402,7 +414,7 @@ function Budgets({ draft, set, told }: BudgetsProps) {
               budgets: [
                 ...draft.budgets,
                 {
-                  row: Math.max(-1, ...draft.budgets.map((one) => one.row)) + 1,
+                  row: nextRow(draft.budgets),
                   usd: "",
                   period: "month",
                   hours: "24",
@@ -418,8 +430,146 @@ function Budgets({ draft, set, told }: BudgetsProps) {
   );
 }
 
-function wrongBudget(told: BudgetsProps["told"], row: number) {
-  return told(`budget-${row}`) !== undefined || undefined;
+function isWrong(told: RowsProps["told"], row: keyof DraftErrors) {
+  return told(row) !== undefined || undefined;
+}
+
+/** The number of a row that is added to some. */
+const nextRow = (rows: readonly { row: number }[]) => Math.max(-1, ...rows.map((one) => one.row)) + 1;
+
+/** What is wrong with a row of several controls. */
+function Wrong({ text }: { text: string | undefined }) {
+  if (!text) return null;
+  return (
+    <p role="alert" className="mt-1 text-xs text-bad">
+      {text}
+    </p>
+  );
+}
+
+function ModelRates({ draft, set, told, models }: RowsProps & { models: readonly string[] }) {
+  const { t } = useTranslation("keys");
+  const rows = draft.modelRates;
+  const change = (row: number, to: Partial<Draft["modelRates"][number]>) =>
+    set({ modelRates: rows.map((one) => (one.row === row ? { ...one, ...to } : one)) });
+  return (
+    <Field
+      label={t("form.modelRates")}
+      help={t("form.modelRatesHelp")}
+      error={told(`rates-${-1}`, "limits.per_model")}
+      group
+    >
+      {rows.map((one) => (
+        <fieldset key={one.row} className="rounded-md border p-3" aria-label={one.model || t("form.modelPattern")}>
+          <div className="flex gap-2">
+            <div className="min-w-0 flex-1">
+              <Input
+                id={`model-of-${one.row}`}
+                aria-label={t("form.modelPattern")}
+                aria-invalid={isWrong(told, `rates-${one.row}`)}
+                list="models-with-rates"
+                placeholder="gpt-5*"
+                spellCheck={false}
+                value={one.model}
+                onChange={(event) => change(one.row, { model: event.target.value })}
+              />
+            </div>
+            <IconButton
+              label={t("form.removeModelRates")}
+              onClick={() => set({ modelRates: rows.filter(({ row }) => row !== one.row) })}
+            >
+              <X aria-hidden className="size-4" />
+            </IconButton>
+          </div>
+          <div className="mt-3 grid grid-cols-2 gap-3">
+            {modelRates.map((rate) => (
+              <Field key={rate} label={t(`form.rate.${rate}`)}>
+                <Input
+                  inputMode="numeric"
+                  placeholder={t("form.noLimit")}
+                  value={one[rate]}
+                  onChange={(event) => change(one.row, { [rate]: event.target.value })}
+                />
+              </Field>
+            ))}
+          </div>
+          <Wrong text={told(`rates-${one.row}`)} />
+        </fieldset>
+      ))}
+      <datalist id="models-with-rates">
+        {models.map((model) => (
+          <option key={model} value={model} />
+        ))}
+      </datalist>
+      <div>
+        <Button
+          size="small"
+          icon={<Plus aria-hidden className="size-3.5" />}
+          onClick={() =>
+            set({
+              modelRates: [...rows, { row: nextRow(rows), model: "", rpm: "", tpm: "", tpm_input: "", tpm_output: "" }],
+            })
+          }
+        >
+          {t("form.addModelRates")}
+        </Button>
+      </div>
+    </Field>
+  );
+}
+
+function Metadata({ draft, set, told }: RowsProps) {
+  const { t } = useTranslation("keys");
+  const rows = draft.metadata;
+  const change = (row: number, to: Partial<Draft["metadata"][number]>) =>
+    set({ metadata: rows.map((one) => (one.row === row ? { ...one, ...to } : one)) });
+  return (
+    <Field label={t("form.entries")} error={told(`note-${-1}`, "limits.metadata")} group>
+      {rows.map((one) => (
+        <div key={one.row}>
+          <div className="flex gap-2">
+            <div className="w-36 shrink-0">
+              <Input
+                id={`note-name-${one.row}`}
+                aria-label={t("form.entryName")}
+                aria-invalid={isWrong(told, `note-${one.row}`)}
+                placeholder={t("form.entryName")}
+                maxLength={64}
+                value={one.name}
+                onChange={(event) => change(one.row, { name: event.target.value })}
+              />
+            </div>
+            <div className="min-w-0 flex-1">
+              <Input
+                id={`note-text-${one.row}`}
+                aria-label={t("form.entryText")}
+                placeholder={t("form.entryText")}
+                maxLength={512}
+                value={one.text}
+                onChange={(event) => change(one.row, { text: event.target.value })}
+              />
+            </div>
+            <IconButton
+              label={t("form.removeEntry")}
+              onClick={() => set({ metadata: rows.filter(({ row }) => row !== one.row) })}
+            >
+              <X aria-hidden className="size-4" />
+            </IconButton>
+          </div>
+          <Wrong text={told(`note-${one.row}`)} />
+        </div>
+      ))}
+      <div>
+        <Button
+          size="small"
+          icon={<Plus aria-hidden className="size-3.5" />}
+          onClick={() => set({ metadata: [...rows, { row: nextRow(rows), name: "", text: "" }] })}
+        >
+          {t("form.addEntry")}
+        </Button>
+      </div>
+    </Field>
+  );
 }
 
 /** How many of the models a pattern such as gpt-5* has. */
