@@ -223,7 +223,9 @@ export function Table<Row extends object>(props: Props<Row>) {
 
 /** Opens a row, unless the click was meant for something in it or to select text. */
 function openFrom(event: React.MouseEvent, open: () => void) {
-  if (event.target instanceof Element && event.target.closest("a,button,input,label,select")) return;
+  // A menu of the row is elsewhere in the document, but its clicks come by here.
+  if (!(event.target instanceof Element) || !event.currentTarget.contains(event.target)) return;
+  if (event.target.closest("a,button,input,label,select")) return;
   if (window.getSelection()?.toString()) return;
   open();
 }
