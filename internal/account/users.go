@@ -21,6 +21,8 @@ type NewUser struct {
 	Quota       *int64 // units; nil is what new users get
 	Unlimited   bool
 	Limits      *LimitsPatch
+	// MustChange has the user choose another password before anything else.
+	MustChange bool
 }
 
 // Patch is a change of a user by an administrator; nil leaves a field.
@@ -33,6 +35,9 @@ type Patch struct {
 	Password    *string
 	Unlimited   *bool
 	Limits      *LimitsPatch
+	// MustChange has the user choose another password before anything else; a
+	// password that is set without it may stay.
+	MustChange *bool
 }
 
 // SelfPatch is a change of a user by themselves; nil leaves a field.
@@ -147,7 +152,7 @@ func (s *Service) draft(n NewUser) (*User, error) {
 	}
 	u := &User{
 		Username: n.Username, DisplayName: displayName, Email: email, Role: n.Role, Status: Enabled, Group: n.Group,
-		Granted: money.FromUnits(quota), Unlimited: n.Unlimited, MustChange: true, Created: s.now(),
+		Granted: money.FromUnits(quota), Unlimited: n.Unlimited, MustChange: n.MustChange, Created: s.now(),
 	}
 	if n.Limits == nil {
 		return u, nil
@@ -472,8 +477,9 @@ func (p *Patch) apply(u *User, hash string) {
 	set(&u.DisplayName, p.DisplayName)
 	set(&u.Email, p.Email)
 	if hash != "" {
-		u.PasswordHash, u.MustChange = hash, true
+		u.PasswordHash, u.MustChange = hash, false
 	}
+	set(&u.MustChange, p.MustChange)
 }
 
 func (p *SelfPatch) apply(u *User, hash string) {

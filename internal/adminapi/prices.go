@@ -20,7 +20,7 @@ func (s *Server) priceRoutes() []route {
 		{method: http.MethodPut, path: "/api/price/{model...}", access: adminOnly, handle: s.putPrice, summary: "Replace a model's whole price", in: typeOf[price.DefinitionView](), out: data},
 		{method: http.MethodDelete, path: "/api/price/{model...}", access: adminOnly, handle: s.deletePrice, summary: "End a model's custom price; the catalog's counts again"},
 		{method: http.MethodGet, path: "/api/price-version/", access: adminOnly, handle: s.listPriceVersions, summary: "List the versions of custom prices, newest first", out: typeOf[pageOf[priceVersionView]](), query: []string{"model", "p", "page_size"}},
-		{method: http.MethodPost, path: "/api/price/rerate", access: adminOnly, handle: s.ratePast, readScope: true, summary: "Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once", in: typeOf[rerateBody](), out: typeOf[rerateView](), needs: []string{"from", "to"}},
+		{method: http.MethodPost, path: "/api/price-rerate", access: adminOnly, handle: s.ratePast, readScope: true, summary: "Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once", in: typeOf[rerateBody](), out: typeOf[rerateView](), needs: []string{"from", "to"}},
 		{method: http.MethodGet, path: "/api/models", access: public, handle: s.listPublicModels, summary: "List models and their prices", out: typeOf[publicModels](), plain: true, query: []string{"p", "page_size"}},
 	}
 }

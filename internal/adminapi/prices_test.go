@@ -204,7 +204,7 @@ func TestThePastIsRatedWithOtherPrices(t *testing.T) {
 	d.must(t, "PUT", "/api/price/gpt-4o", `{"input":4,"output":0}`)
 	rate := func(more string) string {
 		t.Helper()
-		return string(d.must(t, "POST", "/api/price/rerate", fmt.Sprintf(`{"from":%d,"to":%d%s}`, at.Unix(), at.Unix()+1, more)).Data)
+		return string(d.must(t, "POST", "/api/price-rerate", fmt.Sprintf(`{"from":%d,"to":%d%s}`, at.Unix(), at.Unix()+1, more)).Data)
 	}
 	models := func(rated int) string {
 		return fmt.Sprintf(`{"model":"mine","requests":2,"tokens_in":2000,"tokens_out":20,"charged_nano":2000,"absorbed_nano":0,"rated_nano":%d,"unpriced":0}`, rated)
@@ -236,14 +236,14 @@ func TestThePastIsRatedWithOtherPrices(t *testing.T) {
 		`{"from":0,"to":1,"model":"m","version":"x","price":{"input":1,"output":1}}`: "invalid_price",
 		`{"from":0,"to":1,"model":null}`:                                             "invalid_type",
 	} {
-		if a := d.do(t, admin, "POST", "/api/price/rerate", body); a.Code != code {
+		if a := d.do(t, admin, "POST", "/api/price-rerate", body); a.Code != code {
 			t.Errorf("%s: %s", body, a.raw)
 		}
 	}
-	if a := d.do(t, reader, "POST", "/api/price/rerate", `{"from":0,"to":1}`); a.status != 200 {
+	if a := d.do(t, reader, "POST", "/api/price-rerate", `{"from":0,"to":1}`); a.status != 200 {
 		t.Errorf("it changes nothing, so a reader may: %s", a.raw)
 	}
-	if a := d.do(t, user, "POST", "/api/price/rerate", `{"from":0,"to":1}`); a.status != 403 {
+	if a := d.do(t, user, "POST", "/api/price-rerate", `{"from":0,"to":1}`); a.status != 403 {
 		t.Error(a.raw)
 	}
 }

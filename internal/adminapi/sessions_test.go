@@ -82,7 +82,7 @@ func TestWhoWasGivenAPasswordChangesItBeforeAnythingElse(t *testing.T) {
 	p := newPeople(t)
 	id, token := p.user(t, "ada", "admin")
 	path := fmt.Sprint("/api/user/", id)
-	into[any](t, p.asRoot(t, "PATCH", path, map[string]any{"password": "given by root"}))
+	into[any](t, p.asRoot(t, "PATCH", path, map[string]any{"password": "given by root", "must_change_password": true}))
 	ada := p.signIn(t, "ada", "given by root")
 	for _, call := range [][2]string{
 		{"GET", "/api/user/"}, {"GET", "/api/user/session"}, {"POST", "/api/user/token"}, {"GET", "/api/option/"}, {"GET", "/api/audit/"},

@@ -26,7 +26,7 @@ func TestTheTrailHasWhatAChangeHasChanged(t *testing.T) {
 	id, _ := p.user(t, "ada", "user")
 	path, target := fmt.Sprint("/api/user/", id), fmt.Sprint("/api/audit/?target=user%20", id)
 	root := caller{token: p.root, header: http.Header{"X-Request-Id": {"the-request"}}}
-	into[any](t, p.send(t, root, "PATCH", path, `{"group":"vip","display_name":"","password":"canary-password"}`))
+	into[any](t, p.send(t, root, "PATCH", path, `{"group":"vip","display_name":"","password":"canary-password","must_change_password":true}`))
 	got := newest(t, p.asRoot(t, "GET", target, nil))
 	if got.RequestID != "the-request" || len(got.Hash) != 64 {
 		t.Errorf("the record is %+v", got)

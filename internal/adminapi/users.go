@@ -28,7 +28,7 @@ type userView struct {
 
 	TimeZone           string `json:"time_zone"`
 	Language           string `json:"language"`
-	MustChangePassword bool   `json:"must_change_password" doc:"The password was set by somebody else. Until it is changed a session may do nothing else: 403 password_change_required."`
+	MustChangePassword bool   `json:"must_change_password" doc:"The password has to be changed. Until it is, a session may do nothing else: 403 password_change_required."`
 
 	Limits userLimitsRecord `json:"limits" doc:"They bind all of the user's keys together."`
 }
@@ -59,7 +59,8 @@ type newUserBody struct {
 	Quota          jsonx.Opt[int64]  `json:"quota" doc:"The balance; without it the option new_user_quota."`
 	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
 
-	Limits jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
+	Limits     jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
+	MustChange jsonx.Opt[bool]                `json:"must_change_password" doc:"Whether the user has to choose another password at the next sign-in, before anything else."`
 }
 
 type userPatchBody struct {
@@ -71,7 +72,8 @@ type userPatchBody struct {
 	Password       jsonx.Opt[string] `json:"password"`
 	UnlimitedQuota jsonx.Opt[bool]   `json:"unlimited_quota"`
 
-	Limits jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
+	Limits     jsonx.Opt[account.LimitsPatch] `json:"limits" doc:"Merged member by member; null takes a member away."`
+	MustChange jsonx.Opt[bool]                `json:"must_change_password" doc:"Whether the user has to choose another password at the next sign-in, before anything else."`
 }
 
 // userQuotaBody has one of the two.
@@ -122,7 +124,7 @@ func (s *Server) createUser(c *call) (any, error) {
 	}
 	a, err := s.Accounts.Create(c.ctx, c.who, account.NewUser{
 		Username: body.Username.Value, Password: body.Password.Value, DisplayName: body.DisplayName.Value, Email: body.Email.Value,
-		Role: account.Role(body.Role.Value), Group: body.Group.Value, Quota: body.Quota.Ptr(), Unlimited: body.UnlimitedQuota.Value, Limits: body.Limits.Ptr(),
+		Role: account.Role(body.Role.Value), Group: body.Group.Value, Quota: body.Quota.Ptr(), Unlimited: body.UnlimitedQuota.Value, Limits: body.Limits.Ptr(), MustChange: body.MustChange.Value,
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func (s *Server) patchUser(c *call) (any, error) {
 	}
 	patch := account.Patch{
 		Group: body.Group.Ptr(), DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(),
-		Password: body.Password.Ptr(), Unlimited: body.UnlimitedQuota.Ptr(), Limits: body.Limits.Ptr(),
+		Password: body.Password.Ptr(), Unlimited: body.UnlimitedQuota.Ptr(), Limits: body.Limits.Ptr(), MustChange: body.MustChange.Ptr(),
 	}
 	if body.Status.Set {
 		patch.Status = new(account.Status(body.Status.Value))

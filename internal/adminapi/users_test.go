@@ -219,7 +219,7 @@ func TestAUserIsMadeFoundChangedAndDeleted(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t)
 	made := p.asRoot(t, "POST", "/api/user/", `{"username":"ada","password":"correct horse","display_name":"Ada","email":"a@example.com","role":"user","group":"vip","quota":1000,"unknown":1}`)
-	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":true,"limits":%s}}`, p.now().Unix(), noUserLimits)
+	want := fmt.Sprintf(`{"success":true,"message":"","data":{"id":2,"username":"ada","display_name":"Ada","email":"a@example.com","role":"user","status":1,"group":"vip","quota":1000,"unlimited_quota":false,"used_quota":0,"request_count":0,"created_time":%d,"time_zone":"","language":"","must_change_password":false,"limits":%s}}`, p.now().Unix(), noUserLimits)
 	if made.text != want {
 		t.Errorf("made\n%s, want\n%s", made.text, want)
 	}

@@ -54,8 +54,8 @@ var ErrNotFound = errors.New("no such response")
 
 // Store keeps rows.
 type Store interface {
-	// InsertKept adds a row, lets all of its conversation last as long as it does,
-	// and drops the oldest of the key's until their content is at most most bytes.
+	// InsertKept adds a row, lets all of its conversation last about as long as it
+	// does, and drops the oldest of the key's until their content is at most most bytes.
 	// An id that the key has already stays what it was.
 	InsertKept(ctx context.Context, r *Row, most int64) error
 	// Kept gives a row, ErrNotFound when the key has none of that id or it has

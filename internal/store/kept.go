@@ -22,8 +22,9 @@ const (
 	sqlKeptTotal  = `UPDATE kept_totals SET bytes = $2 WHERE key_id = $1`
 	sqlKeptInsert = `INSERT INTO kept (key_id, id, previous, root, channel_id, credential, created_ms, expires_ms, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (key_id, id) DO NOTHING`
-	sqlKeptItem   = `INSERT INTO kept_items (key_id, item_id, response_id) VALUES ($1, $2, $3) ON CONFLICT (key_id, item_id) DO NOTHING`
-	sqlKeptExtend = `UPDATE kept SET expires_ms = $3 WHERE key_id = $1 AND root = $2 AND expires_ms < $3`
+	sqlKeptItem = `INSERT INTO kept_items (key_id, item_id, response_id) VALUES ($1, $2, $3) ON CONFLICT (key_id, item_id) DO NOTHING`
+	// Not each time, or every turn would write all before it once more.
+	sqlKeptExtend = `UPDATE kept SET expires_ms = $3 WHERE key_id = $1 AND root = $2 AND expires_ms < $4`
 	sqlKeptOldest = `DELETE FROM kept WHERE key_id = $1 AND id = (SELECT id FROM kept WHERE key_id = $1 AND id <> $2 ORDER BY created_ms, id LIMIT 1) RETURNING size`
 
 	sqlKeptByID   = keptColumns + ` WHERE k.key_id = $1 AND k.id = $2 AND k.expires_ms > $3`
@@ -50,7 +51,8 @@ func (db *DB) InsertKept(ctx context.Context, r *kept.Row, most int64) error {
 				return 0, fmt.Errorf("insert item of kept response: %w", err)
 			}
 		}
-		if _, err := tx.ExecContext(ctx, sqlKeptExtend, r.KeyID, r.Root, millis(r.ExpiresAt)); err != nil {
+		late := r.ExpiresAt.Add(-min(24*time.Hour, r.ExpiresAt.Sub(r.Created)/10))
+		if _, err := tx.ExecContext(ctx, sqlKeptExtend, r.KeyID, r.Root, millis(r.ExpiresAt), millis(late)); err != nil {
 			return 0, fmt.Errorf("extend kept conversation: %w", err)
 		}
 		for total += int64(len(r.Content)); total > most; {

@@ -29,7 +29,7 @@ async function asRoot(method, path, body) {
 /** Makes a user, who has chosen a password. */
 async function person(username) {
   const secret = `${username} likes comets`;
-  await asRoot("POST", "/api/user/", { username, password: "given to them" });
+  await asRoot("POST", "/api/user/", { username, password: "given to them", must_change_password: true });
   const { page, close } = await open();
   await page.goto(`${base}/sign-in`);
   await fillIn(page, username, "given to them");
@@ -61,7 +61,7 @@ async function signOut(page) {
 }
 
 test("a password that somebody else set is changed before all else", async () => {
-  await asRoot("POST", "/api/user/", { username: "ada", password: "given to them" });
+  await asRoot("POST", "/api/user/", { username: "ada", password: "given to them", must_change_password: true });
   const { page, quiet, close } = await open();
   await page.goto(`${base}/settings`);
   await fillIn(page, "ada", "given to them");

@@ -168,9 +168,12 @@ func (v *verdict) request(r record, s *seen, rows []row, served []*serving) {
 		t.doubled = 1
 		about("%d records", len(rows))
 	}
-	// It is the only one there is, so it is asked again when it has failed, and only then.
-	if whole := slices.ContainsFunc(served[:max(0, len(served)-1)], func(before *serving) bool { return before.Whole }); whole || len(served) > maxAttempts {
-		about("the upstream was asked %d times", len(served))
+	// It is the only one there is, so it is asked again when it has failed, and only
+	// then; or when the process stood still for longer than it may take, and found a
+	// limit that is over beside an answer that is there.
+	whole := slices.ContainsFunc(served[:max(0, len(served)-1)], func(before *serving) bool { return before.Whole })
+	if whole && !met(r.Faults, s, 0, time.Second, paused) || len(served) > maxAttempts {
+		about("the upstream was asked %d times, amid %v", len(served), troubles(r.Faults, s))
 	}
 	if w == nil && s.mustHaveRecord(end, up, r.Faults) {
 		t.lost = 1

@@ -31,22 +31,40 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({
   notFoundComponent: NotFound,
 });
 
+/** What comes with who an identity provider did not vouch for. */
+type NotVouchedSearch = { error?: string; request_id?: string };
+
+const notVouched = (search: Record<string, unknown>): NotVouchedSearch => ({
+  ...(typeof search.error === "string" && { error: search.error }),
+  ...(typeof search.request_id === "string" && { request_id: search.request_id }),
+});
+
 /** Pages of those who are not signed in, or may do nothing before they have chosen a password. */
 const entry = {
   getParentRoute: () => root,
-  // error and request_id come with who could not sign in at an identity provider.
-  validateSearch: (search: Record<string, unknown>): { from?: string; error?: string; request_id?: string } => ({
+  validateSearch: (search: Record<string, unknown>): { from?: string } & NotVouchedSearch => ({
     ...(typeof search.from === "string" && { from: search.from }),
-    ...(typeof search.error === "string" && { error: search.error }),
-    ...(typeof search.request_id === "string" && { request_id: search.request_id }),
+    ...notVouched(search),
   }),
-  beforeLoad: async ({ context, location }: { context: { queries: QueryClient }; location: { pathname: string } }) => {
+  beforeLoad: async ({
+    context,
+    location,
+    search,
+  }: {
+    context: { queries: QueryClient };
+    location: { pathname: string };
+    search: NotVouchedSearch;
+  }) => {
     const [self] = await Promise.all([
       context.queries.ensureQueryData(selfQuery),
       context.queries.ensureQueryData(statusQuery),
     ]);
     if (!self) return;
-    if (!self.must_change_password) throw redirect({ to: "/" });
+    if (!self.must_change_password) {
+      // Who is signed in wanted to link an account there.
+      if (search.error) throw redirect({ to: "/settings/security", search: notVouched({ ...search }) });
+      throw redirect({ to: "/" });
+    }
     if (location.pathname !== "/sign-in") throw redirect({ to: "/sign-in" });
   },
 };
@@ -152,6 +170,7 @@ const profile = createRoute({
 const security = createRoute({
   getParentRoute: () => settings,
   path: "/security",
+  validateSearch: notVouched,
   component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
 });
 

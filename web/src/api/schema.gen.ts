@@ -644,6 +644,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/price-rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once
+         * @description For administrators and root.
+         */
+        post: operations["post-api-price-rerate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/price-version/": {
         parameters: {
             query?: never;
@@ -678,26 +698,6 @@ export interface paths {
         get: operations["get-api-price"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/price/rerate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Say what past requests would have cost with other prices, at the groups' present ratios; at most 32 days at once
-         * @description For administrators and root.
-         */
-        post: operations["post-api-price-rerate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2877,6 +2877,8 @@ export interface components {
             group?: string;
             /** @description Merged member by member; null takes a member away. */
             limits?: components["schemas"]["AccountLimitsPatch"];
+            /** @description Whether the user has to choose another password at the next sign-in, before anything else. */
+            must_change_password?: boolean;
             password: string;
             /**
              * Format: int64
@@ -3849,7 +3851,7 @@ export interface components {
             language: string;
             /** @description They bind all of the user's keys together. */
             limits: components["schemas"]["UserLimits"];
-            /** @description The password was set by somebody else. Until it is changed a session may do nothing else: 403 password_change_required. */
+            /** @description The password has to be changed. Until it is, a session may do nothing else: 403 password_change_required. */
             must_change_password: boolean;
             /**
              * Format: int64
@@ -3899,6 +3901,8 @@ export interface components {
             group?: string;
             /** @description Merged member by member; null takes a member away. */
             limits?: components["schemas"]["AccountLimitsPatch"];
+            /** @description Whether the user has to choose another password at the next sign-in, before anything else. */
+            must_change_password?: boolean;
             password?: string;
             /** @enum {string} */
             role?: "user" | "admin" | "root";
@@ -5521,6 +5525,44 @@ export interface operations {
             };
         };
     };
+    "post-api-price-rerate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RerateBody"] & unknown;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Rerate"];
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "get-api-price-version": {
         parameters: {
             query?: {
@@ -5586,44 +5628,6 @@ export interface operations {
                 content: {
                     "application/json": {
                         data: components["schemas"]["PageOfPrice"];
-                        message: string;
-                        /** @enum {boolean} */
-                        success: true;
-                    };
-                };
-            };
-            /** @description Refused */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EnvelopeError"];
-                };
-            };
-        };
-    };
-    "post-api-price-rerate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RerateBody"] & unknown;
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        data: components["schemas"]["Rerate"];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

@@ -29,7 +29,7 @@ export function useRerate() {
       setCancel(controller);
       const { period, ...of } = asked;
       const { from, to } = rangeOf({ preset: period } as Period, Date.now() / 1000, zone);
-      return data(api.POST("/api/price/rerate", { signal: controller.signal, body: { from, to, ...of } }));
+      return data(api.POST("/api/price-rerate", { signal: controller.signal, body: { from, to, ...of } }));
     },
   });
   return { rate, cancel: () => cancel?.abort() };

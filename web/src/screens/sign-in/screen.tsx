@@ -8,15 +8,14 @@ import { useArrival } from "./arrival";
 import { ChoosePassword } from "./choose-password";
 import { SignInForm } from "./form";
 import { Frame } from "./frame";
+import { NotVouched } from "./not-vouched";
 import { OtherWays } from "./other-ways";
-import { refusalOf } from "./providers";
 
 const route = getRouteApi("/sign-in");
 
 /** The page for those who are not signed in, or have to choose a password first. */
 export function SignInScreen() {
   const { t } = useTranslation("sign-in");
-  const { t: common } = useTranslation();
   const { from, error, request_id } = route.useSearch();
   const { data: status } = useSuspenseQuery(statusQuery);
   const { data: self } = useSuspenseQuery(selfQuery);
@@ -39,16 +38,7 @@ export function SignInScreen() {
   const password = status.login_methods.includes("password");
   return (
     <Frame title={second ? t("second.title") : t("title")}>
-      {error && !second && (
-        <div role="alert" className="mb-4 rounded-md bg-bad-soft px-3 py-2.5 text-sm text-bad">
-          <p>{t(`provider.${refusalOf(error)}`)}</p>
-          {request_id && (
-            <p className="mt-0.5 text-xs">
-              {common("problem.request")} <code className="font-mono">{request_id}</code>
-            </p>
-          )}
-        </div>
-      )}
+      {!second && <NotVouched error={error} requestID={request_id} />}
       {password && <SignInForm onSignedIn={signedIn} onStep={setSecond} />}
       {!second && (
         <OtherWays

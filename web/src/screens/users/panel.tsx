@@ -74,6 +74,7 @@ function UserFields({ user, onClose }: Omit<Props, "open">) {
             body: {
               username: username.trim(),
               password,
+              must_change_password: true,
               display_name: displayName.trim(),
               email: email.trim(),
               role: role === "admin" ? "admin" : "user",
@@ -91,7 +92,7 @@ function UserFields({ user, onClose }: Omit<Props, "open">) {
         ...(role !== user.role && { role }),
         ...(group !== user.group && { group }),
         ...(unlimited !== user.unlimited_quota && { unlimited_quota: unlimited }),
-        ...(password && { password }),
+        ...(password && { password, must_change_password: true }),
         ...withLimits,
       };
       return data(api.PATCH("/api/user/{id}", { params: { path: { id: user.id } }, body }));
