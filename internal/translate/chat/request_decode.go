@@ -335,7 +335,11 @@ func (m *message) parts(at place, out *translate.Message) error {
 	if err != nil {
 		return err
 	}
-	out.Parts = append(out.Parts, said...)
+	if out.Parts == nil {
+		out.Parts = said
+	} else {
+		out.Parts = append(out.Parts, said...)
+	}
 	if m.Refusal != "" {
 		out.Parts = append(out.Parts, &translate.Refusal{Text: m.Refusal})
 	}
@@ -386,8 +390,13 @@ func (t *toolCall) part() *translate.ToolCall {
 
 // contents reads a message's content.
 func (m *message) contents(at place) ([]translate.Part, error) {
-	if m.plain {
-		return []translate.Part{&translate.Text{Text: m.text}}, nil
+	if m.plain { // as most are
+		one := &struct {
+			text  translate.Text
+			parts [1]translate.Part
+		}{text: translate.Text{Text: m.text}}
+		one.parts[0] = &one.text
+		return one.parts[:], nil
 	}
 	return contents(at, m.Content)
 }
