@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -63,8 +64,8 @@ func (y system) Look(ctx context.Context) (adminapi.SystemState, error) {
 	return state, nil
 }
 
-// signed is a counter as JSON's readers keep it.
-func signed(n uint64) int64 { return int64(n & (1<<63 - 1)) } //nolint:gosec // within int64
+// signed is a counter as the API has it; none gets beyond 64 bits with a sign.
+func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
 // Examine implements adminapi.System with what the doctor looks at that a running
 // server can see of itself.

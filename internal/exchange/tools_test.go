@@ -232,7 +232,7 @@ func streamed(t *testing.T, x *exchange.Across, up codec, asked *translate.Conve
 	tell := func(e translate.Event) { sent = enc.Encode(sent, e) }
 	tell(translate.Event{Kind: translate.Begin, ID: made.ID, Model: made.Model})
 	for _, p := range made.Candidates[0].Parts {
-		begun := *p.(*translate.ToolCall) //nolint:forcetypeassert // they all are
+		begun := *p.(*translate.ToolCall) // they all are
 		args := begun.Args
 		begun.Args = ""
 		tell(translate.Event{Kind: translate.PartBegin, Part: &begun})

@@ -160,14 +160,14 @@ const keepTime = 2 * time.Second
 // can go on from it at once. What cannot be stored is not kept, and the answer
 // goes on: it is no reason for a request to fail.
 func (t *ticket) keep(a *ask, p *plan, native bool, body []byte) {
-	c, ok := a.request.(continuing)
-	if !ok || !c.Keeps() || t.gateway.Kept == nil || !t.gateway.Kept.On() {
+	if !t.gateway.keepsResponse(a) {
 		return
 	}
 	finished, ok := openai.ReadFinished(body)
 	if !ok {
 		return
 	}
+	c, _ := a.request.(continuing) // or it would not be kept
 	r := &kept.Response{KeyID: t.who.key.ID, ID: finished.ID, Previous: c.Previous(), Root: a.resumed.root(), Created: t.gateway.Now(), Body: body, Items: finished.Items}
 	if r.Root == "" {
 		r.Previous, r.Root = "", r.ID

@@ -243,6 +243,12 @@ func TestItemsAreReferredTo(t *testing.T) {
 	if other.said(t) != want {
 		t.Errorf("another was sent\n%s\nwant\n%s", other.said(t), want)
 	}
+	// Nor does the next turn bring what only the first server can read.
+	third := newServer(t, strings.Replace(reply2, "resp_2", "resp_3", 1))
+	reached(t, s, third, nil, numbered6).respond(t, `{"model":"m","input":"So?","previous_response_id":"resp_2"}`, &client{})
+	if said := third.said(t); strings.Contains(said, "rs_1") || strings.Contains(said, `"id"`) || strings.Count(said, `"role"`) != 3 {
+		t.Errorf("the next turn is %s", said)
+	}
 }
 
 func TestAStreamedResponseIsKeptBeforeItsClientKnows(t *testing.T) {

@@ -79,8 +79,8 @@ func separate(list []byte) []byte {
 	return list
 }
 
-// Turn is a response that came before: the items that it was asked with, and
-// itself.
+// Turn is a response that came before: the list of items that it was asked with,
+// as Input gives it, and itself.
 type Turn struct{ Input, Body []byte }
 
 // Unroll writes the request as one that goes on from nothing: what came before
@@ -90,10 +90,12 @@ type Turn struct{ Input, Body []byte }
 func (r *responsesRequest) Unroll(body []byte, before []Turn, referred map[string][]byte) []byte {
 	list := []byte{'['}
 	for _, turn := range before {
-		list = appendInput(list, turn.Input, nil)
-		for item := range wire.Elements(wire.Get(turn.Body, "output")) {
-			if item = portable(item); item != nil {
-				list = append(separate(list), item...)
+		// An input may have items of an answer, too: what it referred to.
+		for _, said := range [][]byte{turn.Input, wire.Get(turn.Body, "output")} {
+			for item := range wire.Elements(said) {
+				if item = portable(item); item != nil {
+					list = append(separate(list), item...)
+				}
 			}
 		}
 	}

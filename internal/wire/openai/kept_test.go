@@ -24,7 +24,7 @@ func scanned(t testing.TB, body string) continuing {
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	return r.(continuing) //nolint:forcetypeassert // or else the test ends here
+	return r.(continuing) // or else the test ends here
 }
 
 func TestWhatARequestGoesOnFromIsReadOffIt(t *testing.T) {
