@@ -18,45 +18,43 @@ type Codec struct{}
 
 var _ translate.Codec = Codec{}
 
-// request is the body of POST /chat/completions.
+// request is the body of POST /chat/completions: see readRequest and append.
 type request struct {
-	Model               string            `json:"model"`
-	Messages            []message         `json:"messages"`
-	Tools               []tool            `json:"tools,omitempty"`
-	ToolChoice          jsontext.Value    `json:"tool_choice,omitzero"`
-	ParallelToolCalls   *bool             `json:"parallel_tool_calls,omitzero"`
-	Functions           []function        `json:"functions,omitempty"` // before tools
-	FunctionCall        jsontext.Value    `json:"function_call,omitzero"`
-	ResponseFormat      jsontext.Value    `json:"response_format,omitzero"`
-	Stream              *bool             `json:"stream,omitzero"`
-	StreamOptions       jsontext.Value    `json:"stream_options,omitzero"`
-	MaxTokens           *int64            `json:"max_tokens,omitzero"`
-	MaxCompletionTokens *int64            `json:"max_completion_tokens,omitzero"`
-	Temperature         *float64          `json:"temperature,omitzero"`
-	TopP                *float64          `json:"top_p,omitzero"`
-	TopK                *int64            `json:"top_k,omitzero"` // not OpenAI's
-	FrequencyPenalty    *float64          `json:"frequency_penalty,omitzero"`
-	PresencePenalty     *float64          `json:"presence_penalty,omitzero"`
-	Seed                *int64            `json:"seed,omitzero"`
-	Stop                jsontext.Value    `json:"stop,omitzero"` // a string or a list
-	N                   *int64            `json:"n,omitzero"`
-	Logprobs            *bool             `json:"logprobs,omitzero"`
-	TopLogprobs         *int64            `json:"top_logprobs,omitzero"`
-	LogitBias           jsontext.Value    `json:"logit_bias,omitzero"`
-	Verbosity           string            `json:"verbosity,omitzero"`
-	ReasoningEffort     string            `json:"reasoning_effort,omitzero"`
-	User                string            `json:"user,omitzero"`
-	SafetyIdentifier    string            `json:"safety_identifier,omitzero"`
-	Metadata            map[string]string `json:"metadata,omitzero"`
-	PromptCacheKey      string            `json:"prompt_cache_key,omitzero"`
-	ServiceTier         string            `json:"service_tier,omitzero"`
-	Modalities          []string          `json:"modalities,omitempty"`
-	Audio               jsontext.Value    `json:"audio,omitzero"`
-	Store               *bool             `json:"store,omitzero"`
-	WebSearchOptions    jsontext.Value    `json:"web_search_options,omitzero"`
-	Rest                jsontext.Value    `json:",embed"`
-
-	extra translate.Extra // Rest, of a request that was read
+	Model               string
+	Messages            []message
+	Tools               []tool
+	ToolChoice          jsontext.Value
+	ParallelToolCalls   *bool
+	Functions           []function // before tools
+	FunctionCall        jsontext.Value
+	ResponseFormat      jsontext.Value
+	Stream              *bool
+	StreamOptions       jsontext.Value
+	MaxTokens           *int64
+	MaxCompletionTokens *int64
+	Temperature         *float64
+	TopP                *float64
+	TopK                *int64 // not OpenAI's
+	FrequencyPenalty    *float64
+	PresencePenalty     *float64
+	Seed                *int64
+	Stop                jsontext.Value // a string or a list
+	N                   *int64
+	Logprobs            *bool
+	TopLogprobs         *int64
+	LogitBias           jsontext.Value
+	Verbosity           string
+	ReasoningEffort     string
+	User                string
+	SafetyIdentifier    string
+	Metadata            map[string]string
+	PromptCacheKey      string
+	ServiceTier         string
+	Modalities          []string
+	Audio               jsontext.Value
+	Store               *bool
+	WebSearchOptions    jsontext.Value
+	Extra               translate.Extra // what stands beside these
 }
 
 // message is one of a request's, or that of an answer's choice.

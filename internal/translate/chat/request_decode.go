@@ -25,7 +25,7 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 		Temperature: r.Temperature, TopP: r.TopP, TopK: r.TopK, FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty,
 		Seed: r.Seed, Candidates: r.N, Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs, LogitBias: given(r.LogitBias), Verbosity: r.Verbosity,
 		EndUser: cmp.Or(r.SafetyIdentifier, r.User), Metadata: r.Metadata, CacheKey: r.PromptCacheKey, ServiceTier: r.ServiceTier,
-		Audio: given(r.Audio), Store: r.Store, Extra: r.extra,
+		Audio: given(r.Audio), Store: r.Store, Extra: r.Extra,
 	}
 	if r.SafetyIdentifier != "" {
 		c.Name(translate.FeatureEndUser, "safety_identifier")

@@ -58,7 +58,7 @@ func (Codec) EncodeRequest(c *translate.Conversation, to translate.Target) ([]by
 		return nil, err
 	}
 	if e.same {
-		r.Rest = c.Extra.Object()
+		r.Extra = c.Extra
 	} else {
 		c.DropExtra()
 	}
@@ -441,7 +441,7 @@ func (m *message) say(parts []part, joined bool) {
 	switch {
 	case len(parts) > 0:
 	case joined:
-		m.Content = null()
+		m.Content = jsontext.Value("null")
 	default:
 		m.Content = jsontext.Value(`""`)
 	}

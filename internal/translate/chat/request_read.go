@@ -80,7 +80,7 @@ func readRequest(body []byte) (*request, error) {
 		case "web_search_options":
 			in.WebSearchOptions = r.Value()
 		default:
-			in.extra = append(in.extra, member(r))
+			in.Extra = append(in.Extra, member(r))
 		}
 	}
 	return in, r.End()

@@ -1,10 +1,6 @@
 package chat
 
-import (
-	"github.com/go-json-experiment/json/jsontext"
-
-	"halley/internal/jsonx"
-)
+import "halley/internal/jsonx"
 
 // append writes the request's JSON. What is long in it, what is said, goes
 // straight from its string to the body: encoding/json would write it, and then
@@ -53,7 +49,9 @@ func (r *request) append(dst []byte) []byte {
 	w.Raw("audio", r.Audio)
 	flag(&w, "store", r.Store)
 	w.Raw("web_search_options", r.WebSearchOptions)
-	w.Members(r.Rest)
+	for _, m := range r.Extra {
+		w.Raw(m.Name, m.Value)
+	}
 	w.Close('}')
 	return w.Out
 }
@@ -196,6 +194,3 @@ func (f *function) write(w *jsonx.Writer) {
 	w.Members(f.Rest)
 	w.Close('}')
 }
-
-// null is a content that is there and says nothing.
-func null() jsontext.Value { return jsontext.Value("null") }
