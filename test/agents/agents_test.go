@@ -132,7 +132,7 @@ func TestTheProbeOfClaudeCodeIsAnswered(t *testing.T) {
 
 func TestAgentsDoATaskWithEveryUpstream(t *testing.T) {
 	t.Parallel()
-	install(t)
+	harness.NPM(t, ".")
 	halley := harness.Start(t, harness.Options{})
 	server := fakeprovider.Start(t)
 	endpoints := map[fakeprovider.Dialect]*fakeprovider.Endpoint{}
@@ -282,29 +282,6 @@ func write(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// install gets the packages as the lock file says, unless they are there.
-func install(t *testing.T) {
-	t.Helper()
-	lock, err := os.ReadFile("package-lock.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mark := filepath.Join("node_modules", ".installed")
-	if was, err := os.ReadFile(mark); err == nil && string(was) == string(lock) {
-		return
-	}
-	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-		t.Skipf("left out: npm ci: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(mark, lock, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -79,7 +79,7 @@ func codexModel(knows string, d fakeprovider.Dialect) string {
 
 func TestCodexUsesEveryKindOfItsToolsWithEveryUpstream(t *testing.T) {
 	t.Parallel()
-	install(t)
+	harness.NPM(t, ".")
 	codex := agents()[slices.IndexFunc(agents(), func(a agent) bool { return a.name == "codex" })]
 	halley := harness.Start(t, harness.Options{})
 	server := fakeprovider.Start(t)

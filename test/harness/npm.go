@@ -11,8 +11,10 @@ import (
 // installing lets one test at a time look whether a folder's packages are there.
 var installing sync.Mutex
 
-// NPM gets the packages of a folder, once, as its lock file says. Where there is
-// no Node, or no registry, the test is left out.
+// NPM gets the packages of a folder, once, as its lock file says. Tests that
+// run at the same time may all ask: npm takes away what is there before it
+// writes, so a second one must not start below a program that runs already.
+// Where there is no Node, or no registry, the test is left out.
 func NPM(t testing.TB, dir string) {
 	t.Helper()
 	installing.Lock()

@@ -210,7 +210,7 @@ func (m *matrix) checkLeft(t *testing.T) {
 }
 
 func nodeMatrix(t *testing.T, env []string) string {
-	install(t)
+	harness.NPM(t, "node")
 	out, err := command(t, "node", env, "node", "matrix/run.js")
 	if err != nil {
 		t.Fatalf("node matrix/run.js: %v\n%s", err, out)

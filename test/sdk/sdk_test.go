@@ -11,11 +11,9 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -164,7 +162,7 @@ func (s *scene) environment() []string {
 }
 
 func runNode(t *testing.T, env []string) {
-	install(t)
+	harness.NPM(t, "node")
 	out, err := command(t, "node", env, "node", "--test")
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, out)
@@ -172,39 +170,10 @@ func runNode(t *testing.T, env []string) {
 	t.Logf("%s", out)
 }
 
-// install gets the packages for Node, once, as the lock file says.
-func install(t *testing.T) {
-	t.Helper()
-	installing.Lock()
-	defer installing.Unlock()
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			leaveOut(t, "no %s: %v", program, err)
-		}
-	}
-	lock, err := os.ReadFile(filepath.Join("node", "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := filepath.Join("node", "node_modules", ".installed")
-	if was, err := os.ReadFile(done); err == nil && string(was) == string(lock) {
-		return
-	}
-	if out, err := command(t, "node", nil, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"); err != nil {
-		leaveOut(t, "npm ci: %v\n%s", err, out)
-	}
-	if err := os.WriteFile(done, lock, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// installing lets one test at a time look whether Node's packages are there.
-var installing sync.Mutex
-
 func download(t *testing.T) {
 	t.Helper()
 	if out, err := command(t, "go", nil, "go", "mod", "download"); err != nil {
-		leaveOut(t, "go mod download: %v\n%s", err, out)
+		harness.LeaveOut(t, "go mod download: %v\n%s", err, out)
 	}
 }
 
@@ -216,15 +185,6 @@ func runGo(t *testing.T, env []string) {
 		t.Fatalf("go test: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
-}
-
-// leaveOut ends a suite that cannot be run here; with CI=true that is a failure.
-func leaveOut(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf("left out: "+format, args...)
 }
 
 // command runs a program in a folder until it ends or the test does.
