@@ -32,6 +32,11 @@ func TestOperators(t *testing.T) {
 	tellIn(t, operators, "operators.test.mjs")
 }
 
+func TestAdministration(t *testing.T) {
+	t.Parallel()
+	tellIn(t, operators, "administration.test.mjs")
+}
+
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	tellIn(t, access, "access.test.mjs")
