@@ -240,7 +240,7 @@ test("several channels are tested together: how far it is, what failed and why, 
   const lineOf = (name) => dialog.getByRole("listitem").filter({ hasText: name });
   await lineOf("Tried well").getByText("Works").waitFor();
   await lineOf("Tried refused").getByText("Failed · HTTP 401").waitFor();
-  await lineOf("Tried refused").getByText(/The script answers with this error/).waitFor();
+  await lineOf("Tried refused").getByText("The script answers with this error.", { exact: true }).waitFor();
   await lineOf("Tried hanging").getByText("Testing…").waitFor();
   await dialog.getByText("2 of 3 tested").waitFor();
   assert.equal(await dialog.getByRole("progressbar").getAttribute("value"), "2");
