@@ -5947,7 +5947,8 @@ export interface operations {
                 keyword?: string;
                 status?: number;
                 group?: string;
-                parent_id?: string;
+                /** @description Only the keys that this one has issued. */
+                parent_id?: number;
                 /** @description The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago. */
                 sort?: "created" | "-created" | "name" | "-name" | "used" | "-used" | "remaining" | "-remaining" | "last_used" | "-last_used" | "expires" | "-expires";
                 /** @description Another user's id, for administrators. */
@@ -6120,7 +6121,8 @@ export interface operations {
                 keyword?: string;
                 /** @description A key's value, or its last 4 characters or more. */
                 token?: string;
-                parent_id?: string;
+                /** @description Only the keys that this one has issued. */
+                parent_id?: number;
                 /** @description The page, from 1. */
                 p?: number;
                 /** @description Records on a page: 20 when missing or 0, at most 100. */
