@@ -27,6 +27,11 @@ func TestAccount(t *testing.T) {
 	tell(t, "account.test.mjs")
 }
 
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	tell(t, "family.test.mjs")
+}
+
 func TestEveryScreen(t *testing.T) {
 	t.Parallel()
 	tell(t, "screens.test.mjs")
