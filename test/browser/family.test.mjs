@@ -154,27 +154,27 @@ test("a key with many children has pages of them", async () => {
 test("an administrator looks after somebody else's keys and never sees their values", async () => {
   const { page, quiet, close } = await open({ cookies });
   await page.goto(`${base}/users`);
-  const ada = await done(page, "POST", "/api/user/", { username: "ada", password: secret, role: "user", quota: 5_000_000 });
+  const hedy = await done(page, "POST", "/api/user/", { username: "hedy", password: secret, role: "user", quota: 5_000_000 });
   const boss = await done(page, "POST", "/api/user/", { username: "boss", password: secret, role: "admin", quota: 5_000_000 });
-  const hers = await open({ cookies: await sessionOf("ada", secret) });
+  const hers = await open({ cookies: await sessionOf("hedy", secret) });
   await hers.page.goto(`${base}/keys`);
   const key = await done(hers.page, "POST", "/api/token/", { name: "Thesis", remain_quota: 500_000 });
   assert.equal(await ask(key.key), 200);
 
-  await page.goto(`${base}/users/${ada.id}`);
+  await page.goto(`${base}/users/${hedy.id}`);
   await page.getByRole("link", { name: "All keys (1)" }).click();
-  await page.waitForURL(new RegExp(`/keys\\?user=${ada.id}$`));
-  await page.getByRole("note").getByText("You are looking at the keys of ada.").waitFor();
+  await page.waitForURL(new RegExp(`/keys\\?user=${hedy.id}$`));
+  await page.getByRole("note").getByText("You are looking at the keys of hedy.").waitFor();
   assert.equal(await page.getByRole("link", { name: "Seeded 29" }).count(), 0, "one's own keys are not among them");
   await accessible(page, "somebody else's keys");
   await rowOf(page, "Thesis").getByRole("link").click();
   await heading(page, "Thesis");
-  await page.getByRole("note").getByText("You are looking at the keys of ada.").waitFor();
+  await page.getByRole("note").getByText("You are looking at the keys of hedy.").waitFor();
   await page.getByRole("row").filter({ hasText: "demo-echo" }).getByText("200").first().waitFor();
   await page.getByText(/\$0\.0\d+ for 1 request$/).waitFor();
   assert.ok(!(await page.content()).includes(key.key), "the page does not have the value");
   assert.equal(await page.getByRole("button", { name: "Copy key" }).count(), 0);
-  const seen = await done(page, "GET", `/api/token/${key.id}?user_id=${ada.id}`);
+  const seen = await done(page, "GET", `/api/token/${key.id}?user_id=${hedy.id}`);
   assert.equal(seen.key, `sk-hly…${key.key.slice(-4)}`);
 
   await page.getByRole("button", { name: "Disable" }).click();
@@ -195,7 +195,7 @@ test("an administrator looks after somebody else's keys and never sees their val
 
   await page.locator("main").getByRole("link", { name: "API keys" }).click();
   await page.getByRole("button", { name: "Create key" }).click();
-  const panel = page.getByRole("dialog", { name: "New API key for ada" });
+  const panel = page.getByRole("dialog", { name: "New API key for hedy" });
   await panel.getByRole("textbox", { name: "Name" }).fill("From the administrator");
   await panel.getByRole("button", { name: "Create key" }).click();
   const made = await page.getByTestId("key-value").textContent();
@@ -212,7 +212,7 @@ test("an administrator looks after somebody else's keys and never sees their val
   await page.getByRole("menuitem", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("textbox").fill("Thesis, last chapter");
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await page.waitForURL(new RegExp(`/keys\\?user=${ada.id}$`));
+  await page.waitForURL(new RegExp(`/keys\\?user=${hedy.id}$`));
   await rowOf(page, "From the administrator").waitFor();
   assert.equal(await ask(key.key), 401);
   await page.getByRole("note").getByRole("link", { name: "Your own keys" }).click();

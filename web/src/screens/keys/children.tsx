@@ -106,7 +106,7 @@ export function Children({ of: key, user, onIssue }: Props) {
     >
       {children.data && total === 0 ? (
         <p className="px-4 py-3 text-sm text-soft">
-          {t("children.none")} {stopped ? t(`children.stopped.${stopped}`) : t("children.help")}
+          {stopped ? t(`children.stopped.${stopped}`) : t("children.none")}
         </p>
       ) : (
         <>

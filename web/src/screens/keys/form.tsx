@@ -457,7 +457,7 @@ function Budgets({ draft, set, told, bounds }: RowsProps & { bounds: Bounds | un
   return (
     <Field
       label={t("form.budgets")}
-      help={bounds?.budgets ? `${t("form.budgetsHelp")} ${t("form.child.budgets")}` : t("form.budgetsHelp")}
+      help={t(bounds?.budgets ? "form.child.budgets" : "form.budgetsHelp")}
       error={told(`budget-${-1}`, "limits.budgets")}
       group
     >

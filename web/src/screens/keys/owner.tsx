@@ -38,7 +38,7 @@ export function OwnerNote({ owner, mayChange }: ReturnType<typeof useOwner>) {
       <p className="flex min-w-0 flex-1 items-start gap-2">
         <UserRound aria-hidden className="mt-0.5 size-4 shrink-0 text-accent" />
         <span className="min-w-0 break-words">
-          {t("owner.whose", { name: owner.username })} {t(mayChange ? "owner.values" : "owner.rootOnly")}
+          {t(mayChange ? "owner.whose" : "owner.whoseRootOnly", { name: owner.username })}
         </span>
       </p>
       <span className="flex gap-4">
