@@ -44,13 +44,40 @@ type usageView struct {
 	IP               string  `json:"ip"`
 
 	// Parts of the tokens above, and more of where the money went.
-	CacheWrite1hTokens int64 `json:"cache_write_1h_tokens"`
-	InputAudioTokens   int64 `json:"input_audio_tokens"`
-	InputImageTokens   int64 `json:"input_image_tokens"`
-	OutputAudioTokens  int64 `json:"output_audio_tokens"`
-	OutputImageTokens  int64 `json:"output_image_tokens"`
-	Searches           int64 `json:"searches" doc:"How often the provider searched the web."`
-	ParentID           int64 `json:"parent_id" doc:"The key that was charged as well, having issued this one; 0 for none."`
+	CacheWrite1hTokens int64     `json:"cache_write_1h_tokens"`
+	InputAudioTokens   int64     `json:"input_audio_tokens"`
+	InputImageTokens   int64     `json:"input_image_tokens"`
+	OutputAudioTokens  int64     `json:"output_audio_tokens"`
+	OutputImageTokens  int64     `json:"output_image_tokens"`
+	Searches           int64     `json:"searches" doc:"How often the provider searched the web."`
+	Trail              []tryView `json:"trail,omitempty" doc:"What became of each attempt, for administrators alone; left out where the only one served."`
+	ParentID           int64     `json:"parent_id" doc:"The key that was charged as well, having issued this one; 0 for none."`
+}
+
+// tryView is an attempt to have a request served.
+type tryView struct {
+	ChannelID int64  `json:"channel_id"`
+	Outcome   string `json:"outcome" enum:"success,failed,rate-limited,credential,balance,client-fault,client-gone,overtaken"`
+	Detail    string `json:"detail" doc:"What was seen, such as \"status 503\"; empty where the outcome says all."`
+	Began     int64  `json:"began_ms" doc:"Since the request came."`
+	Took      int64  `json:"took_ms"`
+}
+
+// usageViewer gives how the caller sees a usage record.
+func (c *call) usageViewer() func(*usage.Entry) usageView {
+	if c.who.Admin() {
+		return viewWhole
+	}
+	return viewUsage
+}
+
+// viewWhole is a usage record as administrators see it.
+func viewWhole(e *usage.Entry) usageView {
+	v := viewUsage(e)
+	for _, one := range e.Trail {
+		v.Trail = append(v.Trail, tryView{one.ChannelID, one.Outcome, one.Detail, one.Began.Milliseconds(), one.Took.Milliseconds()})
+	}
+	return v
 }
 
 func viewUsage(e *usage.Entry) usageView {
@@ -143,9 +170,10 @@ func (s *Server) listUsage(c *call, filter func(*call) (usage.Filter, error)) (a
 	if err != nil {
 		return nil, err
 	}
+	view := c.usageViewer()
 	items := make([]usageView, 0, len(entries))
 	for i := range entries {
-		items = append(items, viewUsage(&entries[i]))
+		items = append(items, view(&entries[i]))
 	}
 	return newPage(p, total, items), nil
 }

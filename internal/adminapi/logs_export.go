@@ -49,6 +49,7 @@ func (s *Server) exportUsage(c *call, filter func(*call) (usage.Filter, error)) 
 	if err != nil {
 		return nil, err
 	}
+	view := c.usageViewer()
 	total, all, err := s.Usage.All(c.ctx, f)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (s *Server) exportUsage(c *call, filter func(*call) (usage.Filter, error)) 
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Total-Count", strconv.FormatInt(total, 10))
 		out := &patientWriter{w: w, control: http.NewResponseController(w)}
-		if err := write(out, all); err != nil {
+		if err := write(out, all, view); err != nil {
 			if r.Context().Err() == nil { // else the client has left
 				s.base.Log.LogAttrs(r.Context(), slog.LevelError, "an export of usage was cut off", slog.String("request_id", requestID(r)), slog.String("error", err.Error()))
 			}
@@ -89,14 +90,14 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 const exportBuffer = 64 << 10
 
 // writeUsageJSON writes an array with a record on each line.
-func writeUsageJSON(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
+func writeUsageJSON(to io.Writer, all iter.Seq2[*usage.Entry, error], view func(*usage.Entry) usageView) error {
 	out := bufio.NewWriterSize(to, exportBuffer)
 	before := "[\n"
 	for e, err := range all {
 		if err != nil {
 			return err
 		}
-		text, err := jsonx.Marshal(viewUsage(e))
+		text, err := jsonx.Marshal(view(e))
 		if err != nil {
 			return fmt.Errorf("write usage record %d as JSON: %w", e.ID, err)
 		}
@@ -120,14 +121,14 @@ func writeUsageJSON(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
 
 // writeUsageCSV writes a header and a line per record. Columns are named as the
 // members of the JSON; time is text that spreadsheets take for a time.
-func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
+func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error], view func(*usage.Entry) usageView) error {
 	buffer := bufio.NewWriterSize(to, exportBuffer)
 	out := csv.NewWriter(buffer)
 	if err := out.Write([]string{
 		"id", "time", "request_id", "key_id", "key_name", "user_id", "model", "served_model", "channel_id", "group", "dialect", "endpoint", "stream", "status", "error_code",
 		"prompt_tokens", "cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "input_audio_tokens", "input_image_tokens",
 		"completion_tokens", "reasoning_tokens", "output_audio_tokens", "output_image_tokens", "searches",
-		"quota", "usd", "absorbed", "held", "price_version", "latency_ms", "first_byte_ms", "attempts", "usage_source", "end_user", "ip", "parent_id",
+		"quota", "usd", "absorbed", "held", "price_version", "latency_ms", "first_byte_ms", "attempts", "trail", "usage_source", "end_user", "ip", "parent_id",
 	}); err != nil {
 		return err
 	}
@@ -136,13 +137,13 @@ func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
 		if err != nil {
 			return err
 		}
-		v := viewUsage(e)
+		v := view(e)
 		if err := out.Write([]string{
 			whole(v.ID), e.Time.UTC().Format(time.RFC3339), harmless(v.RequestID), whole(v.KeyID), harmless(v.KeyName), whole(v.UserID), harmless(v.Model), harmless(v.ServedModel), whole(v.ChannelID),
 			harmless(v.Group), v.Dialect, v.Endpoint, strconv.FormatBool(v.Stream), strconv.Itoa(v.Status), harmless(v.ErrorCode),
 			whole(v.PromptTokens), whole(v.CachedTokens), whole(v.CacheWriteTokens), whole(v.CacheWrite1hTokens), whole(v.InputAudioTokens), whole(v.InputImageTokens),
 			whole(v.CompletionTokens), whole(v.ReasoningTokens), whole(v.OutputAudioTokens), whole(v.OutputImageTokens), whole(v.Searches),
-			v.Quota, strconv.FormatFloat(v.USD, 'f', -1, 64), v.Absorbed, v.Held, harmless(v.PriceVersion), whole(v.LatencyMs), whole(v.FirstByteMs), strconv.Itoa(v.Attempts), v.UsageSource,
+			v.Quota, strconv.FormatFloat(v.USD, 'f', -1, 64), v.Absorbed, v.Held, harmless(v.PriceVersion), whole(v.LatencyMs), whole(v.FirstByteMs), strconv.Itoa(v.Attempts), trailCell(v.Trail), v.UsageSource,
 			harmless(v.EndUser), harmless(v.IP), whole(v.ParentID),
 		}); err != nil {
 			return err
@@ -152,6 +153,18 @@ func writeUsageCSV(to io.Writer, all iter.Seq2[*usage.Entry, error]) error {
 		return out.Error()
 	}
 	return buffer.Flush()
+}
+
+// trailCell is what became of each attempt, as the header x-halley-attempts has it.
+func trailCell(trail []tryView) string {
+	var b strings.Builder
+	for i, one := range trail {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.FormatInt(one.ChannelID, 10) + "=" + one.Outcome)
+	}
+	return b.String()
 }
 
 // harmless is a cell that no spreadsheet takes for a formula: what strangers

@@ -3,6 +3,7 @@ package adminapi_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,5 +218,32 @@ func TestUsageQuestionsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	for _, path := range []string{"/api/log/", "/api/log/self", "/api/log/self/stat", "/api/log/stat", "/api/data/", "/api/data/self"} {
 		p.refused(t, caller{}, "GET", path, nil, 401, "missing_credential")
+	}
+}
+
+// What became of each attempt tells of channels, which only administrators know.
+func TestOnlyAdministratorsSeeWhatBecameOfEachAttempt(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	ada, token := p.user(t, "ada", "user")
+	p.spend(t, ada, "k", func(r *usage.Record) {
+		r.Trail = []usage.Try{
+			{ChannelID: 3, Outcome: "failed", Detail: "status 503", Began: 2 * time.Millisecond, Took: 40 * time.Millisecond},
+			{ChannelID: 4, Outcome: "success", Began: 45 * time.Millisecond, Took: time.Second},
+		}
+	}, plain)
+	const told = `"trail":[{"channel_id":3,"outcome":"failed","detail":"status 503","began_ms":2,"took_ms":40},{"channel_id":4,"outcome":"success","detail":"","began_ms":45,"took_ms":1000}]`
+	if got := p.send(t, caller{token: p.root}, "GET", "/api/log/?user_id="+fmt.Sprint(ada), nil); strings.Count(got.text, told) != 1 || strings.Count(got.text, `"trail"`) != 1 {
+		t.Errorf("an administrator sees %s", got.text)
+	}
+	for path, want := range map[string]string{"/api/log/export": told, "/api/log/export?format=csv": `"3=failed, 4=success"`} {
+		if _, text, err := p.export(t, p.root, path); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%s: %v; %s", path, err, text)
+		}
+	}
+	for _, path := range []string{"/api/log/self", "/api/log/self/export", "/api/log/self/export?format=csv"} {
+		if _, text, err := p.export(t, token, path); err != nil || strings.Contains(text, "503") || strings.Contains(text, "4=success") || strings.Contains(text, `"trail":`) {
+			t.Errorf("%s: %v; a user sees %s", path, err, text)
+		}
 	}
 }

@@ -31,6 +31,8 @@ const (
 	maxErrorBody = 4 << 20
 	// defaultMaxAttempts is how many attempts a request may take.
 	defaultMaxAttempts = 4
+	// codeUpstream is the error code of what an upstream did wrong.
+	codeUpstream = "upstream_error"
 )
 
 // ending is how an attempt ended.
@@ -180,7 +182,7 @@ func (t *ticket) canMove(a *ask, o health.Outcome) bool {
 func (g *Gateway) attempt(ctx context.Context, t *ticket, a *ask, p *plan, up Upstream) (end ending) {
 	defer func() { p.seat.leave(t.used()) }() // last, when the upstream is let go
 	t.tier, t.relay, t.secret = a.head.ServiceTier, nil, ""
-	t.trying = true
+	t.trying, t.tried = true, g.Now()
 	if len(p.channel.Credentials) > 1 {
 		t.way.keys = append(t.way.keys, p.step.Credential.ID)
 	}
@@ -280,7 +282,7 @@ func served() ending { return ending{outcome: health.Outcome{Class: health.Succe
 // was sent.
 func broken(err error) ending {
 	if upstream.IsTimeout(err) {
-		f := fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long to answer.")
+		f := fault.Wrap(err, fault.GatewayTimeout, codeUpstream, "The upstream took too long to answer.")
 		return ending{err: f, again: true, outcome: health.Outcome{Class: health.Failed, Detail: "no answer in time"}}
 	}
 	detail := "the connection broke"
@@ -301,7 +303,7 @@ func leftAlone(err error) ending {
 }
 
 func badGateway(err error) error {
-	return fault.Wrap(err, fault.BadGateway, "upstream_error", "The upstream could not answer the request.")
+	return fault.Wrap(err, fault.BadGateway, codeUpstream, "The upstream could not answer the request.")
 }
 
 // theirs is what an upstream has said that did not serve the request.
@@ -317,7 +319,7 @@ type theirs struct {
 func (t *ticket) forward(e *theirs) {
 	t.planned(e.plan)
 	t.secret = e.secret
-	t.record.Status, t.record.ErrorCode = e.status, "upstream_error"
+	t.record.Status, t.record.ErrorCode = e.status, codeUpstream
 	t.refund()
 	t.writeWhole(e.header, e.body)
 }

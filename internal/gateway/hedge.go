@@ -131,7 +131,7 @@ func (g *Gateway) second(ctx, call context.Context, t *ticket, a *ask, first *pl
 
 // won makes the racer's dispatch the ticket's attempt.
 func (t *ticket) won(r *racer) reply {
-	t.try = r.try
+	t.try, t.tried = r.try, r.d.sent
 	t.planned(r.d.plan)
 	if r.err != nil {
 		r.cancel()
@@ -174,7 +174,5 @@ func (g *Gateway) leave(t *ticket, a *ask, r *racer, o health.Outcome) {
 	r.try.Done(g.Now(), o)
 	g.Observer.Attempted(o.Class)
 	r.d.plan.seat.leave(limit.Tokens{Input: leastInput(a)})
-	if t.who.owner.Administers() {
-		t.trail = append(t.trail, step(r.d.plan, o.Class))
-	}
+	t.note(r.d.plan, o, r.d.sent)
 }

@@ -90,6 +90,9 @@ func TestASlowEmbeddingIsAnsweredByTheSecondChannelAndPaidOnce(t *testing.T) {
 	if got := c.header.Get("X-Halley-Attempts"); got != "5=overtaken, 9=success" {
 		t.Errorf("X-Halley-Attempts: %s", got)
 	}
+	if got := told(record.Trail); got != "5=overtaken (), 9=success ()" {
+		t.Errorf("the record's trail is %s", got)
+	}
 	if holds, held := h.ledger.InFlight(); holds != 0 || held != 0 {
 		t.Errorf("%d holds of %d are left", holds, held)
 	}

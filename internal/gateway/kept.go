@@ -269,5 +269,5 @@ func (g *Gateway) deleteUpstream(ctx context.Context, r *kept.Response) error {
 		return nil
 	}
 	said := clip(string(masked(ch, secret, body)), 500)
-	return fault.Wrap(fmt.Errorf("status %d: %s", call.Status, said), fault.BadGateway, "upstream_error", "The upstream did not delete the response (status %d), so it is still kept.", call.Status)
+	return fault.Wrap(fmt.Errorf("status %d: %s", call.Status, said), fault.BadGateway, codeUpstream, "The upstream did not delete the response (status %d), so it is still kept.", call.Status)
 }

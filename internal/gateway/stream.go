@@ -249,11 +249,11 @@ func interrupted(ctx context.Context, err error) *fault.Error {
 	case shutDown(ctx):
 		return fault.From(shuttingDown())
 	case errors.Is(err, upstream.ErrTotal):
-		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream took too long altogether; the answer is not complete.")
+		return fault.Wrap(err, fault.GatewayTimeout, codeUpstream, "The upstream took too long altogether; the answer is not complete.")
 	case upstream.IsTimeout(err):
-		return fault.Wrap(err, fault.GatewayTimeout, "upstream_error", "The upstream stopped sending; the answer is not complete.")
+		return fault.Wrap(err, fault.GatewayTimeout, codeUpstream, "The upstream stopped sending; the answer is not complete.")
 	}
-	return fault.Wrap(fmt.Errorf("the upstream cut the stream: %w", err), fault.BadGateway, "upstream_error", "The upstream broke off; the answer is not complete.")
+	return fault.Wrap(fmt.Errorf("the upstream cut the stream: %w", err), fault.BadGateway, codeUpstream, "The upstream broke off; the answer is not complete.")
 }
 
 // settle charges what the stream is known to have used, and gives it its status
@@ -266,7 +266,7 @@ func (r *relay) settle() {
 	if t.record.ErrorCode == "" {
 		t.record.Status = http.StatusOK
 		if r.p.Failed { // in the upstream's own words
-			t.record.ErrorCode = "upstream_error"
+			t.record.ErrorCode = codeUpstream
 		}
 	}
 	if r.p.Tier != "" {

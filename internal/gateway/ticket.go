@@ -45,8 +45,9 @@ type ticket struct {
 	pauses int           // before the only channel was tried once more
 	try    health.Attempt
 	trying bool
-	theirs *theirs  // what an upstream last said to the client, nil when none did
-	trail  []string // the attempts that have ended, for those who may know
+	theirs *theirs     // what an upstream last said to the client, nil when none did
+	tried  time.Time   // when the attempt under way began
+	tries  []usage.Try // the attempts that have ended and did not serve
 	hold   budget.Hold
 	lease  *limit.Lease
 	home   string  // the group whose limits the lease counts against
@@ -97,13 +98,9 @@ func (t *ticket) ended(p *plan, o health.Outcome) {
 	t.trying = false
 	t.try.Done(t.gateway.Now(), o)
 	t.gateway.Observer.Attempted(o.Class)
-	if t.who.owner.Administers() {
-		t.trail = append(t.trail, step(p, o.Class))
+	if o.Class != health.Success {
+		t.note(p, o, t.tried)
 	}
-}
-
-func step(p *plan, c health.Class) string {
-	return strconv.FormatInt(p.channel.ID, 10) + "=" + c.String()
 }
 
 // failed logs an attempt that did not decide the request.
@@ -114,22 +111,6 @@ func (t *ticket) failed(p *plan, end ending) {
 	}
 	t.gateway.Log.LogAttrs(context.Background(), slog.LevelInfo, "attempt failed",
 		slog.String("request_id", t.in.RequestID), slog.Int64("channel_id", p.channel.ID), slog.String("outcome", end.outcome.Class.String()), slog.String("error", why))
-}
-
-// tellAttempts shows administrators, and nobody else, who was tried.
-func (t *ticket) tellAttempts(status int) {
-	if t.who.owner == nil || !t.who.owner.Administers() || t.record.Attempts == 0 {
-		return
-	}
-	trail := t.trail
-	if t.trying {
-		c := health.Success
-		if status != http.StatusOK {
-			c = health.ClientFault
-		}
-		trail = append(trail, step(t.plan, c))
-	}
-	t.sink.Header().Set("X-Halley-Attempts", strings.Join(trail, ", "))
 }
 
 // clip bounds what a client's text can take in a row.
@@ -189,7 +170,8 @@ func (t *ticket) settle(tokens usage.Tokens, source usage.Source) {
 	r.Term = t.hold.Term()
 	r.Cost, r.Absorbed = charge.Charged, charge.Absorbed
 	r.KeyGrantDelta, r.ParentGrantDelta, r.UserGrantDelta = charge.KeyGrant, charge.ParentGrant, charge.UserGrant
-	r.Latency = t.gateway.Now().Sub(t.in.Start)
+	now := t.gateway.Now()
+	r.Latency, r.Trail = now.Sub(t.in.Start), t.trail(now)
 	if !t.started && r.Source != usage.NoUsage && r.Status == http.StatusOK {
 		r.FirstByte = r.Latency // the answer follows at once
 	}

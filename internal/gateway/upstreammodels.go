@@ -53,7 +53,7 @@ func (g *Gateway) UpstreamModels(ctx context.Context, ch *channel.Channel) ([]st
 }
 
 func notListed(what string) error {
-	return fault.New(fault.BadGateway, "upstream_error", "The upstream's models cannot be listed: %s", what)
+	return fault.New(fault.BadGateway, codeUpstream, "The upstream's models cannot be listed: %s", what)
 }
 
 func noSuchKind(ch *channel.Channel) error {

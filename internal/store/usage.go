@@ -29,7 +29,7 @@ var _ usage.Store = (*DB)(nil)
 const (
 	usageColumns = `event_id, time_ms, request_id, key_id, key_name, user_id, model, served_model, channel_id, grp, dialect, endpoint, stream, status, error_code, ` +
 		`prompt_tokens, cached_tokens, write_5m_tokens, write_1h_tokens, completion_tokens, reasoning_tokens, audio_in_tokens, audio_out_tokens, image_in_tokens, image_out_tokens, searches, ` +
-		`cost_nano, absorbed_nano, held_nano, price_version, latency_ms, first_byte_ms, attempts, usage_source, end_user, ip, parent_id, key_grant_nano, parent_grant_nano, user_grant_nano`
+		`cost_nano, absorbed_nano, held_nano, price_version, latency_ms, first_byte_ms, attempts, trail, usage_source, end_user, ip, parent_id, key_grant_nano, parent_grant_nano, user_grant_nano`
 
 	insertUsageHead = `INSERT INTO usage_records (` + usageColumns + `) VALUES `
 	insertUsageTail = ` ON CONFLICT (event_id) DO NOTHING`
@@ -412,7 +412,7 @@ func usageArgs(args []any, r *usage.Record) []any {
 	return append(args, eventID(request, r.EventID), millis(r.Time), request, r.KeyID, stored(r.KeyName, maxWord), r.UserID,
 		stored(r.Model, maxModel), stored(r.ServedModel, maxModel), r.ChannelID, stored(r.Group, maxWord), r.Dialect, r.Endpoint, flag(r.Stream), int64(r.Status), stored(r.ErrorCode, maxWord),
 		t.Prompt, t.CachedRead, t.CacheWrite5m, t.CacheWrite1h, t.Completion, t.Reasoning, t.AudioIn, t.AudioOut, t.ImageIn, t.ImageOut, t.Searches,
-		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord),
+		int64(r.Cost), int64(r.Absorbed), int64(r.Held), stored(r.PriceVersion, maxWord), r.Latency.Milliseconds(), r.FirstByte.Milliseconds(), int64(r.Attempts), trailText(r.Trail), string(r.Source), stored(r.EndUser, maxWord), stored(r.IP, maxWord),
 		r.ParentID, int64(r.KeyGrantDelta), int64(r.ParentGrantDelta), int64(r.UserGrantDelta))
 }
 

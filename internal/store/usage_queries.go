@@ -43,10 +43,11 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 	for rows.Next() {
 		var e usage.Entry
 		var at, stream, latency, firstByte int64
+		var trail string
 		t := &e.Tokens
 		err := rows.Scan(&e.ID, &e.EventID, &at, &e.RequestID, &e.KeyID, &e.KeyName, &e.UserID, &e.Model, &e.ServedModel, &e.ChannelID, &e.Group, &e.Dialect, &e.Endpoint, &stream, &e.Status, &e.ErrorCode,
 			&t.Prompt, &t.CachedRead, &t.CacheWrite5m, &t.CacheWrite1h, &t.Completion, &t.Reasoning, &t.AudioIn, &t.AudioOut, &t.ImageIn, &t.ImageOut, &t.Searches,
-			&e.Cost, &e.Absorbed, &e.Held, &e.PriceVersion, &latency, &firstByte, &e.Attempts, &e.Source, &e.EndUser, &e.IP,
+			&e.Cost, &e.Absorbed, &e.Held, &e.PriceVersion, &latency, &firstByte, &e.Attempts, &trail, &e.Source, &e.EndUser, &e.IP,
 			&e.ParentID, &e.KeyGrantDelta, &e.ParentGrantDelta, &e.UserGrantDelta)
 		if err != nil {
 			return nil, fmt.Errorf("scan usage: %w", err)
@@ -54,6 +55,9 @@ func (db *DB) UsageEntries(ctx context.Context, f usage.Filter, limit, offset in
 		e.EventID = strings.TrimPrefix(e.EventID, eventID(e.RequestID, ""))
 		e.Time, e.Stream = instant(at), stream != 0
 		e.Latency, e.FirstByte = time.Duration(latency)*time.Millisecond, time.Duration(firstByte)*time.Millisecond
+		if e.Trail, err = readTrail(trail); err != nil {
+			return nil, fmt.Errorf("usage record %d: %w", e.ID, err)
+		}
 		entries = append(entries, e)
 	}
 	return entries, rows.Err()

@@ -39,6 +39,19 @@ const (
 	NoUsage      Source = "none"      // nothing was consumed
 )
 
+// Try is one attempt to have a request served.
+type Try struct {
+	ChannelID int64
+	Outcome   string        // a health.Class by its name: success, failed, rate-limited…
+	Detail    string        // what was seen, such as "status 503"; "" where the outcome says all
+	Began     time.Duration // since the request came
+	Took      time.Duration
+}
+
+// MaxTries bounds what is kept of a request's attempts: more than the option
+// max_attempts allows.
+const MaxTries = 24
+
 // Record is the one narrow row of a request. Ledger fields (Charge,
 // GrantDelta…) say how the request moved the key's and the account's money.
 type Record struct {
@@ -66,6 +79,7 @@ type Record struct {
 	Latency      time.Duration
 	FirstByte    time.Duration // 0 when nothing was sent
 	Attempts     int
+	Trail        []Try // what became of each attempt; nil where the only one served
 	Source       Source
 	EndUser      string
 	IP           string

@@ -127,6 +127,7 @@ func usageReadBack(t *testing.T, db *store.DB) {
 	users, keys := spenders(t, db)
 	full := someRecord(1, users[0], keys[0])
 	full.Cost, full.Held = money.Max, money.Max
+	full.Trail = []usage.Try{{ChannelID: 3, Outcome: "failed", Detail: "status 503", Took: 40 * time.Millisecond}, {ChannelID: 4, Outcome: "success", Began: 45 * time.Millisecond, Took: time.Second}}
 	bare := usage.Record{EventID: "bare", Time: usageStart.Add(time.Second), UserID: users[0], KeyID: keys[0]}
 	apply(t, db, full, bare)
 	got, err := db.UsageEntries(t.Context(), usage.Filter{}, 10, 0)

@@ -29,6 +29,8 @@ const (
 	maxPayload = 16 << 10
 	// maxText is how much of a text is kept: the store keeps less.
 	maxText = 512
+	// maxShort is how much is kept of the texts of an attempt, which are our own.
+	maxShort = 96
 	// sector is the least that a disk writes as a whole.
 	sector = 512
 )
@@ -250,6 +252,15 @@ func appendFields(b []byte, r *usage.Record) []byte {
 	number(int64(r.ParentGrantDelta))
 	number(r.Term)
 	number(r.Tokens.Searches)
+	number(int64(len(r.Trail)))
+	for i := range r.Trail {
+		one := &r.Trail[i]
+		number(one.ChannelID)
+		text(one.Outcome[:min(len(one.Outcome), maxShort)])
+		text(one.Detail[:min(len(one.Detail), maxShort)])
+		number(int64(one.Began))
+		number(int64(one.Took))
+	}
 	return b
 }
 
@@ -301,6 +312,7 @@ func readFields(body []byte) (usage.Record, bool) {
 	r.ParentGrantDelta = money.Nano(f.number())
 	r.Term = f.number()
 	r.Tokens.Searches = f.number()
+	r.Trail = f.trail()
 	return r, !f.bad && len(f.rest) == 0 && r.EventID != ""
 }
 
@@ -321,6 +333,21 @@ func (f *fields) number() int64 {
 	}
 	f.rest = f.rest[size:]
 	return n
+}
+
+func (f *fields) trail() []usage.Try {
+	count := f.number()
+	if count < 0 || count > usage.MaxTries {
+		f.bad = true
+	}
+	if count == 0 || f.bad {
+		return nil
+	}
+	trail := make([]usage.Try, count)
+	for i := range trail {
+		trail[i] = usage.Try{ChannelID: f.number(), Outcome: f.text(), Detail: f.text(), Began: time.Duration(f.number()), Took: time.Duration(f.number())}
+	}
+	return trail
 }
 
 func (f *fields) text() string {

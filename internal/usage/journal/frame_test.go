@@ -2,7 +2,9 @@ package journal
 
 import (
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,10 @@ func TestEveryFieldSurvives(t *testing.T) {
 			for i := range v.NumField() {
 				fill(v.Field(i))
 			}
+		case v.Kind() == reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+			fill(v.Index(0))
+			fill(v.Index(1))
 		case v.Kind() == reflect.String:
 			v.SetString(fmt.Sprint("text ", n))
 		case v.CanInt():
@@ -65,6 +71,7 @@ func TestLongTextIsClippedAndFits(t *testing.T) {
 	r := usage.Record{
 		EventID: "e", RequestID: long, KeyName: long, Model: long, ServedModel: long, Group: long, Dialect: long, Endpoint: long,
 		ErrorCode: long, PriceVersion: long, Source: usage.Source(long), EndUser: long, IP: long,
+		Trail: slices.Repeat([]usage.Try{{ChannelID: math.MinInt64, Outcome: long, Detail: long, Began: math.MinInt64, Took: math.MinInt64}}, usage.MaxTries),
 	}
 	s := newStamp([8]byte{1, 2, 3})
 	frame := s.appendRecord(nil, 1, &r)

@@ -23,7 +23,7 @@ const (
 	suffix     = ".journal"
 	magic      = "halleyjn"
 	headSize   = 40
-	version    = 2
+	version    = 3
 	lockName   = "lock"
 	damagedDir = "damaged"
 )

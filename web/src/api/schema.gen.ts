@@ -3746,6 +3746,21 @@ export interface components {
             /** @description The code that the app shows. */
             totp: string;
         };
+        Try: {
+            /**
+             * Format: int64
+             * @description Since the request came.
+             */
+            began_ms: number;
+            /** Format: int64 */
+            channel_id: number;
+            /** @description What was seen, such as "status 503"; empty where the outcome says all. */
+            detail: string;
+            /** @enum {string} */
+            outcome: "success" | "failed" | "rate-limited" | "credential" | "balance" | "client-fault" | "client-gone" | "overtaken";
+            /** Format: int64 */
+            took_ms: number;
+        };
         TwiceProvenBody: {
             /** @description Of who has one. */
             password?: string;
@@ -3818,6 +3833,8 @@ export interface components {
             stream: boolean;
             /** Format: int64 */
             time: number;
+            /** @description What became of each attempt, for administrators alone; left out where the only one served. */
+            trail?: components["schemas"]["Try"][];
             /** @enum {string} */
             usage_source: "provider" | "metered" | "estimated" | "none";
             /** Format: double */

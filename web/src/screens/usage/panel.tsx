@@ -9,6 +9,7 @@ import { Badge } from "@/ui/badge";
 import { CopyButton } from "@/ui/copy";
 import { SidePanel } from "@/ui/dialog";
 import { Facts } from "@/ui/page";
+import { Attempts, ChannelName } from "./attempts";
 
 type Usage = Schemas["Usage"];
 
@@ -117,7 +118,7 @@ export function RequestPanel({ row, onClose }: Props) {
                 value: row.attempts === 0 ? t("panel.noAttempt") : format.number(row.attempts),
               },
               { label: t("panel.group"), value: row.group || "—" },
-              { label: t("panel.channel"), value: row.channel_id ? `#${row.channel_id}` : "—" },
+              { label: t("panel.channel"), value: row.channel_id ? <ChannelName id={row.channel_id} /> : "—" },
               {
                 label: t("panel.served"),
                 value: row.served_model ? <code className="font-mono text-xs break-all">{row.served_model}</code> : "—",
@@ -125,6 +126,11 @@ export function RequestPanel({ row, onClose }: Props) {
             ]}
           />
         </Part>
+        {row.trail && row.trail.length > 0 && (
+          <Part title={t("panel.trail")}>
+            <Attempts row={row} />
+          </Part>
+        )}
       </div>
     </SidePanel>
   );
