@@ -105,9 +105,7 @@ export function Children({ of: key, user, onIssue }: Props) {
       }
     >
       {children.data && total === 0 ? (
-        <p className="px-4 py-3 text-sm text-soft">
-          {stopped ? t(`children.stopped.${stopped}`) : t("children.none")}
-        </p>
+        <p className="px-4 py-3 text-sm text-soft">{stopped ? t(`children.stopped.${stopped}`) : t("children.none")}</p>
       ) : (
         <>
           {stopped && <p className="border-b px-4 py-2.5 text-sm text-soft">{t(`children.stopped.${stopped}`)}</p>}
