@@ -12,6 +12,7 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Checkbox, Input, Segments, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { isAddress } from "./address";
@@ -108,7 +109,8 @@ function KeyForm({
   const amount = amountOf(draft);
 
   return (
-    <form
+    <Form
+      error={refused}
       id="key"
       noValidate
       className="flex flex-col gap-6"
@@ -336,7 +338,7 @@ function KeyForm({
       <Part title={t("form.metadata")} help={t("form.metadataHelp")}>
         <Metadata draft={draft} set={set} told={told} />
       </Part>
-    </form>
+    </Form>
   );
 }
 
