@@ -3170,6 +3170,8 @@ export interface components {
             kind: "openai" | "azure" | "anthropic" | "gemini" | "vertex" | "cohere" | "bedrock" | "demo";
             /** @description A server of one's own, which private addresses must be allowed for. */
             local: boolean;
+            /** @description What the channel serves unless something else is said; empty where that is the operator's choice. */
+            models: string[];
             name: string;
             /** @description It usually wants no upstream key. */
             no_key: boolean;

@@ -12,6 +12,7 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Checkbox, Input, Segments, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { isAddress } from "./address";
@@ -154,7 +155,8 @@ function KeyForm({
   const joined = (values: readonly string[]) => values.join(", ");
 
   return (
-    <form
+    <Form
+      error={refused}
       id="key"
       ref={form}
       noValidate
@@ -418,7 +420,7 @@ function KeyForm({
       <Part title={t("form.metadata")} help={t("form.metadataHelp")}>
         <Metadata draft={draft} set={set} told={told} />
       </Part>
-    </form>
+    </Form>
   );
 }
 
