@@ -42,14 +42,14 @@ func TestAccess(t *testing.T) {
 	tellIn(t, access, "access.test.mjs")
 }
 
-func TestSpending(t *testing.T) {
-	t.Parallel()
-	tellIn(t, spending, "spending.test.mjs")
-}
-
 func TestIdentityProviders(t *testing.T) {
 	t.Parallel()
 	tellIn(t, identities, "oidc.test.mjs")
+}
+
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	tell(t, "family.test.mjs")
 }
 
 func TestEveryScreen(t *testing.T) {
@@ -140,6 +140,9 @@ func fill(t *testing.T, s *harness.Server) {
 			s.Root.UpdateKey(t, made.ID, harness.Fields{"status": 2})
 		}
 	}
+	s.Root.Must(t, http.MethodPost, fmt.Sprintf("/api/token/%d/children", first.ID), harness.Fields{"name": "Tenant 4711", "remain_quota": 200_000})
+	noor := s.Root.CreateUser(t, harness.Fields{"username": "noor", "password": harness.Password, "quota": 1_000_000})
+	s.Root.CreateKey(t, harness.Fields{"name": "Notebook", "user_id": noor.ID, "remain_quota": 250_000})
 	for i := range 24 {
 		model := "demo-echo"
 		if i%8 == 7 {
