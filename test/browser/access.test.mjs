@@ -104,8 +104,8 @@ test("every call for administrators is refused to a user, and root's calls to an
   }
   const { page, quiet, close } = await open({ cookies });
   await page.goto(base);
-  await page.getByRole("link", { name: "Channels", exact: true }).waitFor();
-  assert.equal(await page.getByRole("link", { name: "Options", exact: true }).count(), 0);
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Channels", exact: true }).waitFor();
+  assert.equal(await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Options", exact: true }).count(), 0);
   await page.goto(`${base}/options`);
   await page.getByRole("main").getByRole("alert").waitFor();
   quiet();

@@ -51,7 +51,7 @@ test("who signs in there for the first time gets an account, with the role and g
   assert.deepEqual(visited, ["/authorize"], "the browser was there, and there only");
   assert.equal(new URL(page.url()).search, "", "nothing of the visit stays in the address");
   await page.getByRole("button", { name: "Account: Ada Lovelace" }).waitFor();
-  await page.getByRole("link", { name: "Channels", exact: true }).waitFor();
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Channels", exact: true }).waitFor();
   const ada = await self(context);
   assert.deepEqual([ada.username, ada.role, ada.group, ada.email], ["ada", "admin", "research", "ada@example.com"]);
   await page.goto(`${base}/settings/security`);
@@ -72,7 +72,7 @@ test("who signs in there for the first time gets an account, with the role and g
   await later.page.getByRole("heading", { name: "API keys", level: 1 }).waitFor();
   const again = await self(later.context);
   assert.deepEqual([again.id, again.role, again.group], [ada.id, "user", "default"]);
-  assert.equal(await later.page.getByRole("link", { name: "Channels", exact: true }).count(), 0);
+  assert.equal(await later.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Channels", exact: true }).count(), 0);
   later.quiet();
   await later.close();
 });
