@@ -239,13 +239,18 @@ func (s *Service) newLimits(ctx context.Context, id int64, p *LimitsPatch) (chan
 }
 
 // UpdateSelf changes the caller's own record. A new password needs the old one
-// and ends every session; who had one gets a new one, else the Login is nil.
+// and ends every session; who had one gets another in its place, that is as old
+// and as well proved, else the Login is nil. An access token may change the
+// password only where a password alone signs in: it has shown no second factor.
 func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, from Origin) (*Account, *Login, error) {
 	if err := p.check(); err != nil {
 		return nil, nil, err
 	}
 	var hash string
 	if p.Password != nil {
+		if err := s.mayChangePassword(ctx, who); err != nil {
+			return nil, nil, err
+		}
 		old := ""
 		if p.OldPassword != nil {
 			old = *p.OldPassword
@@ -272,8 +277,25 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 	if err != nil || hash == "" || who.Session == nil {
 		return account, nil, err
 	}
-	login, err := s.newSession(ctx, account.User, ByPassword, from)
+	// Were it a new one, the old password would renew what only a sign-in with all
+	// factors gives.
+	login, err := s.openSession(ctx, account.User, who.Method, who.SignedIn, from)
 	return account, login, err
+}
+
+// mayChangePassword refuses tokens where a second factor guards the account.
+func (s *Service) mayChangePassword(ctx context.Context, who *Identity) error {
+	if who.TokenID == 0 {
+		return nil
+	}
+	factors, err := s.store.SecondFactors(ctx, who.User.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !factors.required() {
+		return nil
+	}
+	return needsSession(who)
 }
 
 // ChangeBalance moves what a user can spend; decide is budget.SetRemaining or
