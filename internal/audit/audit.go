@@ -57,6 +57,9 @@ type Store interface {
 	AuditEnds(ctx context.Context) (Ends, error)
 	// AuditAfter gives the records that follow an id, oldest first.
 	AuditAfter(ctx context.Context, id, limit int64) ([]*Record, error)
+	// AuditSpan gives the lowest and the highest id that there is, false without
+	// records.
+	AuditSpan(ctx context.Context) (oldest, newest int64, any bool, err error)
 	// PruneAudit deletes the oldest records, as far as all of them are older,
 	// and makes the last of them the anchor. It tells which that is, and how
 	// many went.

@@ -107,7 +107,30 @@ func (s *Service) verify(ctx context.Context, ends Ends, noted string) (Report, 
 	case !seen:
 		return broken(ends.Head.ID, "the record that was noted is not in the chain (any more)")
 	}
+	stray, found, err := s.stray(ctx, ends, first)
+	if err != nil {
+		return Report{}, unavailable(err)
+	}
+	if found {
+		return broken(stray, "it is not of the chain, but was put beside it")
+	}
 	return report, nil
+}
+
+// stray finds a record before the anchor or after the head, where the walk from
+// one to the other does not come by, but a list of the trail does. first says that
+// the anchor is where the chain began: before it are records that have no hash.
+func (s *Service) stray(ctx context.Context, ends Ends, first bool) (id int64, found bool, err error) {
+	oldest, newest, any, err := s.store.AuditSpan(ctx)
+	if err != nil || !any {
+		return 0, false, err
+	}
+	if oldest < 1 || !first && oldest <= ends.Anchor.ID {
+		return oldest, true, nil
+	}
+	// Asked last: what was written meanwhile is below it.
+	after, err := s.store.AuditEnds(ctx)
+	return newest, newest > after.Head.ID, err
 }
 
 // Prune deletes records older than an instant and notes that it did. The chain is
