@@ -101,19 +101,20 @@ type awsView struct {
 }
 
 type presetView struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	Kind    string `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
-	BaseURL string `json:"base_url" doc:"Empty where everybody has another one."`
-	Example string `json:"example" doc:"What the base URL looks like where it is empty."`
-	Local   bool   `json:"local" doc:"A server of one's own, which private addresses must be allowed for."`
-	NoKey   bool   `json:"no_key" doc:"It usually wants no upstream key."`
+	ID      string   `json:"id"`
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind" enum:"openai,azure,anthropic,gemini,vertex,cohere,bedrock,demo"`
+	BaseURL string   `json:"base_url" doc:"Empty where everybody has another one."`
+	Example string   `json:"example" doc:"What the base URL looks like where it is empty."`
+	Models  []string `json:"models" doc:"What the channel serves unless something else is said; empty where that is the operator's choice."`
+	Local   bool     `json:"local" doc:"A server of one's own, which private addresses must be allowed for."`
+	NoKey   bool     `json:"no_key" doc:"It usually wants no upstream key."`
 }
 
 func (s *Server) listPresets(*call) (any, error) {
 	views := []presetView{}
 	for _, p := range channel.Presets() {
-		views = append(views, presetView{ID: p.ID, Name: p.Name, Kind: string(p.Kind), BaseURL: p.BaseURL, Example: p.Example, Local: p.Local, NoKey: p.NoKey})
+		views = append(views, presetView{ID: p.ID, Name: p.Name, Kind: string(p.Kind), BaseURL: p.BaseURL, Example: p.Example, Models: append([]string{}, p.Models...), Local: p.Local, NoKey: p.NoKey})
 	}
 	return views, nil
 }
@@ -171,7 +172,7 @@ func (s *Server) test(c *call, ch *channel.Channel, body channelTestBody, target
 	model := strings.TrimSpace(body.Model.Value)
 	if model == "" {
 		if model = firstExact(ch.Models); model == "" {
-			return nil, fault.New(fault.Invalid, "model_required", "model must be given: the channel lists only patterns.").Field("model")
+			return nil, fault.New(fault.Invalid, "model_required", "model must be given: the channel lists none by its whole name.").Field("model")
 		}
 	}
 	result, err := s.ChannelTester.TestChannel(c.ctx, ch, model, body.Stream.Value)

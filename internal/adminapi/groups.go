@@ -3,6 +3,7 @@ package adminapi
 import (
 	"net/http"
 
+	"halley/internal/account"
 	"halley/internal/fault"
 	"halley/internal/group"
 	"halley/internal/jsonx"
@@ -18,6 +19,7 @@ func (s *Server) groupRoutes() []route {
 		{method: http.MethodPatch, path: "/api/group/{name}", access: adminOnly, handle: s.updateGroup, summary: "Change a group; what is left out stays", in: typeOf[groupBody](), out: data, ifMatch: true},
 		{method: http.MethodDelete, path: "/api/group/{name}", access: adminOnly, handle: s.deleteGroup, summary: "Delete a group that nothing uses, or have those that use it use another one", query: []string{"move_to"}},
 		{method: http.MethodGet, path: "/api/user/self/groups", access: anyUser, handle: s.listOwnGroups, summary: "List the groups that the caller may use", out: typeOf[map[string]ownGroup]()},
+		{method: http.MethodGet, path: "/api/user/{id}/groups", access: adminOnly, handle: s.listUserGroups, summary: "List the groups that a user may use", out: typeOf[map[string]ownGroup]()},
 	}
 }
 
@@ -183,10 +185,21 @@ type ownGroup struct {
 	Desc  string `json:"desc"`
 }
 
-func (s *Server) listOwnGroups(c *call) (any, error) {
-	own := map[string]ownGroup{}
-	for _, g := range s.Groups.Current().For(group.User{ID: c.who.User.ID, Group: c.who.User.Group}) {
-		own[g.Name] = ownGroup{Ratio: g.Ratio.String(), Desc: g.Desc}
+func (s *Server) listOwnGroups(c *call) (any, error) { return s.groupsFor(c.who.User), nil }
+
+// listUserGroups tells an administrator which groups the keys of a user may have.
+func (s *Server) listUserGroups(c *call) (any, error) {
+	user, err := s.userInPath(c)
+	if err != nil {
+		return nil, err
 	}
-	return own, nil
+	return s.groupsFor(user), nil
+}
+
+func (s *Server) groupsFor(user *account.User) map[string]ownGroup {
+	usable := map[string]ownGroup{}
+	for _, g := range s.Groups.Current().For(group.User{ID: user.ID, Group: user.Group}) {
+		usable[g.Name] = ownGroup{Ratio: g.Ratio.String(), Desc: g.Desc}
+	}
+	return usable
 }

@@ -9,6 +9,7 @@ import (
 func (s *Server) modelRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/api/user/self/models", access: anyUser, handle: s.listOwnModels, summary: "List the models that the caller may use", out: typeOf[[]string]()},
+		{method: http.MethodGet, path: "/api/user/{id}/models", access: adminOnly, handle: s.listUserModels, summary: "List the models that a user may use", out: typeOf[[]string]()},
 		{method: http.MethodGet, path: "/api/user/self/catalog", access: anyUser, handle: s.listOffers, summary: "List the models that the caller may use, with their prices and the groups that offer them", out: typeOf[[]offerView]()},
 	}
 }
@@ -41,6 +42,15 @@ func (s *Server) listPublicModels(c *call) (any, error) {
 
 func (s *Server) listOwnModels(c *call) (any, error) {
 	return append([]string{}, s.Snapshot().ModelsFor(c.who.User)...), nil
+}
+
+// listUserModels tells an administrator what the keys of a user may call.
+func (s *Server) listUserModels(c *call) (any, error) {
+	user, err := s.userInPath(c)
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{}, s.Snapshot().ModelsFor(user)...), nil
 }
 
 // offerView is a model that the caller may use.

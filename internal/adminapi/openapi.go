@@ -203,6 +203,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Description = "A part of what a record is known by, such as its name; case does not count."
 	case "user_id":
 		p.Schema, p.Description = whole(0), "Another user's id, for administrators."
+	case "parent_id":
+		p.Schema, p.Description = whole(0), "Only the keys that this one has issued."
 	case "key_id", "actor":
 		p.Schema = whole(0)
 	case "from", "to":

@@ -22,6 +22,7 @@ import (
 	"halley/internal/adminapi"
 	"halley/internal/audit"
 	"halley/internal/budget"
+	"halley/internal/channel"
 	"halley/internal/clientip"
 	"halley/internal/gateway"
 	"halley/internal/group"
@@ -29,7 +30,9 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/option"
+	"halley/internal/price"
 	"halley/internal/reconcile"
+	"halley/internal/route"
 	"halley/internal/seal"
 	"halley/internal/store"
 	"halley/internal/usage"
@@ -103,10 +106,22 @@ func newKeyDesk(t *testing.T) *keyDesk {
 		},
 		Rules: func() key.Rules { return *d.rules.Load() },
 	})
+	catalog, err := price.LoadCatalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prices, err := price.NewService(catalog, db, d.now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	channels := channel.NewService(channel.Deps{Store: db, Sealer: master.Box("channel credential"), GroupExists: exists, Now: d.now})
 	d.server, err = adminapi.New(
 		adminapi.Base{Log: log, Auth: accounts, LocalIdentity: accounts.Operator, ClientIP: clientip.New(nil)},
 		adminapi.Services{
-			Accounts: accounts, Audit: audit.NewService(db, master, d.now), Options: option.NewService(db, exists), Groups: groups,
+			Accounts: accounts, Audit: audit.NewService(db, master, d.now), Options: option.NewService(db, exists), Groups: groups, Channels: channels, Prices: prices,
+			Snapshot: func() *gateway.Snapshot {
+				return &gateway.Snapshot{Routes: route.New(route.Config{Channels: channels.All()}), Groups: groups.Current(), Prices: prices.Book()}
+			},
 			Keys: d.keys, Balances: d.ledger, Books: reconcile.NewService(db), DailyUsage: usage.NewQueries(db),
 			KeyHolders: gateway.New(gateway.Config{Keys: d.keys, Owners: accounts, Observer: uncounted{}}),
 		})
@@ -993,6 +1008,30 @@ func TestAKeyAsksForItsAccountsQuota(t *testing.T) {
 		}
 		if strings.Contains(string(body), query.Key[6:]) {
 			t.Errorf("the answer repeats the key: %s", body)
+		}
+	}
+}
+
+func TestAdministratorsSeeWhatAUserMayUse(t *testing.T) {
+	t.Parallel()
+	d := newKeyDesk(t)
+	for _, body := range []fields{
+		{"name": "all", "kind": "demo", "models": []string{"demo-echo"}},
+		{"name": "nobody's", "kind": "demo", "models": []string{"demo-embed"}, "groups": []string{"closed"}},
+	} {
+		d.must(t, d.admin.token, "POST", "/api/channel/", body)
+	}
+	for _, what := range []string{"groups", "models"} {
+		own := d.must(t, d.ada.token, "GET", "/api/user/self/"+what, nil)
+		path := fmt.Sprintf("/api/user/%d/%s", d.ada.id, what)
+		if seen := d.must(t, d.admin.token, "GET", path, nil); string(seen.Data) != string(own.Data) || len(own.Data) < len(`{"x":1}`) {
+			t.Errorf("%s: the user sees %s, an administrator %s", what, own.Data, seen.Data)
+		}
+		if got := d.send(t, d.ada.token, "GET", path, nil); got.status != http.StatusForbidden {
+			t.Errorf("%s for the user: %s", path, got.text)
+		}
+		if got := d.send(t, d.admin.token, "GET", "/api/user/4040/"+what, nil); got.status != http.StatusNotFound || got.Code != "user_not_found" {
+			t.Errorf("%s of nobody: %s", what, got.text)
 		}
 	}
 }

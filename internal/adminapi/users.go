@@ -164,6 +164,15 @@ func (s *Server) getUser(c *call) (any, error) {
 	return s.viewUser(a), nil
 }
 
+// userInPath is the user that the path names.
+func (s *Server) userInPath(c *call) (*account.User, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	return s.Accounts.Owner(c.ctx, id)
+}
+
 func (s *Server) patchUser(c *call) (any, error) {
 	id, err := c.pathID("id")
 	if err != nil {

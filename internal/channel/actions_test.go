@@ -142,6 +142,10 @@ func TestEveryPresetMakesAChannel(t *testing.T) {
 	if err := change.Fill("groq"); err != nil || *change.Name != "mine" || *change.BaseURL != "https://proxy.example.com/v1" || *change.Kind != OpenAI {
 		t.Errorf("a preset fills only what is left out: %+v, %v", change, err)
 	}
+	demo := Change{}
+	if err := demo.Fill("demo"); err != nil || !slices.Equal(*demo.Models, []string{"demo-echo", "demo-*"}) {
+		t.Errorf("the demo preset: %+v, %v", demo, err)
+	}
 	if err := change.Fill("nobody"); fault.Code(err) != "invalid_preset" {
 		t.Errorf("an unknown preset: %v", err)
 	}

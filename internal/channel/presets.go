@@ -7,11 +7,12 @@ type Preset struct {
 	ID      string // what Fill is told
 	Name    string
 	Kind    Kind
-	BaseURL string // empty where everybody has another one
-	Example string // what BaseURL looks like where it is empty
-	Local   bool   // a server of one's own, which private addresses must be allowed for
-	NoKey   bool   // it usually wants no upstream key
-	API     API    // of OpenAI's text endpoints; empty is ChatOnly
+	BaseURL string   // empty where everybody has another one
+	Example string   // what BaseURL looks like where it is empty
+	Models  []string // what it serves; empty where that is the operator's choice
+	Local   bool     // a server of one's own, which private addresses must be allowed for
+	NoKey   bool     // it usually wants no upstream key
+	API     API      // of OpenAI's text endpoints; empty is ChatOnly
 }
 
 // Presets are the providers there are, in the order of their ids. The base URLs
@@ -29,7 +30,7 @@ var presets = [...]Preset{
 	{ID: "cohere", Name: "Cohere", Kind: Cohere, BaseURL: "https://api.cohere.com"},
 	{ID: "deepinfra", Name: "DeepInfra", Kind: OpenAI, BaseURL: "https://api.deepinfra.com/v1/openai"},
 	{ID: "deepseek", Name: "DeepSeek", Kind: OpenAI, BaseURL: "https://api.deepseek.com/v1"},
-	{ID: "demo", Name: "Demo (built in)", Kind: Demo, NoKey: true},
+	{ID: "demo", Name: "Demo (built in)", Kind: Demo, NoKey: true, Models: []string{"demo-echo", "demo-*"}},
 	{ID: "fireworks", Name: "Fireworks AI", Kind: OpenAI, BaseURL: "https://api.fireworks.ai/inference/v1"},
 	{ID: "gemini", Name: "Google Gemini", Kind: Gemini, BaseURL: "https://generativelanguage.googleapis.com"},
 	{ID: "gemini-openai", Name: "Google Gemini (OpenAI-compatible)", Kind: OpenAI, BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
@@ -69,6 +70,9 @@ func (c *Change) Fill(preset string) error {
 	}
 	if c.BaseURL == nil && p.BaseURL != "" {
 		c.BaseURL = new(p.BaseURL)
+	}
+	if c.Models == nil && len(p.Models) > 0 {
+		c.Models = new(slices.Clone(p.Models))
 	}
 	return nil
 }

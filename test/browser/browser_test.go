@@ -27,6 +27,11 @@ func TestAccount(t *testing.T) {
 	tell(t, "account.test.mjs")
 }
 
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	tell(t, "family.test.mjs")
+}
+
 func TestEveryScreen(t *testing.T) {
 	t.Parallel()
 	tell(t, "screens.test.mjs")
@@ -110,6 +115,9 @@ func fill(t *testing.T, s *harness.Server) {
 			s.Root.UpdateKey(t, made.ID, harness.Fields{"status": 2})
 		}
 	}
+	s.Root.Must(t, http.MethodPost, fmt.Sprintf("/api/token/%d/children", first.ID), harness.Fields{"name": "Tenant 4711", "remain_quota": 200_000})
+	noor := s.Root.CreateUser(t, harness.Fields{"username": "noor", "password": harness.Password, "quota": 1_000_000})
+	s.Root.CreateKey(t, harness.Fields{"name": "Notebook", "user_id": noor.ID, "remain_quota": 250_000})
 	for i := range 24 {
 		model := "demo-echo"
 		if i%8 == 7 {

@@ -78,6 +78,18 @@ export const screens = [
     },
   },
   { name: "key-delete", path: "/keys/1?period=24h", act: (page) => inMenu(page, 2) },
+  {
+    name: "key-issue",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await page.getByRole("button", { name: /^(Issue a child key|签发子密钥)$/ }).click();
+      await dialog(page).waitFor();
+    },
+  },
+  { name: "key-child", path: "/keys/32?period=24h" },
+  { name: "keys-children", path: "/keys?parent=1" },
+  { name: "keys-of-another", path: "/keys?user=2" },
+  { name: "key-of-another", path: "/keys/33?user=2" },
   { name: "overview", path: "/?period=24h" },
   { name: "overview-everybody", path: "/?who=all&by=owner" },
   { name: "usage", path: "/usage" },

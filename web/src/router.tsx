@@ -13,7 +13,7 @@ import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { auditSearch } from "./screens/audit/search";
 import { channelSearch, channelsSearch, explainSearch } from "./screens/channels/search";
-import { keysSearch } from "./screens/keys/search";
+import { keySearch, keysSearch } from "./screens/keys/search";
 import { modelsSearch } from "./screens/models/search";
 import { overviewSearch } from "./screens/overview/search";
 import { playgroundSearch } from "./screens/playground/search";
@@ -129,7 +129,8 @@ const keys = createRoute({
   loaderDeps: ({ search }) => search,
   // The rows are asked for while the screen's own code is on its way.
   loader: ({ context, deps }) => {
-    void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(deps)));
+    const search = deps.user === context.self.id ? { ...deps, user: undefined } : deps;
+    void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(search)));
   },
   component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
 });
@@ -137,7 +138,7 @@ const keys = createRoute({
 const key = createRoute({
   getParentRoute: () => app,
   path: "/keys/$id",
-  validateSearch: (search): { period?: string } => (typeof search.period === "string" ? { period: search.period } : {}),
+  validateSearch: keySearch,
   component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 

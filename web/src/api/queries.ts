@@ -28,12 +28,19 @@ export const statusQuery = queryOptions({
   staleTime: 5 * 60_000,
 });
 
-/** The groups that the caller may use, by name. */
-export const ownGroupsQuery = queryOptions({
-  queryKey: ["self", "groups"],
-  queryFn: ({ signal }) => data(api.GET("/api/user/self/groups", { signal })),
-  staleTime: 60_000,
-});
+/** The groups that the keys of a user may have, by name; those of the caller when nobody is named. */
+export function usableGroupsQuery(user?: number) {
+  return queryOptions({
+    queryKey: user === undefined ? ["self", "groups"] : ["users", "groups", user],
+    queryFn: ({ signal }) =>
+      user === undefined
+        ? data(api.GET("/api/user/self/groups", { signal }))
+        : data(api.GET("/api/user/{id}/groups", { signal, params: { path: { id: user } } })),
+    staleTime: 60_000,
+  });
+}
+
+export const ownGroupsQuery = usableGroupsQuery();
 
 /** Every group, for administrators. */
 export const groupsQuery = queryOptions({
@@ -49,12 +56,19 @@ export const groupsQuery = queryOptions({
   staleTime: 60_000,
 });
 
-/** The models that the caller may use. */
-export const ownModelsQuery = queryOptions({
-  queryKey: ["self", "models"],
-  queryFn: ({ signal }) => data(api.GET("/api/user/self/models", { signal })),
-  staleTime: 60_000,
-});
+/** The models that the keys of a user may call; those of the caller when nobody is named. */
+export function usableModelsQuery(user?: number) {
+  return queryOptions({
+    queryKey: user === undefined ? ["self", "models"] : ["users", "models", user],
+    queryFn: ({ signal }) =>
+      user === undefined
+        ? data(api.GET("/api/user/self/models", { signal }))
+        : data(api.GET("/api/user/{id}/models", { signal, params: { path: { id: user } } })),
+    staleTime: 60_000,
+  });
+}
+
+export const ownModelsQuery = usableModelsQuery();
 
 export function newQueryClient(): QueryClient {
   return new QueryClient({

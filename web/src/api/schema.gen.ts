@@ -1539,6 +1539,26 @@ export interface paths {
         patch: operations["patch-api-user-by-id"];
         trace?: never;
     };
+    "/api/user/{id}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the groups that a user may use
+         * @description For administrators and root.
+         */
+        get: operations["get-api-user-by-id-groups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/user/{id}/logout": {
         parameters: {
             query?: never;
@@ -1553,6 +1573,26 @@ export interface paths {
          * @description For administrators and root.
          */
         post: operations["post-api-user-by-id-logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/{id}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the models that a user may use
+         * @description For administrators and root.
+         */
+        get: operations["get-api-user-by-id-models"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3136,6 +3176,8 @@ export interface components {
             kind: "openai" | "azure" | "anthropic" | "gemini" | "vertex" | "cohere" | "bedrock" | "demo";
             /** @description A server of one's own, which private addresses must be allowed for. */
             local: boolean;
+            /** @description What the channel serves unless something else is said; empty where that is the operator's choice. */
+            models: string[];
             name: string;
             /** @description It usually wants no upstream key. */
             no_key: boolean;
@@ -5930,7 +5972,8 @@ export interface operations {
                 keyword?: string;
                 status?: number;
                 group?: string;
-                parent_id?: string;
+                /** @description Only the keys that this one has issued. */
+                parent_id?: number;
                 /** @description The order, with - before it for the largest first; keys that are alike are newest first. Balances are those of at most 200 ms ago. */
                 sort?: "created" | "-created" | "name" | "-name" | "used" | "-used" | "remaining" | "-remaining" | "last_used" | "-last_used" | "expires" | "-expires";
                 /** @description Another user's id, for administrators. */
@@ -6103,7 +6146,8 @@ export interface operations {
                 keyword?: string;
                 /** @description A key's value, or its last 4 characters or more. */
                 token?: string;
-                parent_id?: string;
+                /** @description Only the keys that this one has issued. */
+                parent_id?: number;
                 /** @description The page, from 1. */
                 p?: number;
                 /** @description Records on a page: 20 when missing or 0, at most 100. */
@@ -7884,6 +7928,44 @@ export interface operations {
             };
         };
     };
+    "get-api-user-by-id-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: {
+                            [key: string]: components["schemas"]["OwnGroup"];
+                        };
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
     "post-api-user-by-id-logout": {
         parameters: {
             query?: never;
@@ -7904,6 +7986,42 @@ export interface operations {
                     "application/json": {
                         /** Format: int64 */
                         data: number;
+                        message: string;
+                        /** @enum {boolean} */
+                        success: true;
+                    };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-user-by-id-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: string[];
                         message: string;
                         /** @enum {boolean} */
                         success: true;

@@ -99,11 +99,12 @@ interface SegmentsProps<Value extends string> {
 
 /** A choice among few, all of them in sight. */
 export function Segments<Value extends string>({ value, onChange, options, label, className }: SegmentsProps<Value>) {
-  const { id } = useFieldProps({});
+  const { id, "aria-invalid": invalid } = useFieldProps({});
   return (
     <div
       role="radiogroup"
       aria-label={label}
+      aria-invalid={invalid}
       className={cx(
         "inline-flex w-fit max-w-full overflow-x-auto rounded-md border border-edge/60 bg-hover p-0.5",
         className,

@@ -264,6 +264,7 @@ function HeadCheckbox({
   );
 }
 
+/** The choices where one may choose: a table with another number keeps it. */
 const pageSizes = [20, 50, 100];
 
 function Paging({
@@ -294,16 +295,18 @@ function Paging({
         })}
       </span>
       <span className="flex items-center gap-2">
-        <Select
-          aria-label={t("table.pageSize")}
-          value={String(pageSize)}
-          onChange={(event) => onPage(1, Number(event.target.value))}
-          options={pageSizes.map((size) => ({
-            value: String(size),
-            label: t("table.perPage", { size: number(size) }),
-          }))}
-          className="w-32 max-sm:hidden"
-        />
+        {pageSizes.includes(pageSize) && (
+          <Select
+            aria-label={t("table.pageSize")}
+            value={String(pageSize)}
+            onChange={(event) => onPage(1, Number(event.target.value))}
+            options={pageSizes.map((size) => ({
+              value: String(size),
+              label: t("table.perPage", { size: number(size) }),
+            }))}
+            className="w-32 max-sm:hidden"
+          />
+        )}
         <IconButton label={t("table.previous")} disabled={page <= 1} onClick={() => onPage(page - 1, pageSize)}>
           <ChevronLeft aria-hidden className="size-4" />
         </IconButton>

@@ -105,7 +105,7 @@ export function newForm(preset?: Preset): ChannelForm {
     baseUrl: preset?.base_url ?? "",
     kept: [],
     newKeys: "",
-    models: [],
+    models: preset?.models ?? [],
     mapping: [],
     groups: ["default"],
     priority: "0",

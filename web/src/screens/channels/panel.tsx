@@ -10,6 +10,7 @@ import { Combobox, TokenInput } from "@/ui/combobox";
 import { cx } from "@/ui/cx";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Checkbox, Input, Select, Textarea } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
@@ -172,7 +173,8 @@ function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProp
   const publicNames = [...new Set([...form.models, ...form.mapping.map(({ from }) => from).filter(Boolean)])];
   const k = form.kind;
   return (
-    <form
+    <Form
+      error={save.error}
       className="flex flex-col gap-6"
       onSubmit={(event) => {
         event.preventDefault();
@@ -509,7 +511,7 @@ function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProp
 
       <Section title={t("section.test")}>
         <p className="-mt-2 text-xs text-soft">{t("help.test")}</p>
-        <LiveTest models={form.models} of={{ draft }} />
+        <LiveTest models={[...form.models, ...offer]} of={{ draft }} />
       </Section>
 
       {unplaced && <Problem error={save.error} />}
@@ -530,7 +532,7 @@ function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProp
           {channel ? common("action.save") : common("action.create")}
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }
 

@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { CircleCheck, CircleX, Play } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { useFormat } from "@/format/format";
@@ -21,7 +21,7 @@ interface Props {
 export function LiveTest({ models, of }: Props) {
   const { t } = useTranslation("channels");
   const { t: common } = useTranslation();
-  const names = models.filter((model) => !model.includes("*"));
+  const names = [...new Set(models)].filter((model) => !model.includes("*"));
   const [chosen, setChosen] = useState("");
   const [stream, setStream] = useState(true);
   const [cancel, setCancel] = useState<AbortController>();
@@ -37,6 +37,10 @@ export function LiveTest({ models, of }: Props) {
         : data(api.POST("/api/channel/test", { signal, body: { ...of.draft(), ...asked } }));
     },
   });
+  const told = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (test.submittedAt && !test.isPending) told.current?.scrollIntoView({ block: "nearest" });
+  }, [test.submittedAt, test.isPending]);
   const cancelled = test.error instanceof DOMException && test.error.name === "AbortError";
   return (
     <div className="flex flex-col gap-3">
@@ -60,7 +64,7 @@ export function LiveTest({ models, of }: Props) {
           {t("test.run")}
         </Button>
       </div>
-      <div aria-live="polite">
+      <div ref={told} aria-live="polite" className="scroll-mb-24">
         {!test.isPending && !cancelled && <Problem error={test.error} />}
         {!test.isPending && test.data && <Outcome result={test.data} />}
       </div>

@@ -13,6 +13,7 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { Dialog, SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Input, Segments, Select } from "@/ui/input";
 import { Page } from "@/ui/page";
 import { Problem } from "@/ui/problem";
@@ -210,7 +211,8 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
   const fault = save.error;
   const told = fault instanceof ApiError && fault.param !== undefined;
   return (
-    <form
+    <Form
+      error={save.error}
       className="flex min-h-full flex-col gap-4"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
@@ -275,7 +277,7 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
           {group ? common("action.save") : common("action.create")}
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }
 

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { errorOf } from "@/api/error";
-import { ownModelsQuery } from "@/api/queries";
+import { usableModelsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { parseUsd } from "@/format/money";
 import { Button } from "@/ui/button";
@@ -16,6 +16,7 @@ import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
 import { isAddress } from "./address";
 import { type Endpoint, endpoints } from "./draft";
+import { useOther } from "./owner";
 import { keysKey } from "./queries";
 import { modelFor } from "./value-dialog";
 
@@ -41,7 +42,7 @@ export function RotateDialog({
     mutationFn: () =>
       data(
         api.POST("/api/token/{id}/rotate", {
-          params: { path: { id: key.id } },
+          params: { path: { id: key.id }, query: { user_id: key.user_id } },
           body: { grace_seconds: Number(grace) },
         }),
       ),
@@ -83,7 +84,12 @@ export function TopUpDialog({ of: key, open, onOpenChange }: Props) {
   const units = parseUsd(amount);
   const add = useMutation({
     mutationFn: (units: number) =>
-      data(api.POST("/api/token/{id}/quota", { params: { path: { id: key.id } }, body: { add: units } })),
+      data(
+        api.POST("/api/token/{id}/quota", {
+          params: { path: { id: key.id }, query: { user_id: key.user_id } },
+          body: { add: units },
+        }),
+      ),
     onSuccess: (after) => {
       toast(t("topUp.done", { amount: format.units(after.remain_quota) }));
       void queries.invalidateQueries({ queryKey: keysKey });
@@ -145,7 +151,7 @@ export function VerifyPanel({ of: key, open, onOpenChange }: Props) {
 
 function Verify({ of: key }: { of: Schemas["Key"] }) {
   const { t } = useTranslation("keys");
-  const { data: models = [] } = useQuery(ownModelsQuery);
+  const { data: models = [] } = useQuery(usableModelsQuery(useOther(key.user_id)));
   const [model, setModel] = useState<string>();
   const [ip, setIP] = useState("");
   const [endpoint, setEndpoint] = useState<Endpoint>("chat");
@@ -154,7 +160,7 @@ function Verify({ of: key }: { of: Schemas["Key"] }) {
     mutationFn: () =>
       data(
         api.POST("/api/token/{id}/verify", {
-          params: { path: { id: key.id } },
+          params: { path: { id: key.id }, query: { user_id: key.user_id } },
           body: { model: asked, endpoint, ...(ip.trim() ? { ip: ip.trim() } : {}) },
         }),
       ),
@@ -240,7 +246,8 @@ export function DeleteDialog({ of: key, open, onOpenChange, onDeleted }: Props &
   const { t: common } = useTranslation();
   const queries = useQueryClient();
   const remove = useMutation({
-    mutationFn: () => data(api.DELETE("/api/token/{id}", { params: { path: { id: key.id } } })),
+    mutationFn: () =>
+      data(api.DELETE("/api/token/{id}", { params: { path: { id: key.id }, query: { user_id: key.user_id } } })),
     onSuccess: () => {
       queries.removeQueries({ queryKey: [...keysKey, "list"] }); // they still have it
       onDeleted();

@@ -1,6 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { CircleDollarSign, MoreHorizontal, Pencil, RotateCw, ShieldQuestion, Trash2 } from "lucide-react";
+import {
+  CircleDollarSign,
+  MoreHorizontal,
+  Pencil,
+  RotateCw,
+  ShieldQuestion,
+  Trash2,
+  TriangleAlert,
+} from "lucide-react";
 import { lazy, type ReactNode, Suspense, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
@@ -17,8 +25,10 @@ import { Meter, Stat } from "@/ui/stat";
 import { Empty, PageLoading, Skeleton } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
 import { DeleteDialog, RotateDialog, TopUpDialog, VerifyPanel } from "./actions";
+import { Children } from "./children";
 import { modelRates, rates } from "./draft";
 import { KeyPanel } from "./form";
+import { OwnerNote, useOther, useOwner } from "./owner";
 import { keyQuery, keyRequestsQuery, keyUsageQuery, keyValuesQuery, useSetStatus } from "./queries";
 import { KeyStatus, masked, wasUsed } from "./status";
 import { ValueDialog } from "./value-dialog";
@@ -27,7 +37,7 @@ import { Values } from "./values";
 const TimeChart = lazy(() => import("@/ui/chart").then((chart) => ({ default: chart.TimeChart })));
 const route = getRouteApi("/app/keys/$id");
 type Key = Schemas["Key"];
-type Open = "edit" | "rotate" | "top-up" | "verify" | "delete";
+type Open = "edit" | "issue" | "rotate" | "top-up" | "verify" | "delete";
 
 /** One key: what it is, what it did, and everything that can be done with it. */
 export function KeyScreen() {
@@ -36,7 +46,15 @@ export function KeyScreen() {
   const { id: text } = route.useParams();
   const id = Number(text);
   const navigate = useNavigate();
-  const { data: key, error, refetch } = useQuery({ ...keyQuery(id), placeholderData: undefined });
+  const other = useOther(route.useSearch().user);
+  const { owner, mayChange } = useOwner(other);
+  const { data: key, error, refetch } = useQuery({ ...keyQuery(id, other), placeholderData: undefined });
+  const parentId = key?.limits.parent_id ?? 0;
+  const { data: parent } = useQuery({
+    ...keyQuery(parentId, other),
+    enabled: parentId > 0,
+    placeholderData: undefined,
+  });
   const [open, setOpen] = useState<Open>();
   const [made, setMade] = useState<Key>();
   const setStatus = useSetStatus();
@@ -49,6 +67,9 @@ export function KeyScreen() {
   if (error && !key) return <Problem error={error} retry={() => void refetch()} large />;
   if (!key) return <PageLoading />;
   const disabled = key.status === 2;
+  // What the child's own switch says is hidden behind its parent's.
+  const stuck = parent?.status === 2;
+  const whose = other === undefined ? {} : { user: other };
   return (
     <Page
       title={key.name}
@@ -59,59 +80,94 @@ export function KeyScreen() {
         </span>
       }
       above={
-        <Link to="/keys" className="rounded hover:text-ink hover:underline">
-          {t("title")}
-        </Link>
+        <span className="flex flex-wrap gap-x-1.5">
+          <Link to="/keys" search={whose} className="rounded hover:text-ink hover:underline">
+            {t("title")}
+          </Link>
+          {parent && (
+            <>
+              <span aria-hidden>/</span>
+              <span className="sr-only">{t("parent.label")}</span>
+              <Link
+                to="/keys/$id"
+                params={{ id: String(parent.id) }}
+                search={whose}
+                className="rounded break-all hover:text-ink hover:underline"
+              >
+                {parent.name}
+              </Link>
+            </>
+          )}
+        </span>
       }
       actions={
-        <>
-          <Button icon={<Pencil aria-hidden className="size-3.5" />} onClick={() => setOpen("edit")}>
-            {common("action.edit")}
-          </Button>
-          <Button icon={<RotateCw aria-hidden className="size-3.5" />} onClick={() => setOpen("rotate")}>
-            {t("rotate.action")}
-          </Button>
-          <Button
-            busy={setStatus.isPending}
-            onClick={() => setStatus.mutate({ keys: [key], status: disabled ? 1 : 2 })}
-          >
-            {disabled ? common("action.enable") : common("action.disable")}
-          </Button>
-          <Menu
-            trigger={
-              <IconButton label={t("more")} className="border border-edge/60">
-                <MoreHorizontal aria-hidden className="size-4" />
-              </IconButton>
-            }
-          >
-            {!key.unlimited_quota && (
-              <MenuItem icon={<CircleDollarSign aria-hidden className="size-4" />} onSelect={() => setOpen("top-up")}>
-                {t("topUp.action")}
+        mayChange && (
+          <>
+            <Button icon={<Pencil aria-hidden className="size-3.5" />} onClick={() => setOpen("edit")}>
+              {common("action.edit")}
+            </Button>
+            <Button icon={<RotateCw aria-hidden className="size-3.5" />} onClick={() => setOpen("rotate")}>
+              {t("rotate.action")}
+            </Button>
+            <Button
+              busy={setStatus.isPending}
+              disabled={stuck}
+              title={stuck ? t("parent.toggle") : undefined}
+              onClick={() => setStatus.mutate({ keys: [key], status: disabled ? 1 : 2 })}
+            >
+              {disabled ? common("action.enable") : common("action.disable")}
+            </Button>
+            <Menu
+              trigger={
+                <IconButton label={t("more")} className="border border-edge/60">
+                  <MoreHorizontal aria-hidden className="size-4" />
+                </IconButton>
+              }
+            >
+              {!key.unlimited_quota && (
+                <MenuItem icon={<CircleDollarSign aria-hidden className="size-4" />} onSelect={() => setOpen("top-up")}>
+                  {t("topUp.action")}
+                </MenuItem>
+              )}
+              <MenuItem icon={<ShieldQuestion aria-hidden className="size-4" />} onSelect={() => setOpen("verify")}>
+                {t("verify.action")}
               </MenuItem>
-            )}
-            <MenuItem icon={<ShieldQuestion aria-hidden className="size-4" />} onSelect={() => setOpen("verify")}>
-              {t("verify.action")}
-            </MenuItem>
-            <MenuSeparator />
-            <MenuItem danger icon={<Trash2 aria-hidden className="size-4" />} onSelect={() => setOpen("delete")}>
-              {t("delete.action")}
-            </MenuItem>
-          </Menu>
-        </>
+              <MenuSeparator />
+              <MenuItem danger icon={<Trash2 aria-hidden className="size-4" />} onSelect={() => setOpen("delete")}>
+                {t("delete.action")}
+              </MenuItem>
+            </Menu>
+          </>
+        )
       }
     >
+      <OwnerNote owner={owner} mayChange={mayChange} />
+      {parent && <ParentNote of={parent} whose={whose} />}
       <div className="flex flex-col gap-4">
-        <Figures of={key} />
-        <Usage id={id} />
+        <Figures of={key} parent={parent} />
+        <Usage id={id} user={other} />
         <div className="grid items-start gap-4 xl:grid-cols-[1fr_24rem]">
           <div className="flex min-w-0 flex-col gap-4">
-            <Requests id={id} />
-            <ValuesCard of={key} />
+            <Requests id={id} user={other} />
+            {parentId === 0 && (
+              <Children of={key} user={other} onIssue={mayChange ? () => setOpen("issue") : undefined} />
+            )}
+            <ValuesCard of={key} user={other} mayChange={mayChange} />
           </div>
-          <Rules of={key} />
+          <Rules of={key} parent={parent} whose={whose} />
         </div>
       </div>
       {open === "edit" && <KeyPanel {...layer("edit")} before={key} onSaved={shut} />}
+      {open === "issue" && (
+        <KeyPanel
+          {...layer("issue")}
+          parent={key}
+          onSaved={(child) => {
+            shut();
+            setMade(child);
+          }}
+        />
+      )}
       <RotateDialog
         {...layer("rotate")}
         of={key}
@@ -122,15 +178,49 @@ export function KeyScreen() {
       />
       <TopUpDialog {...layer("top-up")} of={key} />
       <VerifyPanel {...layer("verify")} of={key} />
-      <DeleteDialog {...layer("delete")} of={key} onDeleted={() => void navigate({ to: "/keys" })} />
+      <DeleteDialog
+        {...layer("delete")}
+        of={key}
+        onDeleted={() =>
+          void (parent
+            ? navigate({ to: "/keys/$id", params: { id: String(parent.id) }, search: whose })
+            : navigate({ to: "/keys", search: whose }))
+        }
+      />
       <ValueDialog made={made} onClose={() => setMade(undefined)} />
     </Page>
   );
 }
 
-function Figures({ of: key }: { of: Key }) {
+type Whose = { user?: number };
+
+/** Says why a child does not work though nothing is wrong with itself. */
+function ParentNote({ of: parent, whose }: { of: Key; whose: Whose }) {
+  const { t } = useTranslation("keys");
+  if (parent.status === 1) return null;
+  return (
+    <div role="note" className="mb-4 flex items-start gap-2 rounded-md bg-warn-soft px-3 py-2 text-sm text-warn">
+      <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0" />
+      <p className="min-w-0 break-words">
+        {t(`parent.stopped.${parent.status}`, { name: parent.name })}{" "}
+        <Link
+          to="/keys/$id"
+          params={{ id: String(parent.id) }}
+          search={whose}
+          className="rounded font-medium whitespace-nowrap underline"
+        >
+          {t("parent.open")}
+        </Link>
+      </p>
+    </div>
+  );
+}
+
+function Figures({ of: key, parent }: { of: Key; parent: Key | undefined }) {
   const { t } = useTranslation("keys");
   const format = useFormat();
+  // A child without an end has its parent's.
+  const inherits = key.expired_time < 0 && parent !== undefined && parent.expired_time >= 0;
   const granted = key.remain_quota + key.used_quota + key.held_quota;
   return (
     <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
@@ -138,7 +228,9 @@ function Figures({ of: key }: { of: Key }) {
         label={t("column.remaining")}
         value={key.unlimited_quota ? t("unlimited") : format.units(key.remain_quota)}
         note={
-          !key.unlimited_quota && granted > 0 ? (
+          key.unlimited_quota && parent && !parent.unlimited_quota ? (
+            t("form.child.unlimited", { left: format.units(parent.remain_quota) })
+          ) : !key.unlimited_quota && granted > 0 ? (
             <Meter label={t("usedShare")} value={key.used_quota + key.held_quota} max={granted} className="mt-1.5" />
           ) : undefined
         }
@@ -156,13 +248,25 @@ function Figures({ of: key }: { of: Key }) {
       <Stat
         label={t("column.expires")}
         value={key.expired_time < 0 ? t("never") : format.ago(key.expired_time)}
-        note={key.expired_time < 0 ? undefined : format.dateTime(key.expired_time)}
+        note={
+          inherits
+            ? t("parent.ends", { when: format.ago(parent.expired_time) })
+            : key.expired_time < 0
+              ? undefined
+              : format.dateTime(key.expired_time)
+        }
       />
     </div>
   );
 }
 
-function Usage({ id }: { id: number }) {
+interface OfKey {
+  id: number;
+  /** Whose key it is, when not the viewer's. */
+  user: number | undefined;
+}
+
+function Usage({ id, user }: OfKey) {
   const { t } = useTranslation("keys");
   const format = useFormat();
   const { period: chosen } = route.useSearch();
@@ -171,7 +275,7 @@ function Usage({ id }: { id: number }) {
   const minute = Math.floor(Date.now() / 60_000) * 60;
   // biome-ignore lint/correctness/useExhaustiveDependencies: periodText stands for the period
   const range = useMemo(() => rangeOf(period, minute, format.zone), [periodText(period), minute, format.zone]);
-  const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range, format.zone));
+  const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range, format.zone, user));
   const { times, series, usd, requests } = useMemo(() => {
     const times = bucketsOf(range, format.zone);
     const at = new Map(times.map((time, i) => [time, i]));
@@ -208,7 +312,9 @@ function Usage({ id }: { id: number }) {
       actions={
         <PeriodPicker
           value={period}
-          onChange={(to: Period) => void navigate({ search: { period: periodText(to) }, replace: true })}
+          onChange={(to: Period) =>
+            void navigate({ search: (now) => ({ ...now, period: periodText(to) }), replace: true })
+          }
         />
       }
     >
@@ -238,10 +344,10 @@ function Usage({ id }: { id: number }) {
   );
 }
 
-function Requests({ id }: { id: number }) {
+function Requests({ id, user }: OfKey) {
   const { t } = useTranslation("keys");
   const format = useFormat();
-  const { data: page, error, refetch } = useQuery(keyRequestsQuery(id));
+  const { data: page, error, refetch } = useQuery(keyRequestsQuery(id, user));
   const columns = useMemo<Column<Schemas["Usage"]>[]>(
     () => [
       {
@@ -304,17 +410,17 @@ function Requests({ id }: { id: number }) {
   );
 }
 
-function ValuesCard({ of: key }: { of: Key }) {
+function ValuesCard({ of: key, user, mayChange }: { of: Key; user: number | undefined; mayChange: boolean }) {
   const { t } = useTranslation("keys");
-  const { data: page, error, refetch } = useQuery(keyValuesQuery(key.id));
+  const { data: page, error, refetch } = useQuery(keyValuesQuery(key.id, user));
   return (
     <Card title={t("values.title")} flush>
-      <Values of={key} rows={page?.items} error={error} retry={() => void refetch()} />
+      <Values of={key} mayChange={mayChange} rows={page?.items} error={error} retry={() => void refetch()} />
     </Card>
   );
 }
 
-function Rules({ of: key }: { of: Key }) {
+function Rules({ of: key, parent, whose }: { of: Key; parent: Key | undefined; whose: Whose }) {
   const { t } = useTranslation("keys");
   const format = useFormat();
   const { limits } = key;
@@ -344,16 +450,47 @@ function Rules({ of: key }: { of: Key }) {
               </span>
             ),
           },
+          ...(parent
+            ? [
+                {
+                  label: t("parent.label"),
+                  value: (
+                    <Link
+                      to="/keys/$id"
+                      params={{ id: String(parent.id) }}
+                      search={whose}
+                      className="rounded text-accent break-all hover:underline"
+                    >
+                      {parent.name}
+                    </Link>
+                  ),
+                },
+              ]
+            : []),
           {
             label: t("column.group"),
             value: key.group === "" ? t("form.ownGroup") : key.group === "auto" ? t("form.autoGroup") : key.group,
           },
           {
             label: t("form.models"),
-            value: key.model_limits_enabled ? list(key.model_limits.split(",").filter(Boolean)) : t("form.allModels"),
+            value: key.model_limits_enabled
+              ? list(key.model_limits.split(",").filter(Boolean))
+              : parent?.model_limits_enabled
+                ? t("form.child.models")
+                : t("form.allModels"),
           },
-          { label: t("form.addresses"), value: key.allow_ips ? list(key.allow_ips.split("\n")) : t("form.anyAddress") },
-          { label: t("form.endpoints"), value: limits.endpoints ? list(limits.endpoints) : t("form.allEndpoints") },
+          {
+            label: t("form.addresses"),
+            value: key.allow_ips
+              ? list(key.allow_ips.split("\n"))
+              : t(parent?.allow_ips ? "form.child.asParent" : "form.anyAddress"),
+          },
+          {
+            label: t("form.endpoints"),
+            value: limits.endpoints
+              ? list(limits.endpoints)
+              : t(parent?.limits.endpoints ? "form.child.asParent" : "form.allEndpoints"),
+          },
           ...(limited.length > 0 ? limited : [{ label: t("form.rates"), value: t("form.noLimit") }]),
           ...Object.entries(limits.per_model ?? {}).map(([model, rate]) => ({
             label: <code className="font-mono text-xs break-all">{model}</code>,

@@ -1,5 +1,5 @@
 import type { Schemas } from "@/api/client";
-import { parseUsd, usdField } from "@/format/money";
+import { parseUsd, unitsPerUsd, usdField } from "@/format/money";
 import { dateOf, instantOf } from "@/format/zone";
 
 /** A renewing budget in the form. */
@@ -99,7 +99,12 @@ export type DraftErrors = Partial<
   >
 >;
 
-export function newDraft(): Draft {
+/** The form of a new key, or of one that another issues. */
+export function newDraft(parent?: Pick<Schemas["Key"], "group" | "unlimited_quota" | "remain_quota">): Draft {
+  if (parent) {
+    const left = parent.unlimited_quota ? Number.POSITIVE_INFINITY : parent.remain_quota;
+    return { ...newDraft(), group: parent.group, amount: usdField(Math.min(5 * unitsPerUsd, left)) };
+  }
   return {
     name: "",
     unlimited: false,
@@ -206,17 +211,21 @@ export function checkDraft(draft: Draft): DraftErrors {
   return errors;
 }
 
-/** The instant in Unix seconds at which a key of the form ends; -1 is never. */
-function endOf(draft: Draft, now: number, zone: string): number {
-  if (draft.expiry === "never") return -1;
-  if (draft.expiry === "date") return instantOf(draft.expiryDate, zone, "23:59") + 60;
+/** The instant in Unix seconds at which a key of the form ends; -1 is never. A child of a key that ends ends with it. */
+function endOf(draft: Draft, now: number, zone: string, parentEnds: number | undefined): number {
+  if (draft.expiry === "never") return parentEnds ?? -1;
+  if (draft.expiry === "date") {
+    const end = instantOf(draft.expiryDate, zone, "23:59") + 60;
+    const together = parentEnds !== undefined && draft.expiryDate === dateOf(parentEnds - 1, zone);
+    return together ? Math.min(end, parentEnds) : end;
+  }
   return Math.floor(now) + Number(draft.expiry) * 86_400;
 }
 
 type Body = Omit<Schemas["KeyBody"], "id">;
 
 /** The body of the form, which checkDraft has nothing against; of a change only what differs. */
-export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft): Body {
+export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft, parentEnds?: number): Body {
   const budgets = (of: Draft) =>
     of.budgets.length === 0
       ? null
@@ -238,7 +247,7 @@ export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft):
     name: of.name.trim(),
     unlimited_quota: of.unlimited,
     remain_quota: of.unlimited ? undefined : amountOf(of),
-    expired_time: endOf(of, now, zone),
+    expired_time: endOf(of, now, zone, parentEnds),
     model_limits_enabled: of.someModels,
     model_limits: of.someModels ? of.models.join(",") : undefined,
     allow_ips: of.addresses.length === 0 ? null : of.addresses.join("\n"),

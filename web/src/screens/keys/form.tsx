@@ -1,10 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { errorOf } from "@/api/error";
-import { ownGroupsQuery, ownModelsQuery } from "@/api/queries";
+import { usableGroupsQuery, usableModelsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { unitsPerUsd, usdOf } from "@/format/money";
 import { addDays, dateOf } from "@/format/zone";
@@ -12,9 +12,11 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Checkbox, Input, Segments, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { isAddress } from "./address";
+import { type Bounds, boundsOf, fits, modelsWithin } from "./bounds";
 import {
   amountOf,
   bodyOf,
@@ -27,20 +29,25 @@ import {
   newDraft,
   rates,
 } from "./draft";
-import { keysKey } from "./queries";
+import { useOther } from "./owner";
+import { keyQuery, keysKey } from "./queries";
 
 type Key = Schemas["Key"];
 
 interface Props {
   /** The key to change; a new one when it is left out. */
   before?: Key;
+  /** The key that issues the new one. */
+  parent?: Key;
+  /** For whom it is, when not for the viewer. */
+  owner?: Schemas["User"] | undefined;
   open: boolean;
   onOpenChange: (open: boolean) => void;
   onSaved: (key: Key) => void;
 }
 
 /** The form of a key, in a panel. */
-export function KeyPanel({ before, open, onOpenChange, onSaved }: Props) {
+export function KeyPanel({ before, parent, owner, open, onOpenChange, onSaved }: Props) {
   const { t } = useTranslation("keys");
   const { t: common } = useTranslation();
   const [busy, setBusy] = useState(false);
@@ -48,7 +55,15 @@ export function KeyPanel({ before, open, onOpenChange, onSaved }: Props) {
     <SidePanel
       open={open}
       onOpenChange={onOpenChange}
-      title={before ? t("form.editTitle", { name: before.name }) : t("form.newTitle")}
+      title={
+        before
+          ? t("form.editTitle", { name: before.name })
+          : parent
+            ? t("children.newTitle", { name: parent.name })
+            : owner
+              ? t("owner.newTitle", { name: owner.username })
+              : t("form.newTitle")
+      }
       footer={
         <>
           <Button onClick={() => onOpenChange(false)}>{common("action.cancel")}</Button>
@@ -58,42 +73,58 @@ export function KeyPanel({ before, open, onOpenChange, onSaved }: Props) {
         </>
       }
     >
-      <KeyForm before={before} onSaved={onSaved} onBusy={setBusy} />
+      <KeyForm before={before} parent={parent} owner={owner?.id} onSaved={onSaved} onBusy={setBusy} />
     </SidePanel>
   );
 }
 
 function KeyForm({
   before,
+  parent: issuer,
+  owner,
   onSaved,
   onBusy,
 }: {
   before: Key | undefined;
+  parent: Key | undefined;
+  owner: number | undefined;
   onSaved: (key: Key) => void;
   onBusy: (busy: boolean) => void;
 }) {
   const { t } = useTranslation("keys");
   const format = useFormat();
   const queries = useQueryClient();
-  const [first] = useState(() => (before ? draftOf(before, format.zone) : newDraft()));
+  const [first] = useState(() => (before ? draftOf(before, format.zone) : newDraft(issuer)));
   const [draft, setDraft] = useState(first);
   const [wrong, setWrong] = useState<DraftErrors>({});
   const set = (to: Partial<Draft>) => setDraft((now) => ({ ...now, ...to }));
-  const groups = useQuery(ownGroupsQuery);
-  const models = useQuery(ownModelsQuery);
+  const other = useOther(before?.user_id ?? issuer?.user_id ?? owner);
+  const groups = useQuery(usableGroupsQuery(other));
+  const models = useQuery(usableModelsQuery(other));
+  const parentId = before?.limits.parent_id ?? 0;
+  const found = useQuery({ ...keyQuery(parentId, other), enabled: parentId > 0, placeholderData: undefined });
+  const parent = issuer ?? found.data;
+  const bounds = useMemo(() => (parent ? boundsOf(parent) : undefined), [parent]);
+  const form = useRef<HTMLFormElement>(null);
   const save = useMutation({
     mutationFn: () => {
-      const body = bodyOf(draft, Date.now() / 1000, format.zone, before ? first : undefined);
-      if (!before) return data(api.POST("/api/token/", { body: { ...body, name: draft.name.trim() } }));
+      const body = bodyOf(draft, Date.now() / 1000, format.zone, before ? first : undefined, bounds?.ends);
+      const made = { ...body, name: draft.name.trim() };
+      const query = { user_id: other };
+      if (issuer)
+        return data(api.POST("/api/token/{id}/children", { params: { path: { id: issuer.id }, query }, body: made }));
+      if (!before) return data(api.POST("/api/token/", { params: { query }, body: made }));
       return data(
         api.PUT("/api/token/", {
-          params: { header: { "If-Match": `"${before.version}"` } },
+          params: { header: { "If-Match": `"${before.version}"` }, query },
           body: { ...body, id: before.id },
         }),
       );
     },
     onMutate: () => onBusy(true),
     onSettled: () => onBusy(false),
+    // What the server has against it may be far from the button.
+    onError: () => requestAnimationFrame(() => goTo(form.current)),
     onSuccess: async (key) => {
       await queries.invalidateQueries({ queryKey: keysKey });
       onSaved(key);
@@ -106,10 +137,28 @@ function KeyForm({
   };
   const today = dateOf(Date.now() / 1000, format.zone);
   const amount = amountOf(draft);
+  const left = bounds?.left === undefined ? undefined : format.units(bounds.left);
+  const quotaHelp = !bounds
+    ? t(draft.unlimited ? "form.unlimitedHelp" : before ? "form.remainingHelp" : "form.quotaHelp")
+    : draft.unlimited
+      ? left === undefined
+        ? t("form.child.unlimitedOpen")
+        : t("form.child.unlimited", { left })
+      : left === undefined
+        ? t("form.child.quotaOpen")
+        : t("form.child.quota", { left });
+  const { ends } = bounds ?? {};
+  const expiries = (["never", "7", "30", "90", "365", "date"] as const).filter(
+    (value) => !(ends !== undefined && Number(value) * 86_400 > ends - Date.now() / 1000),
+  );
+  const lastDay = ends === undefined ? undefined : dateOf(ends - 1, format.zone);
+  const joined = (values: readonly string[]) => values.join(", ");
 
   return (
-    <form
+    <Form
+      error={refused}
       id="key"
+      ref={form}
       noValidate
       className="flex flex-col gap-6"
       onSubmit={(event) => {
@@ -117,8 +166,7 @@ function KeyForm({
         const errors = checkDraft(draft);
         setWrong(errors);
         if (Object.keys(errors).length > 0) {
-          const form = event.currentTarget;
-          requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+          requestAnimationFrame(() => goTo(form.current));
           return;
         }
         if (!save.isPending) save.mutate();
@@ -136,11 +184,7 @@ function KeyForm({
       </Field>
 
       <Part title={t("form.spending")}>
-        <Field
-          label={t("form.quota")}
-          help={draft.unlimited ? t("form.unlimitedHelp") : t(before ? "form.remainingHelp" : "form.quotaHelp")}
-          group
-        >
+        <Field label={t("form.quota")} help={quotaHelp} group>
           <Segments
             value={draft.unlimited ? "unlimited" : "limited"}
             onChange={(value) => set({ unlimited: value === "unlimited" })}
@@ -193,20 +237,28 @@ function KeyForm({
             </div>
           </Field>
         )}
-        <Budgets draft={draft} set={set} told={told} />
+        <Budgets draft={draft} set={set} told={told} bounds={bounds} />
       </Part>
 
       <Part title={t("form.life")}>
-        <Field label={t("column.expires")} help={t("form.expiryHelp")} error={errorOf(refused, "expired_time")} group>
+        <Field
+          label={t("column.expires")}
+          help={ends === undefined ? t("form.expiryHelp") : t("form.child.expiry", { when: format.dateTime(ends) })}
+          error={errorOf(refused, "expired_time")}
+          group
+        >
           <Segments
             value={draft.expiry}
             onChange={(expiry) =>
-              set({ expiry, ...(expiry === "date" && !draft.expiryDate ? { expiryDate: addDays(today, 30) } : {}) })
+              set({
+                expiry,
+                ...(expiry === "date" && !draft.expiryDate ? { expiryDate: firstOf(addDays(today, 30), lastDay) } : {}),
+              })
             }
             label={t("column.expires")}
-            options={(["never", "7", "30", "90", "365", "date"] as const).map((value) => ({
+            options={expiries.map((value) => ({
               value,
-              label: t(`form.expiry.${value}`),
+              label: value === "never" && ends !== undefined ? t("form.child.withParent") : t(`form.expiry.${value}`),
             }))}
           />
         </Field>
@@ -216,6 +268,7 @@ function KeyForm({
               type="date"
               value={draft.expiryDate}
               min={today}
+              max={lastDay}
               onChange={(event) => set({ expiryDate: event.target.value })}
             />
           </Field>
@@ -223,13 +276,23 @@ function KeyForm({
       </Part>
 
       <Part title={t("form.reach")}>
-        <Field label={t("form.models")} help={t(draft.someModels ? "form.modelsHelp" : "form.allModelsHelp")} group>
+        <Field
+          label={t("form.models")}
+          help={
+            bounds?.models
+              ? t(draft.someModels ? "form.child.modelsWithin" : "form.child.modelsHelp", {
+                  models: joined(bounds.models),
+                })
+              : t(draft.someModels ? "form.modelsHelp" : "form.allModelsHelp")
+          }
+          group
+        >
           <Segments
             value={draft.someModels ? "some" : "all"}
             onChange={(value) => set({ someModels: value === "some" })}
             label={t("form.models")}
             options={[
-              { value: "all", label: t("form.allModels") },
+              { value: "all", label: bounds?.models ? t("form.child.models") : t("form.allModels") },
               { value: "some", label: t("form.someModels") },
             ]}
           />
@@ -237,31 +300,39 @@ function KeyForm({
         {draft.someModels && (
           <Field label={t("form.theModels")} error={told("models", "model_limits")}>
             <TokenInput
-              options={models.data ?? []}
+              options={modelsWithin(bounds, models.data ?? [])}
               values={draft.models}
               onChange={(models) => set({ models })}
-              placeholder="gpt-5*, claude-*"
+              placeholder={bounds?.models ? joined(bounds.models) : "gpt-5*, claude-*"}
               check={(value) => (value.includes(",") ? t("form.wrong.comma") : undefined)}
               noteFor={(value) =>
                 value.includes("*")
-                  ? t("form.matches", { count: matches(models.data ?? [], value) })
+                  ? t("form.matches", { count: models.data?.filter((model) => fits(value, model)).length ?? 0 })
                   : t("form.unknownModel")
               }
             />
           </Field>
         )}
-        <Field label={t("form.addresses")} help={t("form.addressesHelp")} error={errorOf(refused, "allow_ips")}>
+        <Field
+          label={t("form.addresses")}
+          help={
+            bounds?.addresses
+              ? t("form.child.addresses", { addresses: joined(bounds.addresses) })
+              : t("form.addressesHelp")
+          }
+          error={errorOf(refused, "allow_ips")}
+        >
           <TokenInput
             options={[]}
             values={draft.addresses}
             onChange={(addresses) => set({ addresses })}
-            placeholder={t("form.anyAddress")}
+            placeholder={bounds?.addresses ? t("form.child.asParent") : t("form.anyAddress")}
             check={(value) => (isAddress(value) ? undefined : t("form.wrong.address", { value }))}
           />
         </Field>
         <Field
           label={t("form.endpoints")}
-          help={t("form.endpointsHelp")}
+          help={bounds?.endpoints ? t("form.child.endpoints") : t("form.endpointsHelp")}
           error={errorOf(refused, "limits.endpoints")}
           group
         >
@@ -271,6 +342,9 @@ function KeyForm({
                 key={endpoint}
                 label={<code className="font-mono text-xs">{endpoint}</code>}
                 checked={draft.endpoints.includes(endpoint)}
+                disabled={
+                  bounds?.endpoints && !bounds.endpoints.includes(endpoint) && !draft.endpoints.includes(endpoint)
+                }
                 onChange={(event) =>
                   set({
                     endpoints: event.target.checked
@@ -312,7 +386,7 @@ function KeyForm({
         )}
       </Part>
 
-      <Part title={t("form.rates")} help={t("form.ratesHelp")}>
+      <Part title={t("form.rates")} help={bounds && hasRates(bounds) ? t("form.child.rates") : t("form.ratesHelp")}>
         <div className="grid gap-4 sm:grid-cols-2">
           {rates.map((rate) => (
             <Field
@@ -323,20 +397,30 @@ function KeyForm({
             >
               <Input
                 inputMode="numeric"
-                placeholder={t("form.noLimit")}
+                placeholder={
+                  bounds?.rates[rate] === undefined
+                    ? t("form.noLimit")
+                    : t("form.child.most", { value: format.number(bounds.rates[rate]) })
+                }
                 value={draft[rate]}
                 onChange={(event) => set({ [rate]: event.target.value })}
               />
             </Field>
           ))}
         </div>
-        <ModelRates draft={draft} set={set} told={told} models={models.data ?? []} />
+        <ModelRates
+          draft={draft}
+          set={set}
+          told={told}
+          models={modelsWithin(bounds, models.data ?? [])}
+          bounds={bounds}
+        />
       </Part>
 
       <Part title={t("form.metadata")} help={t("form.metadataHelp")}>
         <Metadata draft={draft} set={set} told={told} />
       </Part>
-    </form>
+    </Form>
   );
 }
 
@@ -356,12 +440,29 @@ interface RowsProps {
   told: (key: keyof DraftErrors, ...params: string[]) => string | undefined;
 }
 
-function Budgets({ draft, set, told }: RowsProps) {
+/** Goes to the first control with something wrong, or to what is said about all of them. */
+function goTo(form: HTMLFormElement | null) {
+  const wrong = form?.querySelector<HTMLElement>("[aria-invalid=true]");
+  if (wrong) (wrong.querySelector<HTMLElement>("[role=radio][aria-checked=true]") ?? wrong).focus();
+  else form?.querySelector("[role=alert]")?.scrollIntoView({ block: "nearest" });
+}
+
+/** The earlier of two dates; the second may be open. */
+const firstOf = (date: string, other: string | undefined) => (other !== undefined && other < date ? other : date);
+
+const hasRates = (bounds: Bounds) => Object.keys(bounds.rates).length > 0 || bounds.modelRates.length > 0;
+
+function Budgets({ draft, set, told, bounds }: RowsProps & { bounds: Bounds | undefined }) {
   const { t } = useTranslation("keys");
   const change = (row: number, to: Partial<Draft["budgets"][number]>) =>
     set({ budgets: draft.budgets.map((budget) => (budget.row === row ? { ...budget, ...to } : budget)) });
   return (
-    <Field label={t("form.budgets")} help={t("form.budgetsHelp")} error={told(`budget-${-1}`, "limits.budgets")} group>
+    <Field
+      label={t("form.budgets")}
+      help={t(bounds?.budgets ? "form.child.budgets" : "form.budgetsHelp")}
+      error={told(`budget-${-1}`, "limits.budgets")}
+      group
+    >
       {draft.budgets.map((budget) => (
         <div key={budget.row}>
           <div className="flex gap-2">
@@ -447,15 +548,34 @@ function Wrong({ text }: { text: string | undefined }) {
   );
 }
 
-function ModelRates({ draft, set, told, models }: RowsProps & { models: readonly string[] }) {
+function ModelRates({
+  draft,
+  set,
+  told,
+  models,
+  bounds,
+}: RowsProps & { models: readonly string[]; bounds: Bounds | undefined }) {
   const { t } = useTranslation("keys");
+  const format = useFormat();
+  const parents = bounds?.modelRates
+    .flatMap((of) =>
+      modelRates
+        .filter((rate) => of.rates[rate] !== undefined)
+        .map((rate) =>
+          t("rules.rate", {
+            rate: `${of.model} · ${t(`form.rate.${rate}`)}`,
+            value: format.number(of.rates[rate] ?? 0),
+          }),
+        ),
+    )
+    .join(", ");
   const rows = draft.modelRates;
   const change = (row: number, to: Partial<Draft["modelRates"][number]>) =>
     set({ modelRates: rows.map((one) => (one.row === row ? { ...one, ...to } : one)) });
   return (
     <Field
       label={t("form.modelRates")}
-      help={t("form.modelRatesHelp")}
+      help={parents ? t("form.child.modelRates", { rates: parents }) : t("form.modelRatesHelp")}
       error={told(`rates-${-1}`, "limits.per_model")}
       group
     >
@@ -570,16 +690,4 @@ function Metadata({ draft, set, told }: RowsProps) {
       </div>
     </Field>
   );
-}
-
-/** How many of the models a pattern such as gpt-5* has. */
-function matches(models: readonly string[], pattern: string): number {
-  const expression = new RegExp(
-    `^${pattern
-      .split("*")
-      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
-      .join(".*")}$`,
-    "i",
-  );
-  return models.filter((model) => expression.test(model)).length;
 }

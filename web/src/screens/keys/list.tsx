@@ -4,7 +4,7 @@ import { Plus, Search, X } from "lucide-react";
 import { useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
-import { ownGroupsQuery } from "@/api/queries";
+import { usableGroupsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { Button, IconButton } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
@@ -14,7 +14,8 @@ import { Empty } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
 import { KeyPanel } from "./form";
-import { keysByValueQuery, keysKey, keysQuery, useSetStatus } from "./queries";
+import { OwnerNote, useOther, useOwner } from "./owner";
+import { keyQuery, keysByValueQuery, keysKey, keysQuery, useSetStatus } from "./queries";
 import type { KeysSearch } from "./search";
 import { KeyStatus, masked, wasUsed } from "./status";
 import { ValueDialog } from "./value-dialog";
@@ -29,12 +30,20 @@ export function KeysScreen() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const format = useFormat();
-  const keys = useQuery(keysQuery(search));
+  const other = useOther(search.user);
+  const { owner, mayChange } = useOwner(other);
+  const whose = useMemo(() => (other === undefined ? {} : { user: other }), [other]);
+  const keys = useQuery(keysQuery({ ...search, user: other }));
+  const { data: parent } = useQuery({
+    ...keyQuery(search.parent ?? 0, other),
+    enabled: search.parent !== undefined,
+    placeholderData: undefined,
+  });
   const byValue = useQuery({
-    ...keysByValueQuery(search.q ?? ""),
+    ...keysByValueQuery(search.q ?? "", other),
     enabled: (search.q ?? "").length >= 4 && keys.data?.total === 0,
   });
-  const groups = useQuery(ownGroupsQuery);
+  const groups = useQuery(usableGroupsQuery(other));
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [creating, setCreating] = useState(false);
   const [made, setMade] = useState<Key>();
@@ -53,11 +62,15 @@ export function KeysScreen() {
             <Link
               to="/keys/$id"
               params={{ id: String(key.id) }}
+              search={whose}
               className="block truncate rounded font-medium hover:underline"
             >
               {key.name}
             </Link>
-            <code className="block truncate font-mono text-xs text-faint">{masked(key.key)}</code>
+            <span className="block truncate text-xs text-faint">
+              <code className="font-mono">{masked(key.key)}</code>
+              {key.limits.parent_id !== null && ` · ${t("children.child")}`}
+            </span>
           </div>
         ),
       },
@@ -120,17 +133,36 @@ export function KeysScreen() {
           ),
       },
     ],
-    [t, format],
+    [t, format, whose],
   );
-  const filtered = Boolean(search.q || search.status || search.group);
+  const filtered = Boolean(search.q || search.status || search.group || search.parent);
   const rows = keys.data?.total === 0 && byValue.data && byValue.data.total > 0 ? byValue.data : keys.data;
-  const create = (
+  const create = mayChange && (
     <Button look="primary" icon={<Plus aria-hidden className="size-4" />} onClick={() => setCreating(true)}>
       {t("create")}
     </Button>
   );
   return (
     <Page title={t("title")} actions={create}>
+      <OwnerNote owner={owner} mayChange={mayChange} />
+      {search.parent !== undefined && (
+        <p className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-1 text-sm">
+          <span className="min-w-0 break-words">
+            {t("children.filtered", { name: parent?.name ?? `#${search.parent}` })}
+          </span>
+          <Link
+            to="/keys/$id"
+            params={{ id: String(search.parent) }}
+            search={whose}
+            className="rounded text-accent hover:underline"
+          >
+            {t("parent.open")}
+          </Link>
+          <Link to="/keys" search={whose} className="rounded text-accent hover:underline">
+            {t("children.everything")}
+          </Link>
+        </p>
+      )}
       <div className="mb-3 grid grid-cols-2 gap-2 sm:flex">
         <SearchField value={search.q ?? ""} onChange={(q) => change({ q: q || undefined }, true)} />
         <Select
@@ -166,14 +198,15 @@ export function KeysScreen() {
           stale={keys.isPlaceholderData}
           sort={search.sort}
           onSort={(sort) => change({ sort: sort as KeysSearch["sort"] })}
-          selected={selected}
-          onSelected={setSelected}
+          {...(mayChange ? { selected, onSelected: setSelected } : {})}
           empty={
             filtered ? (
               <Empty
                 title={t("empty.filtered")}
                 action={
-                  <Button onClick={() => change({ q: undefined, status: undefined, group: undefined })}>
+                  <Button
+                    onClick={() => change({ q: undefined, status: undefined, group: undefined, parent: undefined })}
+                  >
                     {t("empty.reset")}
                   </Button>
                 }
@@ -182,11 +215,11 @@ export function KeysScreen() {
               </Empty>
             ) : (
               <Empty title={t("empty.title")} action={create}>
-                {t("empty.help")}
+                {owner ? t("empty.other", { name: owner.username }) : t("empty.help")}
               </Empty>
             )
           }
-          onRow={(key) => void navigate({ to: "/keys/$id", params: { id: String(key.id) } })}
+          onRow={(key) => void navigate({ to: "/keys/$id", params: { id: String(key.id) }, search: whose })}
           page={{
             page: rows === keys.data ? (search.page ?? 1) : 1,
             pageSize: search.size ?? 20,
@@ -205,6 +238,7 @@ export function KeysScreen() {
       {creating && (
         <KeyPanel
           open
+          owner={owner}
           onOpenChange={setCreating}
           onSaved={(key) => {
             setCreating(false);
@@ -228,7 +262,13 @@ function Bulk({ keys, onDone }: { keys: readonly Key[]; onDone: () => void }) {
   const setStatus = useSetStatus();
   const [deleting, setDeleting] = useState(false);
   const remove = useMutation({
-    mutationFn: () => data(api.POST("/api/token/batch", { body: { ids: keys.map((key) => key.id) } })),
+    mutationFn: () =>
+      data(
+        api.POST("/api/token/batch", {
+          params: { query: { user_id: keys[0]?.user_id } },
+          body: { ids: keys.map((key) => key.id) },
+        }),
+      ),
     onSuccess: (count) => {
       toast(t("done.deletedMany", { count }));
       setDeleting(false);

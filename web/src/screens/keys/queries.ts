@@ -8,70 +8,76 @@ import type { KeysSearch } from "./search";
 /** Everything about keys: invalidate it after any change of one. */
 export const keysKey = ["keys"] as const;
 
-export function keysQuery({ q, status, group, sort, page = 1, size = 20 }: KeysSearch) {
+export function keysQuery({ q, status, group, sort, parent, user, page = 1, size = 20 }: KeysSearch) {
   return queryOptions({
-    queryKey: [...keysKey, "list", { q, status, group, sort, page, size }],
+    queryKey: [...keysKey, "list", { q, status, group, sort, parent, user, page, size }],
     queryFn: ({ signal }) => {
-      const query = { keyword: q, status, group, sort, p: page, page_size: size };
+      const query = { keyword: q, status, group, sort, parent_id: parent, user_id: user, p: page, page_size: size };
       return data(api.GET("/api/token/", { signal, params: { query } }));
     },
   });
 }
 
 /** Keys whose value ends like what was typed, or is it. */
-export function keysByValueQuery(token: string) {
+export function keysByValueQuery(token: string, user?: number) {
   return queryOptions({
-    queryKey: [...keysKey, "search", token],
-    queryFn: ({ signal }) => data(api.GET("/api/token/search", { signal, params: { query: { token } } })),
+    queryKey: [...keysKey, "search", token, user],
+    queryFn: ({ signal }) =>
+      data(api.GET("/api/token/search", { signal, params: { query: { token, user_id: user } } })),
     enabled: token.length >= 4,
   });
 }
 
-export function keyQuery(id: number) {
+export function keyQuery(id: number, user?: number) {
   return queryOptions({
-    queryKey: [...keysKey, "one", id],
-    queryFn: ({ signal }) => data(api.GET("/api/token/{id}", { signal, params: { path: { id } } })),
+    queryKey: [...keysKey, "one", id, user],
+    queryFn: ({ signal }) =>
+      data(api.GET("/api/token/{id}", { signal, params: { path: { id }, query: { user_id: user } } })),
     refetchInterval: 15_000,
   });
 }
 
-export function keyValuesQuery(id: number) {
+export function keyValuesQuery(id: number, user?: number) {
   return queryOptions({
-    queryKey: [...keysKey, "values", id],
-    queryFn: ({ signal }) =>
-      data(api.GET("/api/token/{id}/values", { signal, params: { path: { id }, query: { page_size: 20 } } })),
-  });
-}
-
-/** A key's usage over time, by model. */
-export function keyUsageQuery(id: number, range: Range, zone: string) {
-  return queryOptions({
-    queryKey: [...keysKey, "usage", id, range, zone],
+    queryKey: [...keysKey, "values", id, user],
     queryFn: ({ signal }) =>
       data(
-        api.GET("/api/data/self", {
+        api.GET("/api/token/{id}/values", {
           signal,
-          params: {
-            query: {
-              key_id: id,
-              from: range.from,
-              to: range.to - 1,
-              bucket: range.bucket,
-              by: "model",
-              time_zone: zone,
-            },
-          },
+          params: { path: { id }, query: { page_size: 20, user_id: user } },
         }),
       ),
   });
 }
 
-/** A key's last requests. */
-export function keyRequestsQuery(id: number) {
+/** A key's usage over time, by model. */
+export function keyUsageQuery(id: number, range: Range, zone: string, user?: number) {
+  const query = {
+    key_id: id,
+    from: range.from,
+    to: range.to - 1,
+    bucket: range.bucket,
+    by: "model" as const,
+    time_zone: zone,
+  };
   return queryOptions({
-    queryKey: [...keysKey, "requests", id],
+    queryKey: [...keysKey, "usage", query, user],
     queryFn: ({ signal }) =>
-      data(api.GET("/api/log/self", { signal, params: { query: { key_id: id, page_size: 10 } } })),
+      user === undefined
+        ? data(api.GET("/api/data/self", { signal, params: { query } }))
+        : data(api.GET("/api/data/", { signal, params: { query } })),
+  });
+}
+
+/** A key's last requests. */
+export function keyRequestsQuery(id: number, user?: number) {
+  const query = { key_id: id, page_size: 10 };
+  return queryOptions({
+    queryKey: [...keysKey, "requests", id, user],
+    queryFn: ({ signal }) =>
+      user === undefined
+        ? data(api.GET("/api/log/self", { signal, params: { query } }))
+        : data(api.GET("/api/log/", { signal, params: { query } })),
     refetchInterval: 15_000,
   });
 }
@@ -83,14 +89,20 @@ export function useSetStatus() {
   const queries = useQueryClient();
   const mutation = useMutation({
     mutationFn: async ({ keys, status }: { keys: readonly Schemas["Key"][]; status: 1 | 2 }) => {
-      const body = (key: Schemas["Key"]) => ({ id: key.id, status });
-      for (const key of keys)
-        await data(api.PUT("/api/token/", { params: { query: { status_only: true } }, body: body(key) }));
+      const after: Schemas["Key"][] = [];
+      for (const key of keys) {
+        const query = { status_only: true, user_id: key.user_id };
+        after.push(await data(api.PUT("/api/token/", { params: { query }, body: { id: key.id, status } })));
+      }
+      return after;
     },
-    onSuccess: (_, { keys, status }) => {
+    onSuccess: (after, { keys, status }) => {
       const count = keys.length;
       const name = keys[0]?.name ?? "";
-      if (status === 1) toast(count === 1 ? t("done.enabled", { name }) : t("done.enabledMany", { count }));
+      const still = after.find((key) => key.status !== 1); // expired, or as its parent is
+      if (status === 1 && still) {
+        toast(t("done.enabledStill", { name: still.name, status: t(`status.${still.status}`) }));
+      } else if (status === 1) toast(count === 1 ? t("done.enabled", { name }) : t("done.enabledMany", { count }));
       else {
         toast(count === 1 ? t("done.disabled", { name }) : t("done.disabledMany", { count }), {
           label: common("action.undo"),

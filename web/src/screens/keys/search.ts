@@ -10,17 +10,43 @@ export interface KeysSearch {
   status?: 1 | 2 | 3 | 4;
   group?: string;
   sort?: Order;
+  /** Only the keys that this one has issued. */
+  parent?: number;
+  /** Whose keys, for administrators; the viewer's own when left out. */
+  user?: number;
   page?: number;
   size?: number;
 }
 
+/** What the address of one key says. */
+export interface KeySearch {
+  period?: string;
+  /** Whose key it is, for administrators; the viewer's own when left out. */
+  user?: number;
+  /** The page of its children. */
+  children?: number;
+}
+
+const whole = (value: unknown) => (Number.isSafeInteger(Number(value)) && Number(value) > 0 ? Number(value) : 0);
+
+export function keySearch(search: Record<string, unknown>): KeySearch {
+  const user = whole(search.user);
+  const children = whole(search.children);
+  return {
+    ...(typeof search.period === "string" && { period: search.period }),
+    ...(user > 0 && { user }),
+    ...(children > 1 && { children }),
+  };
+}
+
 export function keysSearch(search: Record<string, unknown>): KeysSearch {
   const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
-  const whole = (value: unknown) => (Number.isSafeInteger(Number(value)) && Number(value) > 0 ? Number(value) : 0);
   const q = text(search.q);
   const status = whole(search.status);
   const group = text(search.group);
   const sort = text(search.sort);
+  const parent = whole(search.parent);
+  const user = whole(search.user);
   const page = whole(search.page);
   const size = whole(search.size);
   return {
@@ -28,6 +54,8 @@ export function keysSearch(search: Record<string, unknown>): KeysSearch {
     ...(status >= 1 && status <= 4 && { status: status as 1 | 2 | 3 | 4 }),
     ...(group && { group }),
     ...((orders as string[]).includes(sort) && { sort: sort as Order }),
+    ...(parent > 0 && { parent }),
+    ...(user > 0 && { user }),
     ...(page > 1 && { page }),
     ...((size === 50 || size === 100) && { size }),
   };

@@ -2,12 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
-import { ownModelsQuery } from "@/api/queries";
+import { usableModelsQuery } from "@/api/queries";
 import { Button } from "@/ui/button";
 import { Code } from "@/ui/code";
 import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { Segments } from "@/ui/input";
+import { useOther } from "./owner";
 import { type Client, clients, snippet } from "./snippets";
 
 /** Shows a new value, and how to use it. It stays until it is closed on purpose. */
@@ -45,7 +46,7 @@ export function ValueDialog({ made, onClose }: { made: Schemas["Key"] | undefine
 /** How to use a key from the usual clients. */
 export function Snippets({ of }: { of: Schemas["Key"] }) {
   const { t } = useTranslation("keys");
-  const { data: models = [] } = useQuery(ownModelsQuery);
+  const { data: models = [] } = useQuery(usableModelsQuery(useOther(of.user_id)));
   const [client, setClient] = useState<Client>("curl");
   const text = snippet(client, { origin: window.location.origin, key: of.key, model: modelFor(of, models) });
   return (

@@ -14,13 +14,14 @@ import { masked } from "./status";
 
 interface Props {
   of: Schemas["Key"];
+  mayChange: boolean;
   rows: Schemas["KeyValue"][] | undefined;
   error: unknown;
   retry: () => void;
 }
 
 /** The values that a key has had, with their last use; older ones can be ended early. */
-export function Values({ of: key, rows, error, retry }: Props) {
+export function Values({ of: key, mayChange, rows, error, retry }: Props) {
   const { t } = useTranslation("keys");
   const format = useFormat();
   const queries = useQueryClient();
@@ -29,7 +30,7 @@ export function Values({ of: key, rows, error, retry }: Props) {
     mutationFn: (value: Schemas["KeyValue"]) =>
       data(
         api.DELETE("/api/token/{id}/values/{value_id}", {
-          params: { path: { id: key.id, value_id: String(value.id) } },
+          params: { path: { id: key.id, value_id: String(value.id) }, query: { user_id: key.user_id } },
         }),
       ),
     onSuccess: () => {
@@ -71,6 +72,7 @@ export function Values({ of: key, rows, error, retry }: Props) {
         header: <span className="sr-only">{t("values.actions")}</span>,
         align: "right",
         cell: (value) =>
+          mayChange &&
           value.ends_at * 1000 > Date.now() && (
             <Button size="small" onClick={() => setEnding(value)}>
               {t("values.end")}
@@ -78,7 +80,7 @@ export function Values({ of: key, rows, error, retry }: Props) {
           ),
       },
     ],
-    [t, format],
+    [t, format, mayChange],
   );
   return (
     <>

@@ -28,6 +28,20 @@ export function sumsQuery(who: Who, from: number, to: number) {
   });
 }
 
+/** Whether there is a channel. Below the keys that channels and keys are invalidated by. */
+export const anyChannelQuery = queryOptions({
+  queryKey: ["channels", "any"],
+  queryFn: async ({ signal }) =>
+    (await data(api.GET("/api/channel/", { signal, params: { query: { page_size: 1 } } }))).total > 0,
+});
+
+/** Whether one has a key. */
+export const anyKeyQuery = queryOptions({
+  queryKey: ["keys", "any"],
+  queryFn: async ({ signal }) =>
+    (await data(api.GET("/api/token/", { signal, params: { query: { page_size: 1 } } }))).total > 0,
+});
+
 /** One's own keys that need a look. */
 export const watchQuery = queryOptions({
   queryKey: ["keys", "watch"],

@@ -11,6 +11,7 @@ import { PeriodPicker } from "@/ui/period-picker";
 import { Problem } from "@/ui/problem";
 import { Sparkline, Stat } from "@/ui/stat";
 import { Empty, Skeleton } from "@/ui/states";
+import { FirstSteps } from "./first-steps";
 import { seriesQuery, sumsQuery, type Who } from "./queries";
 import type { OverviewSearch } from "./search";
 import { partsOf, stackOf, sumEach, sumUp } from "./sums";
@@ -80,6 +81,7 @@ export function OverviewScreen() {
       }
     >
       <div className="flex flex-col gap-4">
+        {nobodyYet && self?.request_count === 0 && <FirstSteps admin={admin} />}
         <Figures points={byModel.data} times={times} before={before.data} />
         <Card
           title={t("spend.title")}

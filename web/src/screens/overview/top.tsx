@@ -92,6 +92,14 @@ function Name({ kind, part, who }: { kind: Props["kind"]; part: Part; who: Who }
       </Link>
     );
   }
+  if (kind === "key" && who === "all") {
+    // Whose it is stands in its requests.
+    return (
+      <Link to="/usage" search={{ key: part.id, ...all }} className={look}>
+        {part.name}
+      </Link>
+    );
+  }
   if (kind === "key") {
     return (
       <Link to="/keys/$id" params={{ id: String(part.id) }} className={look}>

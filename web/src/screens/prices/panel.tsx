@@ -9,6 +9,7 @@ import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { Confirm, SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Input } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { PageLoading } from "@/ui/states";
@@ -96,7 +97,8 @@ function PriceFields({
   );
   const aborted = fault instanceof DOMException;
   return (
-    <form
+    <Form
+      error={save.error}
       className="flex flex-col gap-5"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
@@ -250,7 +252,7 @@ function PriceFields({
       >
         <p>{t("end.help")}</p>
       </Confirm>
-    </form>
+    </Form>
   );
 }
 

@@ -11,6 +11,7 @@ import { Code } from "@/ui/code";
 import { CopyButton } from "@/ui/copy";
 import { Confirm, Dialog, SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Input, Segments } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { Empty } from "@/ui/states";
@@ -189,7 +190,8 @@ function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (token: 
     onSuccess: onMade,
   });
   return (
-    <form
+    <Form
+      error={create.error}
       className="flex flex-col gap-5"
       onSubmit={(event) => {
         event.preventDefault();
@@ -266,7 +268,7 @@ function CreateForm({ onClose, onMade }: { onClose: () => void; onMade: (token: 
           {t("tokens.create")}
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }
 

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
 import { useFormat } from "@/format/format";
 import { usdOf } from "@/format/money";
+import { useOther } from "@/screens/keys/owner";
 import { Badge } from "@/ui/badge";
 import { CopyButton } from "@/ui/copy";
 import { SidePanel } from "@/ui/dialog";
@@ -31,6 +32,8 @@ interface Props {
 export function RequestPanel({ row, onClose }: Props) {
   const { t } = useTranslation("usage");
   const format = useFormat();
+  const other = useOther(row?.user_id);
+  const whose = other === undefined ? {} : { user: other };
   if (!row) return null;
   return (
     <SidePanel
@@ -73,7 +76,12 @@ export function RequestPanel({ row, onClose }: Props) {
               {
                 label: t("column.key"),
                 value: (
-                  <Link to="/keys/$id" params={{ id: String(row.key_id) }} className="rounded hover:underline">
+                  <Link
+                    to="/keys/$id"
+                    params={{ id: String(row.key_id) }}
+                    search={whose}
+                    className="rounded hover:underline"
+                  >
                     {row.key_name || `#${row.key_id}`}
                   </Link>
                 ),
@@ -83,7 +91,12 @@ export function RequestPanel({ row, onClose }: Props) {
                     {
                       label: t("panel.parent"),
                       value: (
-                        <Link to="/keys/$id" params={{ id: String(row.parent_id) }} className="rounded hover:underline">
+                        <Link
+                          to="/keys/$id"
+                          params={{ id: String(row.parent_id) }}
+                          search={whose}
+                          className="rounded hover:underline"
+                        >
                           #{row.parent_id}
                         </Link>
                       ),

@@ -7,6 +7,8 @@ import { api, data, type Schemas } from "@/api/client";
 import { selfQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { parseUsd } from "@/format/money";
+import { keysQuery } from "@/screens/keys/queries";
+import { KeyStatus } from "@/screens/keys/status";
 import { rates } from "@/screens/limits/limits";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
@@ -166,6 +168,7 @@ export function UserScreen() {
             </div>
           )}
         </Card>
+        <Keys user={user} />
         <Factors user={user} own={own} />
         <Sessions user={user} />
       </div>
@@ -254,6 +257,63 @@ function QuotaDialog({ user, onClose }: { user: User; onClose: () => void }) {
         <Problem error={save.error} />
       </form>
     </Dialog>
+  );
+}
+
+/** The user's keys that were used last, and the way to all of them. */
+function Keys({ user }: { user: User }) {
+  const { t } = useTranslation("users");
+  const { t: keyText } = useTranslation("keys");
+  const format = useFormat();
+  const keys = useQuery(keysQuery({ user: user.id, sort: "-last_used", size: 5 }));
+  const columns = useMemo<Column<Schemas["Key"]>[]>(
+    () => [
+      {
+        id: "name",
+        header: keyText("column.name"),
+        cell: (key) => (
+          <div className="max-w-56 min-w-28">
+            <Link
+              to="/keys/$id"
+              params={{ id: String(key.id) }}
+              search={{ user: user.id }}
+              className="block truncate rounded font-medium hover:underline"
+            >
+              {key.name}
+            </Link>
+          </div>
+        ),
+      },
+      { id: "status", header: keyText("column.status"), cell: (key) => <KeyStatus status={key.status} /> },
+      {
+        id: "used",
+        header: keyText("column.used"),
+        align: "right",
+        cell: (key) => format.units(key.used_quota),
+      },
+    ],
+    [keyText, format, user.id],
+  );
+  return (
+    <Card
+      title={keyText("title")}
+      flush
+      actions={
+        <Link to="/keys" search={{ user: user.id }} className="rounded text-sm text-accent hover:underline">
+          {t("keys.all", { count: keys.data?.total ?? 0 })}
+        </Link>
+      }
+    >
+      <Table
+        label={keyText("title")}
+        columns={columns}
+        rows={keys.data?.items}
+        rowId={(key) => String(key.id)}
+        error={keys.error}
+        retry={() => void keys.refetch()}
+        empty={<p className="px-4 py-3 text-sm text-soft">{t("keys.none")}</p>}
+      />
+    </Card>
   );
 }
 

@@ -11,6 +11,7 @@ import { limitsOf, limitsPatch } from "@/screens/limits/limits";
 import { Button } from "@/ui/button";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
+import { Form } from "@/ui/form";
 import { Checkbox, Input, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
@@ -113,7 +114,8 @@ function UserFields({ user, onClose }: Omit<Props, "open">) {
       (one === "root" && user && self?.role === "root"),
   );
   return (
-    <form
+    <Form
+      error={save.error}
       className="flex min-h-full flex-col gap-4"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
@@ -191,6 +193,6 @@ function UserFields({ user, onClose }: Omit<Props, "open">) {
           {user ? common("action.save") : common("action.create")}
         </Button>
       </div>
-    </form>
+    </Form>
   );
 }

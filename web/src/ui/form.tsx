@@ -1,0 +1,21 @@
+import { type ComponentProps, useEffect, useRef } from "react";
+
+interface Props extends ComponentProps<"form"> {
+  /** Why what was sent is refused; null and undefined when it is not. */
+  error: unknown;
+}
+
+/** A form that leads to what is wrong with it: the first field at fault or, where there is none, the message. */
+export function Form({ error, ...rest }: Props) {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (error === null || error === undefined) return;
+    const frame = requestAnimationFrame(() => {
+      const field = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
+      field?.focus({ preventScroll: true });
+      (field ?? form.current?.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" }); // with its label
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [error]);
+  return <form ref={form} {...rest} />;
+}
