@@ -118,6 +118,9 @@ func (s *Server) logout(c *call) (any, error) {
 	if err := s.Accounts.Logout(c.ctx, c.who); err != nil {
 		return nil, err
 	}
+	if c.who.Session != nil {
+		s.trail(c, "user.logout", userTarget(c.who.User.ID), "")
+	}
 	for _, secure := range []bool{true, false} {
 		cookie := sessionCookie("", secure)
 		cookie.MaxAge = -1
