@@ -125,11 +125,11 @@ func (u *User) Administers() bool { return u.Role == RoleAdmin || u.Role == Role
 type Identity struct {
 	User    *User
 	Scope   Scope
-	TokenID int64  // 0 for sessions and the local socket
+	TokenID int64 // 0 for sessions and the local socket
 	// TokenEnds is when the token expires, in Unix seconds, Never for one that
 	// does not; 0 without a token.
 	TokenEnds int64
-	Session []byte // the session's hash; nil for tokens and the local socket
+	Session   []byte // the session's hash; nil for tokens and the local socket
 	// SignedIn is when the session was opened, and Method how.
 	SignedIn time.Time
 	Method   Method

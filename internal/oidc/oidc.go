@@ -54,7 +54,7 @@ const (
 	maxAnswer    = 1 << 20 // bytes
 	metadataLife = time.Hour
 	failureLife  = 5 * time.Second // how long a provider that does not answer is not asked again
-	maxSubject   = 255 // bytes, as the specification says
+	maxSubject   = 255             // bytes, as the specification says
 )
 
 // Client asks providers, and remembers what they say of themselves.
