@@ -256,10 +256,21 @@ func TestANotedHeadProvesThatTheNewestAreThere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		tr.verify(t, "cut off with its head, which the chain cannot show", "")
-		if report, err := tr.Verify(t.Context(), noted); err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "noted") {
+		tr.verify(t, "cut off with its head, by who wrote what is gone", "record 5: this server wrote it")
+		restarted := &trail{Service: audit.NewService(storetest.Open(t, where), testMaster(t), tr.now)}
+		restarted.verify(t, "cut off with its head, which the chain cannot show", "")
+		if report, err := restarted.Verify(t.Context(), noted); err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "noted") {
 			t.Errorf("with what was noted: %v, %v", report.Broken, err)
 		}
+		// Others go on from there, but not with the same.
+		restarted.add(t, 4)
+		restarted.verify(t, "gone on by another", "")
+		tr.verify(t, "gone on by another, by who wrote what is gone", "record 5: this server wrote it")
+		// What was pruned since is gone for a reason.
+		if n, err := restarted.Prune(t.Context(), noon.Add(1000*time.Hour)); n != 7 || err != nil {
+			t.Fatalf("%d went, %v", n, err)
+		}
+		tr.verify(t, "pruned by another", "")
 	})
 }
 
