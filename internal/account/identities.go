@@ -119,6 +119,16 @@ func (s *Service) providerConfig(name, callback string) (*LoginProvider, oidc.Pr
 	return p, oidc.Provider{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, Scopes: p.Scopes, Callback: callback}, err
 }
 
+// VisitReturn is where a browser wanted to go when it was sent to a provider, by
+// its cookie; "" when that is not known any more.
+func (s *Service) VisitReturn(sealed string) string {
+	b, err := resume[round](s, toVisit, sealed)
+	if err != nil {
+		return ""
+	}
+	return b.Value.ReturnTo
+}
+
 // FinishVisit judges what a browser came back with from a provider: state and
 // code from the address, sealed from its cookie, and who is signed in there.
 // session is the hash of the session that it has, nil for none.

@@ -81,7 +81,7 @@ func (s *Server) beginVisit(c *call) (any, error) {
 	}
 	visit, err := s.Accounts.BeginVisit(c.ctx, c.path("name"), callbackURL(site, c.path("name")), returnTo(c))
 	if err != nil {
-		return s.notSignedIn(c, err), nil
+		return s.notSignedIn(c, err, returnTo(c)), nil
 	}
 	c.setVisit(site, visit.State, int(passkey.Timeout.Seconds()*2))
 	return redirect(visit.URL), nil
@@ -115,7 +115,8 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	}
 	c.setVisit(site, "", -1)
 	if code := c.query.Get("error"); code != "" { // the provider's, such as access_denied
-		return s.notSignedIn(c, fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again.")), nil
+		err := fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again.")
+		return s.notSignedIn(c, err, s.Accounts.VisitReturn(sealed)), nil
 	}
 	var session []byte
 	if who, err := s.identify(c.request); err == nil {
@@ -124,7 +125,7 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	name := c.path("name")
 	back, err := s.Accounts.FinishVisit(c.ctx, name, callbackURL(site, name), sealed, c.query.Get("state"), c.query.Get("code"), session, c.origin())
 	if err != nil {
-		return s.notSignedIn(c, err), nil
+		return s.notSignedIn(c, err, s.Accounts.VisitReturn(sealed)), nil
 	}
 	if back.Linked != nil {
 		c.who = &account.Identity{User: &account.User{ID: back.Linked.UserID}}
@@ -145,13 +146,18 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	return redirect(back.ReturnTo), nil
 }
 
-// notSignedIn sends a browser to the console's sign-in, which says why: whoever
-// comes from another site has no use for JSON.
-func (s *Server) notSignedIn(c *call, err error) http.Handler {
+// notSignedIn sends a browser to the console's sign-in, which says why, and from
+// there to where it wanted to go: whoever comes from another site has no use for
+// JSON.
+func (s *Server) notSignedIn(c *call, err error, from string) http.Handler {
 	e := fault.From(err)
 	s.base.Log.LogAttrs(c.ctx, slog.LevelWarn, "a sign-in at an identity provider did not work",
 		slog.String("request_id", requestID(c.request)), slog.String("provider", c.path("name")), slog.String("error", err.Error()))
-	return redirect("/sign-in?" + url.Values{"error": {e.Code}, "request_id": {requestID(c.request)}}.Encode())
+	query := url.Values{"error": {e.Code}, "request_id": {requestID(c.request)}}
+	if from != "" && from != "/" {
+		query.Set("from", from)
+	}
+	return redirect("/sign-in?" + query.Encode())
 }
 
 // redirect answers with another address, to be fetched with GET.

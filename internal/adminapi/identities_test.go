@@ -251,28 +251,28 @@ func TestVisitsThatDoNotCount(t *testing.T) {
 	p.addProvider(t, idp, map[string]any{"create_users": true})
 	idp.SignedIn(map[string]any{"sub": "1", "preferred_username": "ada"})
 	for name, tc := range map[string]struct {
-		spoil func(b *browser, back *url.URL)
-		want  string
+		spoil      func(b *browser, back *url.URL)
+		want, from string // from is where they wanted to go, as far as that is known
 	}{
-		"another browser's":  {func(b *browser, _ *url.URL) { clear(b.cookies) }, "invalid_state"},
-		"another state":      {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "state=", "state=x", 1) }, "invalid_state"},
-		"another code":       {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "code=", "code=x", 1) }, "provider_refused"},
-		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state"},
-		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused"},
-		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused"},
-		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state"},
+		"another browser's":  {func(b *browser, _ *url.URL) { clear(b.cookies) }, "invalid_state", ""},
+		"another state":      {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "state=", "state=x", 1) }, "invalid_state", "/keys?page=2"},
+		"another code":       {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "code=", "code=x", 1) }, "provider_refused", "/keys?page=2"},
+		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state", ""},
+		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused", "/keys?page=2"},
+		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused", "/keys?page=2"},
+		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state", ""},
 		// Whoever can set cookies from a name beside this one could sign a victim in as themselves.
 		"a cookie of another host's": {func(b *browser, _ *url.URL) {
 			b.cookies["halley_visit"] = b.cookies["__Host-halley-visit"]
 			delete(b.cookies, "__Host-halley-visit")
-		}, "invalid_state"},
+		}, "invalid_state", ""},
 	} {
 		b := p.browser()
-		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin").String())
+		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin?return_to=/keys%3Fpage=2").String())
 		tc.spoil(b, back)
 		end := b.open(t, back.String())
 		idp.Spoil(nil)
-		if end.Path != "/sign-in" || end.Query().Get("error") != tc.want || b.cookies["__Host-halley"] != "" {
+		if end.Path != "/sign-in" || end.Query().Get("error") != tc.want || end.Query().Get("from") != tc.from || b.cookies["__Host-halley"] != "" {
 			t.Errorf("%s: it ended at %s with %v", name, end, b.cookies)
 		}
 	}
