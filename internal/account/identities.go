@@ -170,6 +170,16 @@ func (s *Service) FinishVisit(ctx context.Context, name, callback, sealed, state
 	return result, err
 }
 
+// Wanted is where a browser was to go after a visit that has failed, as sealed
+// has it: also when that is spent or too old. Empty when it cannot be told.
+func (s *Service) Wanted(sealed string) string {
+	b, err := unseal[round](s, toVisit, sealed)
+	if err != nil {
+		return ""
+	}
+	return b.Value.ReturnTo
+}
+
 func (s *Service) newIdentity(p *LoginProvider, userID int64, c *oidc.Claims) *ExternalIdentity {
 	shown := c.Username
 	for _, other := range []string{c.Email, c.Name, c.Subject} {

@@ -19,6 +19,10 @@ const (
 	plainVisitCookie  = "halley_visit"
 )
 
+// visitKept is how many seconds a browser keeps that cookie: longer than the visit
+// counts, so that who took too long still goes on where they wanted to go.
+const visitKept = 3600
+
 // identityView is an account at an identity provider that signs in here.
 type identityView struct {
 	ID           int64  `json:"id"`
@@ -79,11 +83,12 @@ func (s *Server) beginVisit(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	visit, err := s.Accounts.BeginVisit(c.ctx, c.path("name"), callbackURL(site, c.path("name")), returnTo(c))
+	to := returnTo(c)
+	visit, err := s.Accounts.BeginVisit(c.ctx, c.path("name"), callbackURL(site, c.path("name")), to)
 	if err != nil {
-		return s.notSignedIn(c, err), nil
+		return s.notSignedIn(c, err, to), nil
 	}
-	c.setVisit(visit.State, int(passkey.Timeout.Seconds()*2))
+	c.setVisit(visit.State, visitKept)
 	return redirect(visit.URL), nil
 }
 
@@ -100,7 +105,7 @@ func (s *Server) beginLink(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setVisit(visit.State, int(passkey.Timeout.Seconds()*2))
+	c.setVisit(visit.State, visitKept)
 	return linkView{visit.URL}, nil
 }
 
@@ -117,7 +122,7 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	}
 	c.setVisit("", -1)
 	if code := c.query.Get("error"); code != "" { // the provider's, such as access_denied
-		return s.notSignedIn(c, fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again.")), nil
+		return s.notSignedIn(c, fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again."), s.Accounts.Wanted(sealed)), nil
 	}
 	var session []byte
 	if who, err := s.identify(c.request); err == nil {
@@ -126,7 +131,7 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	name := c.path("name")
 	back, err := s.Accounts.FinishVisit(c.ctx, name, callbackURL(site, name), sealed, c.query.Get("state"), c.query.Get("code"), session, c.origin())
 	if err != nil {
-		return s.notSignedIn(c, err), nil
+		return s.notSignedIn(c, err, s.Accounts.Wanted(sealed)), nil
 	}
 	if back.Linked != nil {
 		c.who = &account.Identity{User: &account.User{ID: back.Linked.UserID}}
@@ -145,11 +150,16 @@ func (s *Server) finishVisit(c *call) (any, error) {
 
 // notSignedIn sends a browser to the console's sign-in, which says why: whoever
 // comes from another site has no use for JSON.
-func (s *Server) notSignedIn(c *call, err error) http.Handler {
+// from is where they wanted to go: a second try leads there.
+func (s *Server) notSignedIn(c *call, err error, from string) http.Handler {
 	e := fault.From(err)
 	s.base.Log.LogAttrs(c.ctx, slog.LevelWarn, "a sign-in at an identity provider did not work",
 		slog.String("request_id", requestID(c.request)), slog.String("provider", c.path("name")), slog.String("error", err.Error()))
-	return redirect("/sign-in?" + url.Values{"error": {e.Code}, "request_id": {requestID(c.request)}}.Encode())
+	query := url.Values{"error": {e.Code}, "request_id": {requestID(c.request)}}
+	if from != "" && from != "/" {
+		query.Set("from", from)
+	}
+	return redirect("/sign-in?" + query.Encode())
 }
 
 // redirect answers with another address, to be fetched with GET.
