@@ -495,32 +495,19 @@ func thinks(model string) bool {
 
 // others refuses or drops what the dialect has no words for.
 func (e *encoder) others() error {
-	c := e.c
-	switch {
-	case c.Candidates != nil && *c.Candidates > 1:
-		return c.Refuse(translate.FeatureCandidates, "The model's upstream gives one answer to a request.")
-	case len(c.LogitBias) > len("{}"):
-		return c.Refuse(translate.FeatureLogitBias, "The model's upstream has no logit bias.")
-	case c.Logprobs != nil && *c.Logprobs:
-		return c.Refuse(translate.FeatureLogprobs, "The model's upstream gives log probabilities only in a form of its own.")
-	case len(c.Modalities) > 0:
-		return c.Refuse(translate.FeatureModalities, "The model's upstream answers with text alone.")
-	}
-	for _, f := range []struct {
-		given   bool
-		feature translate.Feature
-	}{
-		{c.Verbosity != "", translate.FeatureVerbosity},
-		{c.EndUser != "", translate.FeatureEndUser},
-		{len(c.Metadata) > 0, translate.FeatureMetadata},
-		{c.CacheKey != "", translate.FeatureCacheKey},
-		{c.ServiceTier != "", translate.FeatureServiceTier},
-		{c.Store != nil, translate.FeatureStore},
-	} {
-		if f.given {
-			c.Drop(f.feature)
-		}
-	}
-	c.DropExtra()
-	return nil
+	err := e.c.Without(
+		translate.Lack{Feature: translate.FeatureCandidates, Why: "The model's upstream gives one answer to a request."},
+		translate.Lack{Feature: translate.FeatureLogitBias, Why: "The model's upstream has no logit bias."},
+		translate.Lack{Feature: translate.FeatureLogprobs, Why: "The model's upstream gives log probabilities only in a form of its own."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "audio", Why: "The model's upstream does not speak."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "image", Why: "The model's upstream does not make images."},
+		translate.Lack{Feature: translate.FeatureVerbosity},
+		translate.Lack{Feature: translate.FeatureEndUser},
+		translate.Lack{Feature: translate.FeatureMetadata},
+		translate.Lack{Feature: translate.FeatureCacheKey},
+		translate.Lack{Feature: translate.FeatureServiceTier},
+		translate.Lack{Feature: translate.FeatureStore},
+	)
+	e.c.DropExtra()
+	return err
 }

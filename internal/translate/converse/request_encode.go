@@ -83,41 +83,22 @@ func sizeOf(c *translate.Conversation) int {
 // refuse refuses what would change the answer if it were left out, and drops the
 // rest that the dialect has no words for.
 func (e *encoder) refuse() error {
-	c := e.c
-	for _, r := range []struct {
-		asked   bool
-		feature translate.Feature
-		why     string
-	}{
-		{c.Candidates != nil && *c.Candidates > 1, translate.FeatureCandidates, "Amazon Bedrock gives one answer to a request."},
-		{c.Logprobs != nil && *c.Logprobs, translate.FeatureLogprobs, "Amazon Bedrock does not give log probabilities."},
-		{c.TopLogprobs != nil && *c.TopLogprobs > 0, translate.FeatureTopLogprobs, "Amazon Bedrock does not give log probabilities."},
-		{len(c.LogitBias) > 2, translate.FeatureLogitBias, "Amazon Bedrock does not take a bias for tokens."},
-		{slices.Contains(c.Modalities, "audio"), translate.FeatureModalities, "Models on Amazon Bedrock do not speak here."},
-		{slices.Contains(c.Modalities, "image"), translate.FeatureModalities, "Models on Amazon Bedrock do not make images here."},
-	} {
-		if r.asked {
-			return c.Refuse(r.feature, "%s", r.why)
-		}
-	}
-	for _, d := range []struct {
-		asked   bool
-		feature translate.Feature
-	}{
-		{c.FrequencyPenalty != nil && *c.FrequencyPenalty != 0, translate.FeatureFrequencyPenalty},
-		{c.PresencePenalty != nil && *c.PresencePenalty != 0, translate.FeaturePresencePenalty},
-		{c.Seed != nil, translate.FeatureSeed},
-		{c.Verbosity != "", translate.FeatureVerbosity},
-		{c.EndUser != "", translate.FeatureEndUser},
-		{c.CacheKey != "", translate.FeatureCacheKey},
-		{c.Store != nil && *c.Store, translate.FeatureStore},
-		{c.ParallelTools != nil && !*c.ParallelTools && len(c.Tools) > 0, translate.FeatureParallelTools},
-	} {
-		if d.asked {
-			c.Drop(d.feature)
-		}
-	}
-	return nil
+	return e.c.Without(
+		translate.Lack{Feature: translate.FeatureCandidates, Why: "Amazon Bedrock gives one answer to a request."},
+		translate.Lack{Feature: translate.FeatureLogprobs, Why: "Amazon Bedrock does not give log probabilities."},
+		translate.Lack{Feature: translate.FeatureTopLogprobs, Why: "Amazon Bedrock does not give log probabilities."},
+		translate.Lack{Feature: translate.FeatureLogitBias, Why: "Amazon Bedrock does not take a bias for tokens."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "audio", Why: "Models on Amazon Bedrock do not speak here."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "image", Why: "Models on Amazon Bedrock do not make images here."},
+		translate.Lack{Feature: translate.FeatureFrequencyPenalty},
+		translate.Lack{Feature: translate.FeaturePresencePenalty},
+		translate.Lack{Feature: translate.FeatureSeed},
+		translate.Lack{Feature: translate.FeatureVerbosity},
+		translate.Lack{Feature: translate.FeatureEndUser},
+		translate.Lack{Feature: translate.FeatureCacheKey},
+		translate.Lack{Feature: translate.FeatureStore},
+		translate.Lack{Feature: translate.FeatureParallelTools},
+	)
 }
 
 // writeInference writes inferenceConfig, whose temperature and topP end at 1.

@@ -2,7 +2,6 @@ package gemini
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"halley/internal/translate"
@@ -170,34 +169,17 @@ const maxStops = 5
 // refuse refuses what would change the answer if it were left out, and drops the
 // rest that the dialect has no words for.
 func (e *encoder) refuse() error {
-	c := e.c
-	for _, r := range []struct {
-		asked   bool
-		feature translate.Feature
-		why     string
-	}{
-		{len(c.LogitBias) > 2, translate.FeatureLogitBias, "Gemini does not take a bias for tokens."},
-		{slices.Contains(c.Modalities, "audio"), translate.FeatureModalities, "Gemini cannot be told how to speak in the words of another dialect."},
-		{len(c.Stop) > maxStops, translate.FeatureStop, "Gemini takes at most 5 stop sequences."},
-	} {
-		if r.asked {
-			return c.Refuse(r.feature, "%s", r.why)
-		}
+	if len(e.c.Stop) > maxStops {
+		return e.c.Refuse(translate.FeatureStop, "%s", "Gemini takes at most 5 stop sequences.")
 	}
-	for _, d := range []struct {
-		asked   bool
-		feature translate.Feature
-	}{
-		{c.Audio != nil, translate.FeatureAudio},
-		{c.Verbosity != "", translate.FeatureVerbosity},
-		{c.EndUser != "", translate.FeatureEndUser},
-		{len(c.Metadata) > 0, translate.FeatureMetadata},
-		{c.CacheKey != "", translate.FeatureCacheKey},
-		{c.Store != nil && *c.Store, translate.FeatureStore},
-	} {
-		if d.asked {
-			c.Drop(d.feature)
-		}
-	}
-	return nil
+	return e.c.Without(
+		translate.Lack{Feature: translate.FeatureLogitBias, Why: "Gemini does not take a bias for tokens."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "audio", Why: "Gemini cannot be told how to speak in the words of another dialect."},
+		translate.Lack{Feature: translate.FeatureAudio},
+		translate.Lack{Feature: translate.FeatureVerbosity},
+		translate.Lack{Feature: translate.FeatureEndUser},
+		translate.Lack{Feature: translate.FeatureMetadata},
+		translate.Lack{Feature: translate.FeatureCacheKey},
+		translate.Lack{Feature: translate.FeatureStore},
+	)
 }

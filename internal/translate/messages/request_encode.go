@@ -279,40 +279,21 @@ func isPhone(id string) bool {
 // refuse refuses what would change the answer if it were left out, and drops the
 // rest that the dialect has no words for.
 func (e *encoder) refuse() error {
-	c := e.c
-	for _, r := range []struct {
-		asked   bool
-		feature translate.Feature
-		why     string
-	}{
-		{c.Candidates != nil && *c.Candidates > 1, translate.FeatureCandidates, "Claude gives one answer to a request."},
-		{c.Logprobs != nil && *c.Logprobs, translate.FeatureLogprobs, "Claude does not give log probabilities."},
-		{c.TopLogprobs != nil && *c.TopLogprobs > 0, translate.FeatureTopLogprobs, "Claude does not give log probabilities."},
-		{len(c.LogitBias) > 2, translate.FeatureLogitBias, "Claude does not take a bias for tokens."},
-		{slices.Contains(c.Modalities, "audio"), translate.FeatureModalities, "Claude does not speak."},
-		{slices.Contains(c.Modalities, "image"), translate.FeatureModalities, "Claude does not make images."},
-	} {
-		if r.asked {
-			return c.Refuse(r.feature, "%s", r.why)
-		}
-	}
-	for _, d := range []struct {
-		asked   bool
-		feature translate.Feature
-	}{
-		{c.FrequencyPenalty != nil && *c.FrequencyPenalty != 0, translate.FeatureFrequencyPenalty},
-		{c.PresencePenalty != nil && *c.PresencePenalty != 0, translate.FeaturePresencePenalty},
-		{c.Seed != nil, translate.FeatureSeed},
-		{c.Verbosity != "", translate.FeatureVerbosity},
-		{len(c.Metadata) > 0, translate.FeatureMetadata},
-		{c.CacheKey != "", translate.FeatureCacheKey},
-		{c.Store != nil && *c.Store, translate.FeatureStore},
-	} {
-		if d.asked {
-			c.Drop(d.feature)
-		}
-	}
-	return nil
+	return e.c.Without(
+		translate.Lack{Feature: translate.FeatureCandidates, Why: "Claude gives one answer to a request."},
+		translate.Lack{Feature: translate.FeatureLogprobs, Why: "Claude does not give log probabilities."},
+		translate.Lack{Feature: translate.FeatureTopLogprobs, Why: "Claude does not give log probabilities."},
+		translate.Lack{Feature: translate.FeatureLogitBias, Why: "Claude does not take a bias for tokens."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "audio", Why: "Claude does not speak."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "image", Why: "Claude does not make images."},
+		translate.Lack{Feature: translate.FeatureFrequencyPenalty},
+		translate.Lack{Feature: translate.FeaturePresencePenalty},
+		translate.Lack{Feature: translate.FeatureSeed},
+		translate.Lack{Feature: translate.FeatureVerbosity},
+		translate.Lack{Feature: translate.FeatureMetadata},
+		translate.Lack{Feature: translate.FeatureCacheKey},
+		translate.Lack{Feature: translate.FeatureStore},
+	)
 }
 
 func (e *encoder) writeStrings(name string, list []string) {

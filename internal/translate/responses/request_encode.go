@@ -1,7 +1,6 @@
 package responses
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -202,36 +201,17 @@ func (e *encoder) include() {
 // refuse refuses what would change the answer if it were left out, and drops the
 // rest that the dialect has no words for.
 func (e *encoder) refuse() error {
-	c := e.c
-	for _, r := range []struct {
-		asked   bool
-		feature translate.Feature
-		why     string
-	}{
-		{c.Candidates != nil && *c.Candidates > 1, translate.FeatureCandidates, "The model's upstream gives one answer to a request."},
-		{len(c.Stop) > 0, translate.FeatureStop, "The model's upstream does not know stop sequences."},
-		{len(c.LogitBias) > 2, translate.FeatureLogitBias, "The model's upstream does not take a bias for tokens."},
-		{slices.Contains(c.Modalities, "audio"), translate.FeatureModalities, "The model's upstream does not speak."},
-		{slices.Contains(c.Modalities, "image"), translate.FeatureModalities, "The model's upstream makes images only with a tool of its own."},
-	} {
-		if r.asked {
-			return c.Refuse(r.feature, "%s", r.why)
-		}
-	}
-	for _, d := range []struct {
-		asked   bool
-		feature translate.Feature
-	}{
-		{c.FrequencyPenalty != nil && *c.FrequencyPenalty != 0, translate.FeatureFrequencyPenalty},
-		{c.PresencePenalty != nil && *c.PresencePenalty != 0, translate.FeaturePresencePenalty},
-		{c.Seed != nil, translate.FeatureSeed},
-		{c.TopK != nil, translate.FeatureTopK},
-	} {
-		if d.asked {
-			c.Drop(d.feature)
-		}
-	}
-	return nil
+	return e.c.Without(
+		translate.Lack{Feature: translate.FeatureCandidates, Why: "The model's upstream gives one answer to a request."},
+		translate.Lack{Feature: translate.FeatureStop, Why: "The model's upstream does not know stop sequences."},
+		translate.Lack{Feature: translate.FeatureLogitBias, Why: "The model's upstream does not take a bias for tokens."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "audio", Why: "The model's upstream does not speak."},
+		translate.Lack{Feature: translate.FeatureModalities, Only: "image", Why: "The model's upstream makes images only with a tool of its own."},
+		translate.Lack{Feature: translate.FeatureFrequencyPenalty},
+		translate.Lack{Feature: translate.FeaturePresencePenalty},
+		translate.Lack{Feature: translate.FeatureSeed},
+		translate.Lack{Feature: translate.FeatureTopK},
+	)
 }
 
 // text writes how the text must be formed.
