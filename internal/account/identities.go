@@ -118,6 +118,17 @@ func (s *Service) providerConfig(name, callback string) (*LoginProvider, oidc.Pr
 	return p, oidc.Provider{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: secret, Scopes: p.Scopes, Callback: callback}, err
 }
 
+// VisitReturn is where a browser wanted to go when it was sent to a provider, by
+// its cookie, also when the visit is over or took too long; "" when it cannot be
+// told.
+func (s *Service) VisitReturn(sealed string) string {
+	b, err := unseal[round](s, toVisit, sealed)
+	if err != nil {
+		return ""
+	}
+	return b.Value.ReturnTo
+}
+
 // FinishVisit judges what a browser came back with from a provider: state and
 // code from the address, sealed from its cookie, and who is signed in there.
 // session is the hash of the session that it has, nil for none.
@@ -168,16 +179,6 @@ func (s *Service) FinishVisit(ctx context.Context, name, callback, sealed, state
 	}
 	result.Login, err = s.newSession(ctx, u, Method("oidc:"+p.Name), from)
 	return result, err
-}
-
-// Wanted is where a browser was to go after a visit that has failed, as sealed
-// has it: also when that is spent or too old. Empty when it cannot be told.
-func (s *Service) Wanted(sealed string) string {
-	b, err := unseal[round](s, toVisit, sealed)
-	if err != nil {
-		return ""
-	}
-	return b.Value.ReturnTo
 }
 
 func (s *Service) newIdentity(p *LoginProvider, userID int64, c *oidc.Claims) *ExternalIdentity {

@@ -122,7 +122,8 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	}
 	c.setVisit("", -1)
 	if code := c.query.Get("error"); code != "" { // the provider's, such as access_denied
-		return s.notSignedIn(c, fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again."), s.Accounts.Wanted(sealed)), nil
+		err := fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again.")
+		return s.notSignedIn(c, err, s.Accounts.VisitReturn(sealed)), nil
 	}
 	var session []byte
 	if who, err := s.identify(c.request); err == nil {
@@ -131,7 +132,7 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	name := c.path("name")
 	back, err := s.Accounts.FinishVisit(c.ctx, name, callbackURL(site, name), sealed, c.query.Get("state"), c.query.Get("code"), session, c.origin())
 	if err != nil {
-		return s.notSignedIn(c, err, s.Accounts.Wanted(sealed)), nil
+		return s.notSignedIn(c, err, s.Accounts.VisitReturn(sealed)), nil
 	}
 	if back.Linked != nil {
 		c.who = &account.Identity{User: &account.User{ID: back.Linked.UserID}}
@@ -148,9 +149,9 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	return redirect(back.ReturnTo), nil
 }
 
-// notSignedIn sends a browser to the console's sign-in, which says why: whoever
-// comes from another site has no use for JSON.
-// from is where they wanted to go: a second try leads there.
+// notSignedIn sends a browser to the console's sign-in, which says why, and from
+// there to where it wanted to go: whoever comes from another site has no use for
+// JSON.
 func (s *Server) notSignedIn(c *call, err error, from string) http.Handler {
 	e := fault.From(err)
 	s.base.Log.LogAttrs(c.ctx, slog.LevelWarn, "a sign-in at an identity provider did not work",

@@ -259,35 +259,25 @@ func TestASecondTryGoesOnWhereOneWantedToGo(t *testing.T) {
 	t.Parallel()
 	p, idp := newPeople(t), oidctest.New(t, "ES256")
 	p.addProvider(t, idp, nil)
-	idp.SignedIn(map[string]any{"sub": "1"})
+	idp.SignedIn(map[string]any{"sub": "unknown here"})
 	const wanted = "/keys?page=2&q=a"
 	begin := "/api/user/oidc/corp/begin?return_to=" + url.QueryEscape(wanted)
-	for name, tc := range map[string]struct {
-		spoil func(b *browser, back *url.URL)
-		from  string
-	}{
-		"unknown here":      {func(*browser, *url.URL) {}, wanted},
-		"declined there":    {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, wanted},
-		"too late":          {func(*browser, *url.URL) { p.ms.Add((20 * time.Minute).Milliseconds()) }, wanted},
-		"another browser's": {func(b *browser, _ *url.URL) { clear(b.cookies) }, ""},
-		"somebody's own":    {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, ""},
-		"switched off since": {func(*browser, *url.URL) {
-			into[any](t, p.asRoot(t, "PATCH", "/api/login_provider/corp", `{"enabled":false}`))
-		}, wanted},
-	} {
-		into[any](t, p.asRoot(t, "PATCH", "/api/login_provider/corp", `{"enabled":true}`))
-		b := p.browser()
-		back := idp.Visit(t, b.open(t, begin).String())
-		tc.spoil(b, back)
-		if end := b.open(t, back.String()); end.Path != "/sign-in" || end.Query().Get("error") == "" || end.Query().Get("from") != tc.from {
-			t.Errorf("%s: it ended at %s", name, end)
-		}
+	if end := p.browser().open(t, idp.Visit(t, p.browser().open(t, begin).String()).String()); end.Query().Has("from") {
+		t.Errorf("in another browser: %s", end)
 	}
+	b := p.browser()
+	if end := b.open(t, idp.Visit(t, b.open(t, begin).String()).String()); end.Query().Get("error") != "identity_unknown" || end.Query().Get("from") != wanted {
+		t.Errorf("somebody unknown ended at %s", end)
+	}
+	back := idp.Visit(t, b.open(t, begin).String())
 	into[any](t, p.asRoot(t, "PATCH", "/api/login_provider/corp", `{"enabled":false}`))
-	if end := p.browser().open(t, begin); end.Query().Get("from") != wanted {
+	if end := b.open(t, back.String()); end.Query().Get("error") != "provider_disabled" || end.Query().Get("from") != wanted {
+		t.Errorf("at one that was switched off meanwhile it ended at %s", end)
+	}
+	if end := b.open(t, begin); end.Query().Get("from") != wanted {
 		t.Errorf("one that could not begin ended at %s", end)
 	}
-	if end := p.browser().open(t, "/api/user/oidc/corp/begin?return_to=//evil.example.com"); end.Query().Has("from") {
+	if end := b.open(t, "/api/user/oidc/corp/begin?return_to=//evil.example.com"); end.Query().Has("from") {
 		t.Errorf("elsewhere: %s", end)
 	}
 }
@@ -342,23 +332,23 @@ func TestVisitsThatDoNotCount(t *testing.T) {
 	p.addProvider(t, idp, map[string]any{"create_users": true})
 	idp.SignedIn(map[string]any{"sub": "1", "preferred_username": "ada"})
 	for name, tc := range map[string]struct {
-		spoil func(b *browser, back *url.URL)
-		want  string
+		spoil      func(b *browser, back *url.URL)
+		want, from string // from is where they wanted to go, as far as that is known
 	}{
-		"another browser's":  {func(b *browser, _ *url.URL) { clear(b.cookies) }, "invalid_state"},
-		"another state":      {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "state=", "state=x", 1) }, "invalid_state"},
-		"another code":       {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "code=", "code=x", 1) }, "provider_refused"},
-		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state"},
-		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused"},
-		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused"},
-		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state"},
+		"another browser's":  {func(b *browser, _ *url.URL) { clear(b.cookies) }, "invalid_state", ""},
+		"another state":      {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "state=", "state=x", 1) }, "invalid_state", "/keys?page=2"},
+		"another code":       {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "code=", "code=x", 1) }, "provider_refused", "/keys?page=2"},
+		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state", "/keys?page=2"},
+		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused", "/keys?page=2"},
+		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused", "/keys?page=2"},
+		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state", ""},
 	} {
 		b := p.browser()
-		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin").String())
+		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin?return_to=/keys%3Fpage=2").String())
 		tc.spoil(b, back)
 		end := b.open(t, back.String())
 		idp.Spoil(nil)
-		if end.Path != "/sign-in" || end.Query().Get("error") != tc.want || b.cookies["__Host-halley"] != "" {
+		if end.Path != "/sign-in" || end.Query().Get("error") != tc.want || end.Query().Get("from") != tc.from || b.cookies["__Host-halley"] != "" {
 			t.Errorf("%s: it ended at %s with %v", name, end, b.cookies)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"halley/internal/price"
 	"halley/internal/provider"
 	"halley/internal/sse"
+	"halley/internal/translate"
 	"halley/internal/upstream"
 	"halley/internal/wire"
 	"halley/internal/wire/openai"
@@ -171,7 +172,7 @@ func (r *ChannelTest) read(answer []byte, stream bool) {
 	excerpt, text := clip(string(answer), maxExcerpt), ""
 	switch {
 	case r.Status != http.StatusOK:
-		r.Message = cmp.Or(excerpt, "The answer has no body.")
+		r.Message = cmp.Or(clip(translate.Words(answer), maxExcerpt), "The answer has no body.")
 	case stream:
 		var events int
 		var failed bool
@@ -187,7 +188,7 @@ func (r *ChannelTest) read(answer []byte, stream bool) {
 		case !isJSON:
 			r.Message = "The answer is not a JSON object: " + excerpt
 		case scanned.IsError:
-			r.Message = excerpt
+			r.Message = clip(translate.Words(answer), maxExcerpt)
 		}
 	}
 	r.OK = r.Message == "" && r.Status == http.StatusOK

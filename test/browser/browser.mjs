@@ -32,8 +32,9 @@ export async function stop() {
 /**
  * A page in a browser of its own that notes what must not happen: script errors,
  * breaches of the page's policy, requests to elsewhere. quiet() fails on them.
+ * Of other sites only that one counts as visited on purpose.
  */
-export async function open({ width = 1440, height = 900, scheme = "light", locale = "en-US", cookies } = {}) {
+export async function open({ width = 1440, height = 900, scheme = "light", locale = "en-US", cookies, elsewhere } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale, timezoneId: "Europe/Berlin", reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
   if (cookies) await context.addCookies(cookies);
   const page = await context.newPage();
@@ -46,7 +47,8 @@ export async function open({ width = 1440, height = 900, scheme = "light", local
   });
   page.on("request", (request) => {
     const url = request.url();
-    if (!url.startsWith(base) && !url.startsWith("blob:") && !url.startsWith("data:")) faults.push(`request to elsewhere: ${url}`);
+    const here = [base, "blob:", "data:", elsewhere].some((start) => start && url.startsWith(start));
+    if (!here) faults.push(`request to elsewhere: ${url}`);
   });
   return {
     page,
@@ -64,14 +66,52 @@ export async function signIn(page, username = "root", secret = password) {
   await page.locator("nav").first().waitFor({ state: "attached" });
 }
 
-/** The cookies of a session, to begin a page with. */
+/** The cookies of a new session, to begin pages with. */
 export async function sessionOf(username = "root", secret = password) {
-  const { page, context, close } = await open();
-  await page.goto(`${base}/sign-in`);
-  await signIn(page, username, secret);
-  const cookies = await context.cookies();
-  await close();
-  return cookies;
+  const response = await fetch(`${base}/api/user/login`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ username, password: secret }),
+  });
+  assert.equal(response.status, 200, `${username} signs in`);
+  return response.headers.getSetCookie().map((cookie) => {
+    const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie);
+    return { name, value, url: base };
+  });
+}
+
+/** The management API with a session's cookies: `await call("GET", "/api/user/self")` is the whole answer. */
+export function caller(cookies) {
+  const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  return async (method, path, body) => {
+    const response = await fetch(base + path, {
+      method,
+      headers: { Cookie: cookie, ...(body !== undefined && { "Content-Type": "application/json" }) },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, ...(await response.json()) };
+  };
+}
+
+/** As caller, for what must not be refused: the data alone. */
+export function management(cookies) {
+  const call = caller(cookies);
+  return async (method, path, body) => {
+    const { success, message, data } = await call(method, path, body);
+    assert.ok(success, `${method} ${path}: ${message}`);
+    return data;
+  };
+}
+
+/** Asks again until the answer is one: what the server tells may come a moment late. */
+export async function until(what, get) {
+  const end = performance.now() + 10_000;
+  for (;;) {
+    const found = await get();
+    if (found) return found;
+    assert.ok(performance.now() < end, `${what} does not come`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** Fails on serious and critical findings of axe. */
@@ -84,13 +124,17 @@ export async function accessible(page, where) {
   assert.deepEqual(grave, [], where);
 }
 
-/** A model request with a key, as a program would make it. */
-export async function ask(key, model = "demo-echo") {
+/** A model request with a key, as a program would make it: its status, id and answer. */
+export async function request(key, model, more = {}) {
   const response = await fetch(`${base}/v1/chat/completions`, {
     method: "POST",
     headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ model, messages: [{ role: "user", content: "Tell me about comets." }] }),
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Tell me about comets." }], ...more }),
   });
-  await response.arrayBuffer();
-  return response.status;
+  return { status: response.status, id: response.headers.get("X-Request-Id"), answer: await response.json() };
+}
+
+/** A model request's status. */
+export async function ask(key, model = "demo-echo") {
+  return (await request(key, model)).status;
 }

@@ -27,6 +27,26 @@ func TestAccount(t *testing.T) {
 	tell(t, "account.test.mjs")
 }
 
+func TestOperators(t *testing.T) {
+	t.Parallel()
+	tellIn(t, operators, "operators.test.mjs")
+}
+
+func TestAdministration(t *testing.T) {
+	t.Parallel()
+	tellIn(t, operators, "administration.test.mjs")
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	tellIn(t, access, "access.test.mjs")
+}
+
+func TestIdentityProviders(t *testing.T) {
+	t.Parallel()
+	tellIn(t, identities, "oidc.test.mjs")
+}
+
 func TestFamily(t *testing.T) {
 	t.Parallel()
 	tell(t, "family.test.mjs")
@@ -61,18 +81,23 @@ func needs(t *testing.T) string {
 	return chromium
 }
 
-// run runs a file of stories against a server.
-func run(t *testing.T, file string, s *harness.Server, chromium string) {
+// run runs a file of stories against a server. Extra is added to its environment.
+func run(t *testing.T, file string, s *harness.Server, chromium string, extra ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", "--test", file)
-	// Browsers keep passkeys for names, not for addresses.
-	base := strings.Replace(s.BaseURL, "127.0.0.1", "localhost", 1)
-	cmd.Env = append(os.Environ(), "HALLEY_BASE_URL="+base, "HALLEY_PASSWORD="+harness.Password, "HALLEY_CHROMIUM="+chromium)
+	cmd.Env = append(os.Environ(), "HALLEY_BASE_URL="+named(s), "HALLEY_PASSWORD="+harness.Password, "HALLEY_CHROMIUM="+chromium)
+	cmd.Env = append(cmd.Env, extra...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("node --test %s: %v\n%s", file, err, out)
 	}
 	t.Logf("%s", out)
+}
+
+// named is the server's address with a name: browsers keep passkeys for names, not
+// for addresses.
+func named(s *harness.Server) string {
+	return strings.Replace(s.BaseURL, "127.0.0.1", "localhost", 1)
 }
 
 // built reports whether the server has the console.
@@ -123,17 +148,26 @@ func fill(t *testing.T, s *harness.Server) {
 		if i%8 == 7 {
 			model = "demo-nothing"
 		}
-		body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"Tell me %d things about comets."}]}`, model, i)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.BaseURL+"/v1/chat/completions", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+first.Key)
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
+		ask(t, s, first.Key, model)
 	}
+}
+
+// ask makes a model request, whatever comes of it.
+func ask(t *testing.T, s *harness.Server, key, model string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"Tell me about comets."}]}`, model)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.BaseURL+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 }

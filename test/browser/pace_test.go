@@ -41,6 +41,24 @@ func TestPageOfManyKeys(t *testing.T) {
 // knows and that cannot be shown.
 func cloneKey(t *testing.T, s *harness.Server, id int64, count int) {
 	t.Helper()
+	const columns = `created_ms, accessed_ms, ends_ms, granted_nano, unlimited, model_limits_enabled, model_limits, allow_ips, grp, cross_group_retry, limits`
+	inDatabase(t, s, func(tx *sql.Tx) error {
+		for _, statement := range []string{
+			`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+INSERT INTO keys (user_id, status, name, name_fold, ` + columns + `) SELECT user_id, status, 'Clone ' || n.i, 'clone ' || n.i, ` + columns + ` FROM keys, n WHERE id = $1`,
+			`INSERT INTO key_values (hash, key_id, sealed, last4, created_ms) SELECT randomblob(32), id, x'00', printf('%04d', id % 10000), created_ms FROM keys WHERE id > $1 AND id <= $1 + $2`,
+		} {
+			if _, err := tx.ExecContext(t.Context(), statement, id, count); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inDatabase does what the API cannot, behind the server's back.
+func inDatabase(t *testing.T, s *harness.Server, do func(*sql.Tx) error) {
+	t.Helper()
 	path, isSQLite := strings.CutPrefix(s.DatabaseURL, "sqlite:")
 	if !isSQLite {
 		t.Fatalf("%s is not SQLite", s.DatabaseURL)
@@ -58,15 +76,8 @@ func cloneKey(t *testing.T, s *harness.Server, id int64, count int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const columns = `created_ms, accessed_ms, ends_ms, granted_nano, unlimited, model_limits_enabled, model_limits, allow_ips, grp, cross_group_retry, limits`
-	for _, statement := range []string{
-		`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
-INSERT INTO keys (user_id, status, name, name_fold, ` + columns + `) SELECT user_id, status, 'Clone ' || n.i, 'clone ' || n.i, ` + columns + ` FROM keys, n WHERE id = $1`,
-		`INSERT INTO key_values (hash, key_id, sealed, last4, created_ms) SELECT randomblob(32), id, x'00', printf('%04d', id % 10000), created_ms FROM keys WHERE id > $1 AND id <= $1 + $2`,
-	} {
-		if _, err := tx.ExecContext(t.Context(), statement, id, count); err != nil {
-			t.Fatal(err)
-		}
+	if err := do(tx); err != nil {
+		t.Fatal(err)
 	}
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)

@@ -99,6 +99,15 @@ export const screens = [
   { name: "channels", path: "/channels" },
   { name: "channels-order", path: "/channels?view=order" },
   { name: "channel-new", path: "/channels", act: (page) => page.getByRole("button", { name: /^(New channel|新建渠道)$/ }).first().click() },
+  {
+    name: "channels-test",
+    path: "/channels",
+    act: async (page) => {
+      await page.getByRole("checkbox").first().check();
+      await page.getByRole("button", { name: /^(Test|测试)$/ }).click();
+      await dialog(page).locator("ul li").first().waitFor();
+    },
+  },
   { name: "channel", path: "/channels/1" },
   { name: "route-explainer", path: "/channels/explain?model=demo-echo&key=1" },
   { name: "groups", path: "/groups" },

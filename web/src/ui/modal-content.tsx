@@ -10,6 +10,9 @@ export function ModalContent(props: ComponentProps<typeof Radix.Content>) {
   return (
     <Radix.Content
       {...props}
+      // React's events rise to what the layer is written in, not only to what it
+      // stands in: a form around it is not sent with the form inside.
+      onSubmit={(event) => event.stopPropagation()}
       onCloseAutoFocus={(event) => {
         event.preventDefault();
         // What opened it may be gone by then, such as the row that was deleted.

@@ -22,6 +22,7 @@ import { ChannelPanel } from "./panel";
 import { type Channel, channelsQuery, spendQuery } from "./queries";
 import { type ChannelsSearch, conditions, type Kind, kinds, periodOf, type View } from "./search";
 import { ConditionBadge } from "./status";
+import { TestMany } from "./test-many";
 
 const route = getRouteApi("/app/admin/channels");
 
@@ -39,6 +40,7 @@ export function ChannelsScreen() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [panel, setPanel] = useState<{ open: boolean; channel?: Channel }>({ open: false });
   const [deleting, setDeleting] = useState<readonly Channel[]>();
+  const [testing, setTesting] = useState<readonly Channel[]>();
   const { bulk, duplicate } = useChannelActions();
   const change = (to: Partial<ChannelsSearch>, replace = false) =>
     void navigate({ search: (now) => ({ ...now, page: undefined, ...to }), replace });
@@ -351,8 +353,14 @@ export function ChannelsScreen() {
       ) : (
         <>
           {chosen.length > 0 && (
-            <div className="mb-2 flex flex-wrap items-center gap-2 rounded-md border bg-sunken px-3 py-1.5 text-sm">
+            <section
+              aria-label={t("bulk.chosen")}
+              className="mb-2 flex flex-wrap items-center gap-2 rounded-md border bg-sunken px-3 py-1.5 text-sm"
+            >
               <span className="mr-auto">{t("bulk.selected", { count: chosen.length })}</span>
+              <Button size="small" onClick={() => setTesting(chosen)}>
+                {t("test.run")}
+              </Button>
               <Button size="small" onClick={() => bulk.mutate({ action: "enable", ids: chosen.map(({ id }) => id) })}>
                 {t("action.enable")}
               </Button>
@@ -365,7 +373,7 @@ export function ChannelsScreen() {
               <Button size="small" look="quiet" onClick={() => setSelected(new Set())}>
                 {t("bulk.clear")}
               </Button>
-            </div>
+            </section>
           )}
           <div className="rounded-lg border">
             <Table
@@ -428,6 +436,7 @@ export function ChannelsScreen() {
         channel={panel.channel}
         onOpenChange={(open) => setPanel((now) => ({ ...now, open }))}
       />
+      {testing && <TestMany channels={testing} onClose={() => setTesting(undefined)} />}
       <DeleteChannels
         channels={deleting}
         onClose={() => setDeleting(undefined)}

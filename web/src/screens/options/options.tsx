@@ -110,7 +110,13 @@ function OptionForm({ option }: { option: Option }) {
               <Button type="submit" size="small" look="primary" busy={save.isPending} disabled={wrong}>
                 {common("action.save")}
               </Button>
-              <Button size="small" onClick={() => setValue(option.value)}>
+              <Button
+                size="small"
+                onClick={() => {
+                  setValue(option.value);
+                  save.reset();
+                }}
+              >
                 {common("action.cancel")}
               </Button>
             </>
