@@ -120,9 +120,10 @@ func (s *Service) providerConfig(name, callback string) (*LoginProvider, oidc.Pr
 }
 
 // VisitReturn is where a browser wanted to go when it was sent to a provider, by
-// its cookie; "" when that is not known any more.
+// its cookie, also when the visit is over or took too long; "" when it cannot be
+// told.
 func (s *Service) VisitReturn(sealed string) string {
-	b, err := resume[round](s, toVisit, sealed)
+	b, err := unseal[round](s, toVisit, sealed)
 	if err != nil {
 		return ""
 	}

@@ -19,6 +19,10 @@ const (
 	plainVisitCookie  = "halley_visit"
 )
 
+// visitKept is how many seconds a browser keeps that cookie: longer than the visit
+// counts, so that who took too long still goes on where they wanted to go.
+const visitKept = 3600
+
 // identityView is an account at an identity provider that signs in here.
 type identityView struct {
 	ID           int64  `json:"id"`
@@ -79,11 +83,12 @@ func (s *Server) beginVisit(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	visit, err := s.Accounts.BeginVisit(c.ctx, c.path("name"), callbackURL(site, c.path("name")), returnTo(c))
+	to := returnTo(c)
+	visit, err := s.Accounts.BeginVisit(c.ctx, c.path("name"), callbackURL(site, c.path("name")), to)
 	if err != nil {
-		return s.notSignedIn(c, err, returnTo(c)), nil
+		return s.notSignedIn(c, err, to), nil
 	}
-	c.setVisit(site, visit.State, int(passkey.Timeout.Seconds()*2))
+	c.setVisit(site, visit.State, visitKept)
 	return redirect(visit.URL), nil
 }
 
@@ -100,7 +105,7 @@ func (s *Server) beginLink(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setVisit(site, visit.State, int(passkey.Timeout.Seconds()*2))
+	c.setVisit(site, visit.State, visitKept)
 	return linkView{visit.URL}, nil
 }
 

@@ -27,7 +27,7 @@ type registerBody struct {
 type selfPatchBody struct {
 	DisplayName jsonx.Opt[string] `json:"display_name"`
 	Email       jsonx.Opt[string] `json:"email"`
-	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session."`
+	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session. Who has none yet, as accounts made by an identity provider, sets the first one within 10 minutes of signing in, without old_password."`
 	OldPassword jsonx.Opt[string] `json:"old_password"`
 	TimeZone    jsonx.Opt[string] `json:"time_zone" doc:"An IANA name, such as Europe/Berlin."`
 	Language    jsonx.Opt[string] `json:"language" doc:"A language tag, such as en or pt-BR."`
@@ -149,12 +149,16 @@ func (s *Server) patchSelf(c *call) (any, error) {
 		return nil, err
 	}
 	before := s.userBefore(c, c.who.User.ID)
+	changes := body.changes()
+	if body.Password.Set && c.who.User.PasswordHash == "" {
+		changes["password"] = "set for the first time"
+	}
 	a, opened, err := s.Accounts.UpdateSelf(c.ctx, c.who, account.SelfPatch{
 		DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(), Password: body.Password.Ptr(), OldPassword: body.OldPassword.Ptr(),
 		TimeZone: body.TimeZone.Ptr(), Language: body.Language.Ptr(),
 	}, c.origin())
 	if a != nil {
-		s.trailChange(c, "user.update", userTarget(a.ID), detail(body.changes()), before, s.viewUser(a))
+		s.trailChange(c, "user.update", userTarget(a.ID), detail(changes), before, s.viewUser(a))
 	}
 	if err != nil {
 		return nil, err

@@ -3496,7 +3496,7 @@ export interface components {
             /** @description A language tag, such as en or pt-BR. */
             language?: string;
             old_password?: string;
-            /** @description A new one needs old_password and ends every session. */
+            /** @description A new one needs old_password and ends every session. Who has none yet, as accounts made by an identity provider, sets the first one within 10 minutes of signing in, without old_password. */
             password?: string;
             /** @description An IANA name, such as Europe/Berlin. */
             time_zone?: string;
