@@ -1743,7 +1743,7 @@ export interface components {
         AccessTokenBody: {
             /**
              * Format: int64
-             * @description -1 is never, as when left out.
+             * @description -1 is never, as when left out. A token that expires makes none that expires later, and left out the same.
              */
             expires_at?: number;
             name: string;
@@ -3150,6 +3150,12 @@ export interface components {
             /** Format: int64 */
             id: number;
             name: string;
+        };
+        PasskeyAwayBody: {
+            /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
+            password?: string;
+            /** @description A code of the app, or a recovery code: with password, once ten minutes have passed. */
+            totp?: string;
         };
         PasskeyMade: {
             passkey: components["schemas"]["Passkey"];
@@ -7123,7 +7129,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ProofBody"];
+                "application/json": components["schemas"]["PasskeyAwayBody"];
             };
         };
         responses: {
