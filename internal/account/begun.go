@@ -36,7 +36,16 @@ func begin[T any](s *Service, purpose string, b begun[T]) (string, error) {
 }
 
 // resume opens what begin sealed, unless it is too old.
-func resume[T any](s *Service, purpose, state string) (b begun[T], err error) {
+func resume[T any](s *Service, purpose, state string) (begun[T], error) {
+	b, err := unseal[T](s, purpose, state)
+	if err == nil && s.now().Unix() >= b.Ends {
+		err = begunIsOver()
+	}
+	return b, err
+}
+
+// unseal opens what begin sealed, however old.
+func unseal[T any](s *Service, purpose, state string) (b begun[T], err error) {
 	sealed, err := base64.RawURLEncoding.DecodeString(state)
 	if err != nil {
 		return b, begunIsOver()
@@ -47,9 +56,6 @@ func resume[T any](s *Service, purpose, state string) (b begun[T], err error) {
 	}
 	if err := jsonx.Unmarshal(text, &b); err != nil {
 		return b, err
-	}
-	if s.now().Unix() >= b.Ends {
-		return b, begunIsOver()
 	}
 	return b, nil
 }

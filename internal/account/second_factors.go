@@ -193,6 +193,9 @@ func (s *Service) prove(ctx context.Context, who *Identity, password string, fro
 		if s.now().Sub(who.SignedIn) < proofLasts {
 			return nil
 		}
+		if who.User.PasswordHash == "" {
+			return fault.New(fault.Forbidden, "confirmation_required", "Sign in again: this changes how your account is signed in to, and you have no password to confirm it with.")
+		}
 		return fault.New(fault.Forbidden, "confirmation_required", "Give your password again, or sign in again: this changes how your account is signed in to.").Field("password")
 	}
 	ok, err := s.guess(ctx, who.User.ID, password, from)

@@ -238,33 +238,30 @@ func (s *Service) newLimits(ctx context.Context, id int64, p *LimitsPatch) (chan
 	return func(l Limits) (Limits, error) { return p.apply(l, budgets) }, new(budget.Allowances(budgets)), nil
 }
 
-// UpdateSelf changes the caller's own record. A new password needs the old one
-// and ends every session; who had one gets a new one, else the Login is nil.
+// UpdateSelf changes the caller's own record. A new password needs the old one,
+// and the first one a session that was opened a moment ago. It ends every
+// session; who had one gets another in its place, that is as old and as well
+// proved, else the Login is nil. An access token may change the password only
+// where a password alone signs in: it has shown no second factor.
 func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, from Origin) (*Account, *Login, error) {
 	if err := p.check(); err != nil {
 		return nil, nil, err
 	}
+	first := p.Password != nil && who.User.PasswordHash == ""
 	var hash string
 	if p.Password != nil {
-		old := ""
-		if p.OldPassword != nil {
-			old = *p.OldPassword
-		}
-		ok, err := s.guess(ctx, who.User.ID, old, from)
-		if err != nil {
+		if err := s.mayChoosePassword(ctx, who, &p, from); err != nil {
 			return nil, nil, err
 		}
-		if !ok {
-			return nil, nil, fault.New(fault.Invalid, "wrong_password", "old_password is not the password.").Field("old_password")
-		}
-		if *p.Password == old && who.User.MustChange {
-			return nil, nil, fault.New(fault.Invalid, "password_unchanged", "Choose another password than the one you were given.").Field("password")
-		}
+		var err error
 		if hash, err = s.hasher.hash(ctx, *p.Password); err != nil {
 			return nil, nil, unavailable(err)
 		}
 	}
 	account, err := s.edit(ctx, who.User.ID, func(e *Edit) error {
+		if first && e.User.PasswordHash != "" {
+			return fault.New(fault.Conflict, "password_set", "The account has got a password in the meantime; give it as old_password.").Field("old_password")
+		}
 		p.apply(&e.User, hash)
 		e.EndSessions = hash != ""
 		return nil
@@ -272,8 +269,55 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 	if err != nil || hash == "" || who.Session == nil {
 		return account, nil, err
 	}
-	login, err := s.newSession(ctx, account.User, ByPassword, from)
+	// Were it a new one, the old password would renew what only a sign-in with all
+	// factors gives.
+	login, err := s.openSession(ctx, account.User, who.Method, who.SignedIn, from)
 	return account, login, err
+}
+
+// mayChoosePassword judges what the caller shows for another password: the old
+// one. An account without one, made by an identity provider, has nothing to show
+// but that it was signed in to just now.
+func (s *Service) mayChoosePassword(ctx context.Context, who *Identity, p *SelfPatch, from Origin) error {
+	if err := s.maySignInOtherwise(ctx, who); err != nil {
+		return err
+	}
+	old := ""
+	if p.OldPassword != nil {
+		old = *p.OldPassword
+	}
+	switch {
+	case old == "" && who.User.PasswordHash == "":
+		return s.prove(ctx, who, "", from)
+	case old == "":
+		return fault.New(fault.Invalid, "old_password_required", "A new password needs old_password, too.").Field("old_password")
+	}
+	ok, err := s.guess(ctx, who.User.ID, old, from)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.Invalid, "wrong_password", "old_password is not the password.").Field("old_password")
+	}
+	if *p.Password == old && who.User.MustChange {
+		return fault.New(fault.Invalid, "password_unchanged", "Choose another password than the one you were given.").Field("password")
+	}
+	return nil
+}
+
+// maySignInOtherwise refuses tokens where a second factor guards the account.
+func (s *Service) maySignInOtherwise(ctx context.Context, who *Identity) error {
+	if who.TokenID == 0 {
+		return nil
+	}
+	factors, err := s.store.SecondFactors(ctx, who.User.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !factors.required() {
+		return nil
+	}
+	return needsSession(who)
 }
 
 // ChangeBalance moves what a user can spend; decide is budget.SetRemaining or
@@ -433,9 +477,6 @@ func (p *SelfPatch) check() error {
 	if p.Password != nil {
 		if err := checkPassword(*p.Password); err != nil {
 			return err
-		}
-		if p.OldPassword == nil || *p.OldPassword == "" {
-			return fault.New(fault.Invalid, "old_password_required", "A new password needs old_password, too.").Field("old_password")
 		}
 	}
 	if p.TimeZone != nil {

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"halley/internal/audit"
 	"halley/internal/oidc/oidctest"
+	"halley/internal/store/pgtest"
 )
 
 // addProvider has root add the provider as "corp".
@@ -150,7 +152,7 @@ func TestAnAccountIsLinkedByItsOwnerAndUnlinked(t *testing.T) {
 	link := func(name string, change func(*browser)) string {
 		session := p.signIn(t, name, peoplePassword)
 		b := p.browser()
-		b.cookies[session.cookie.Name] = session.cookie.Value
+		b.cookies["__Host-halley"] = session.cookie.Value // as at a proxy that took HTTPS
 		asked := p.send(t, session, "POST", "/api/user/oidc/corp/link?return_to=/settings", nil)
 		b.keep(&http.Response{Header: asked.header})
 		to := into[struct{ URL string }](t, asked)
@@ -159,7 +161,7 @@ func TestAnAccountIsLinkedByItsOwnerAndUnlinked(t *testing.T) {
 		}
 		return b.open(t, idp.Visit(t, to.URL).String()).String()
 	}
-	if end := link("ada", func(b *browser) { delete(b.cookies, "halley_session") }); !strings.Contains(end, "error=session_required") {
+	if end := link("ada", func(b *browser) { delete(b.cookies, "__Host-halley") }); !strings.Contains(end, "error=session_required") {
 		t.Errorf("without the session it ended at %s", end)
 	}
 	if end := link("ada", nil); end != "/settings" {
@@ -198,6 +200,88 @@ func TestTheLastWayInStays(t *testing.T) {
 	p.refused(t, b.caller(), "DELETE", fmt.Sprint("/api/user/identity/", listed.Items[0].ID), nil, 409, "last_identity")
 }
 
+// Who has no password cannot confirm with one: having signed in a moment ago
+// stands for it.
+func TestWhoHasNoPasswordSetsTheFirstOne(t *testing.T) {
+	t.Parallel()
+	for engine, database := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "halley.db") },
+		"postgres": func(t *testing.T) string { return pgtest.URL(t) },
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			p, idp := newPeopleOn(t, database(t)), oidctest.New(t, "ES256")
+			p.addProvider(t, idp, map[string]any{"create_users": true})
+			idp.SignedIn(map[string]any{"sub": "1", "preferred_username": "ada"})
+			old, b := p.browser(), p.browser()
+			old.signIn(t, idp)
+			p.ms.Add((10 * time.Minute).Milliseconds())
+			// A session that lies about, or a token, is not enough.
+			const first = `{"password":"ada's first one"}`
+			p.refused(t, old.caller(), "PATCH", "/api/user/self", first, 403, "confirmation_required")
+			p.refused(t, old.caller(), "PATCH", "/api/user/self", `{"password":"ada's first one","old_password":"a guess"}`, 422, "wrong_password")
+			b.signIn(t, idp)
+			token := into[struct{ Token string }](t, p.send(t, b.caller(), "POST", "/api/user/token", `{"name":"t","scope":"full","expires_at":-1}`)).Token
+			p.refused(t, caller{token: token}, "PATCH", "/api/user/self", first, 403, "session_required")
+			p.refused(t, b.caller(), "PATCH", "/api/user/self", `{"password":"short"}`, 422, "password_too_short")
+
+			before := b.caller()
+			set := p.send(t, before, "PATCH", "/api/user/self", first)
+			into[any](t, set)
+			b.keep(&http.Response{Header: set.header})
+			now := caller{cookie: &http.Cookie{Name: "halley_session", Value: b.cookies["halley_session"]}}
+			for name, ended := range map[string]caller{"that asked": before, "an older one": old.caller()} {
+				if got := p.send(t, ended, "GET", "/api/user/self", nil); got.status != 401 || got.Code != "session_expired" {
+					t.Errorf("the session %s: %s", name, got.text)
+				}
+			}
+			if got := into[struct {
+				HasPassword bool `json:"has_password"`
+			}](t, p.send(t, now, "GET", "/api/user/second_factor", nil)); !got.HasPassword {
+				t.Error("there is no password")
+			}
+			sessions := into[pageJSON[struct{ Method string }]](t, p.send(t, now, "GET", "/api/user/session", nil))
+			if sessions.Total != 1 || sessions.Items[0].Method != "oidc:corp" {
+				t.Errorf("sessions %+v", sessions)
+			}
+			if entry := p.trailOf(t); entry.Action != "user.update" || !strings.Contains(entry.Detail, `"password":"set for the first time"`) || strings.Contains(entry.Detail, "first one") {
+				t.Errorf("the trail has %+v", entry)
+			}
+			p.signIn(t, "ada", "ada's first one")
+			// From now on it is a password like any other.
+			p.refused(t, now, "PATCH", "/api/user/self", `{"password":"another one"}`, 422, "old_password_required")
+			into[any](t, p.send(t, now, "PATCH", "/api/user/self", `{"password":"another one","old_password":"ada's first one"}`))
+		})
+	}
+}
+
+func TestASecondTryGoesOnWhereOneWantedToGo(t *testing.T) {
+	t.Parallel()
+	p, idp := newPeople(t), oidctest.New(t, "ES256")
+	p.addProvider(t, idp, nil)
+	idp.SignedIn(map[string]any{"sub": "unknown here"})
+	const wanted = "/keys?page=2&q=a"
+	begin := "/api/user/oidc/corp/begin?return_to=" + url.QueryEscape(wanted)
+	if end := p.browser().open(t, idp.Visit(t, p.browser().open(t, begin).String()).String()); end.Query().Has("from") {
+		t.Errorf("in another browser: %s", end)
+	}
+	b := p.browser()
+	if end := b.open(t, idp.Visit(t, b.open(t, begin).String()).String()); end.Query().Get("error") != "identity_unknown" || end.Query().Get("from") != wanted {
+		t.Errorf("somebody unknown ended at %s", end)
+	}
+	back := idp.Visit(t, b.open(t, begin).String())
+	into[any](t, p.asRoot(t, "PATCH", "/api/login_provider/corp", `{"enabled":false}`))
+	if end := b.open(t, back.String()); end.Query().Get("error") != "provider_disabled" || end.Query().Get("from") != wanted {
+		t.Errorf("at one that was switched off meanwhile it ended at %s", end)
+	}
+	if end := b.open(t, begin); end.Query().Get("from") != wanted {
+		t.Errorf("one that could not begin ended at %s", end)
+	}
+	if end := b.open(t, "/api/user/oidc/corp/begin?return_to=//evil.example.com"); end.Query().Has("from") {
+		t.Errorf("elsewhere: %s", end)
+	}
+}
+
 func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 	t.Parallel()
 	p, idp := newPeople(t), oidctest.New(t, "ES256")
@@ -219,6 +303,9 @@ func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 		idp.SignedIn(map[string]any{"sub": "1", "preferred_username": "ada", "groups": tc.groups, "roles": tc.roles})
 		before := b.caller()
 		b.signIn(t, idp)
+		if entry := p.trailOf(t); !strings.Contains(entry.Detail, fmt.Sprintf(`"role":%q`, tc.role)) {
+			t.Errorf("the trail has %+v", entry)
+		}
 		self := into[map[string]any](t, p.send(t, b.caller(), "GET", "/api/user/self", nil))
 		if self["group"] != tc.group || self["role"] != tc.role {
 			t.Errorf("%v and %v make %v", tc.groups, tc.roles, self)
@@ -230,7 +317,7 @@ func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 	// Root stays root.
 	session := p.signIn(t, "root", peoplePassword)
 	linking := p.browser()
-	linking.cookies[session.cookie.Name] = session.cookie.Value
+	linking.cookies["__Host-halley"] = session.cookie.Value
 	asked := p.send(t, session, "POST", "/api/user/oidc/corp/link", nil)
 	linking.keep(&http.Response{Header: asked.header})
 	idp.SignedIn(map[string]any{"sub": "2", "groups": "paying"})
@@ -254,10 +341,15 @@ func TestVisitsThatDoNotCount(t *testing.T) {
 		"another browser's":  {func(b *browser, _ *url.URL) { clear(b.cookies) }, "invalid_state", ""},
 		"another state":      {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "state=", "state=x", 1) }, "invalid_state", "/keys?page=2"},
 		"another code":       {func(_ *browser, u *url.URL) { u.RawQuery = strings.Replace(u.RawQuery, "code=", "code=x", 1) }, "provider_refused", "/keys?page=2"},
-		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state", ""},
+		"too late":           {func(*browser, *url.URL) { p.ms.Add((10 * time.Minute).Milliseconds()) }, "invalid_state", "/keys?page=2"},
 		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused", "/keys?page=2"},
 		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused", "/keys?page=2"},
 		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state", ""},
+		// Whoever can set cookies from a name beside this one could sign a victim in as themselves.
+		"a cookie of another host's": {func(b *browser, _ *url.URL) {
+			b.cookies["halley_visit"] = b.cookies["__Host-halley-visit"]
+			delete(b.cookies, "__Host-halley-visit")
+		}, "invalid_state", ""},
 	} {
 		b := p.browser()
 		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin?return_to=/keys%3Fpage=2").String())

@@ -27,7 +27,7 @@ type registerBody struct {
 type selfPatchBody struct {
 	DisplayName jsonx.Opt[string] `json:"display_name"`
 	Email       jsonx.Opt[string] `json:"email"`
-	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session."`
+	Password    jsonx.Opt[string] `json:"password" doc:"A new one needs old_password and ends every session. Who has none yet, as accounts made by an identity provider, sets the first one within 10 minutes of signing in, without old_password."`
 	OldPassword jsonx.Opt[string] `json:"old_password"`
 	TimeZone    jsonx.Opt[string] `json:"time_zone" doc:"An IANA name, such as Europe/Berlin."`
 	Language    jsonx.Opt[string] `json:"language" doc:"A language tag, such as en or pt-BR."`
@@ -110,13 +110,16 @@ func (s *Server) register(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setSession(opened)
+	c.setSession(opened, s.secure(c.request))
 	return s.viewUser(a), nil
 }
 
 func (s *Server) logout(c *call) (any, error) {
 	if err := s.Accounts.Logout(c.ctx, c.who); err != nil {
 		return nil, err
+	}
+	if c.who.Session != nil {
+		s.trail(c, "user.logout", userTarget(c.who.User.ID), "")
 	}
 	for _, secure := range []bool{true, false} {
 		cookie := sessionCookie("", secure)
@@ -146,18 +149,22 @@ func (s *Server) patchSelf(c *call) (any, error) {
 		return nil, err
 	}
 	before := s.userBefore(c, c.who.User.ID)
+	changes := body.changes()
+	if body.Password.Set && c.who.User.PasswordHash == "" {
+		changes["password"] = "set for the first time"
+	}
 	a, opened, err := s.Accounts.UpdateSelf(c.ctx, c.who, account.SelfPatch{
 		DisplayName: body.DisplayName.Ptr(), Email: body.Email.Ptr(), Password: body.Password.Ptr(), OldPassword: body.OldPassword.Ptr(),
 		TimeZone: body.TimeZone.Ptr(), Language: body.Language.Ptr(),
 	}, c.origin())
 	if a != nil {
-		s.trailChange(c, "user.update", userTarget(a.ID), detail(body.changes()), before, s.viewUser(a))
+		s.trailChange(c, "user.update", userTarget(a.ID), detail(changes), before, s.viewUser(a))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if opened != nil {
-		c.setSession(opened)
+		c.setSession(opened, s.secure(c.request))
 	}
 	return s.viewUser(a), nil
 }
@@ -182,18 +189,21 @@ func (c *call) origin() account.Origin {
 }
 
 // setSession puts the session cookie on the answer.
-func (c *call) setSession(opened *account.Login) {
-	cookie := sessionCookie(opened.Value, c.secure())
+func (c *call) setSession(opened *account.Login, secure bool) {
+	cookie := sessionCookie(opened.Value, secure)
 	cookie.MaxAge = max(1, int(time.Until(opened.Ends).Seconds()))
 	c.set("Set-Cookie", cookie.String())
 }
 
 // secure reports whether the caller came over HTTPS, as far as that can be
-// told: here, at a proxy that says so, or by the page's own origin. Who lies
-// about it only changes their own cookie.
-func (c *call) secure() bool {
-	r := c.request
-	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.HasPrefix(r.Header.Get("Origin"), "https://")
+// told: here, at a proxy that says so, by the page's own origin, or by the name
+// that is only reached that way. Who lies about it only changes their own cookie.
+func (s *Server) secure(r *http.Request) bool {
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.HasPrefix(r.Header.Get("Origin"), "https://") {
+		return true
+	}
+	host, https := strings.CutPrefix(s.base.PublicURL, "https://")
+	return https && strings.EqualFold(r.Host, host)
 }
 
 // sessionCookie is the cookie as browsers take it: on plain HTTP they refuse

@@ -51,7 +51,12 @@ func (p *people) now() time.Time { return time.UnixMilli(p.ms.Load()) }
 
 func newPeople(t *testing.T) *people {
 	t.Helper()
-	p := &people{store: storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "halley.db")), logs: &bytes.Buffer{}}
+	return newPeopleOn(t, "sqlite:"+filepath.Join(t.TempDir(), "halley.db"))
+}
+
+func newPeopleOn(t *testing.T, database string) *people {
+	t.Helper()
+	p := &people{store: storetest.Open(t, database), logs: &bytes.Buffer{}}
 	p.ms.Store(time.Now().UnixMilli())
 	groupExists := func(name string) bool { return name == "default" || name == "vip" }
 	p.audit = audit.NewService(p.store, testMaster(t), p.now)

@@ -158,6 +158,44 @@ test("an account is linked, signs in, belongs to one only, and is unlinked", asy
   await gone.close();
 });
 
+test("an account that the provider made gets its first password, from who has signed in just now", async () => {
+  await present({ sub: "1", preferred_username: "ada" });
+  const { page, context, quiet, close } = await visitor();
+  const older = await visitor();
+  await older.page.goto(`${base}/sign-in`);
+  await button(older.page).click();
+  await older.page.getByRole("button", { name: /^Account/ }).waitFor();
+  await page.goto(`${base}/settings/security`);
+  await button(page).click();
+  await page.getByText("You have signed in just now").waitFor();
+  await accessible(page, "a first password");
+
+  // Later the page offers to sign in again; so that nobody has to wait, the list of sessions says it is later.
+  await page.route("**/api/user/session?*", async (route) => {
+    const answer = await (await route.fetch()).json();
+    for (const session of answer.data.items) session.created_time -= 601;
+    await route.fulfill({ json: answer });
+  });
+  await page.reload();
+  await page.getByText("To set one, sign in again").waitFor();
+  assert.equal(await page.getByLabel("New password").count(), 0);
+  await page.unroute("**/api/user/session?*");
+  await page.getByRole("link", { name: "Sign in again with Corp" }).click();
+  await page.getByLabel("New password").fill("ada likes comets");
+  await page.getByRole("button", { name: "Set password" }).click();
+  await page.getByText("Password set. All other sessions have ended.").waitFor();
+  await page.getByLabel("Current password").waitFor();
+  assert.ok(await self(context), "this session goes on");
+  assert.equal(await self(older.context), undefined, "the others have ended");
+  const { id } = await self(context);
+  const { items } = await root("GET", "/api/audit/?action=user.update");
+  assert.ok(items.some(({ actor, detail }) => actor === id && detail.includes("set for the first time") && !detail.includes("comets")));
+  await older.close();
+  await sessionOf("ada", "ada likes comets");
+  quiet();
+  await close();
+});
+
 test("a provider that signs with other keys, or is turned off, signs nobody in", async () => {
   await present({ sub: "1", preferred_username: "ada" });
   await told("other-keys");

@@ -1743,7 +1743,7 @@ export interface components {
         AccessTokenBody: {
             /**
              * Format: int64
-             * @description -1 is never, as when left out.
+             * @description -1 is never, as when left out. A token that expires makes none that expires later, and left out the same.
              */
             expires_at?: number;
             name: string;
@@ -3151,6 +3151,12 @@ export interface components {
             id: number;
             name: string;
         };
+        PasskeyAwayBody: {
+            /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
+            password?: string;
+            /** @description A code of the app, or a recovery code: with password, once ten minutes have passed. */
+            totp?: string;
+        };
         PasskeyMade: {
             passkey: components["schemas"]["Passkey"];
             /** @description For who had none: each signs in once beside the password when the passkey is lost. Shown only here. */
@@ -3490,7 +3496,7 @@ export interface components {
             /** @description A language tag, such as en or pt-BR. */
             language?: string;
             old_password?: string;
-            /** @description A new one needs old_password and ends every session. */
+            /** @description A new one needs old_password and ends every session. Who has none yet, as accounts made by an identity provider, sets the first one within 10 minutes of signing in, without old_password. */
             password?: string;
             /** @description An IANA name, such as Europe/Berlin. */
             time_zone?: string;
@@ -7123,7 +7129,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ProofBody"];
+                "application/json": components["schemas"]["PasskeyAwayBody"];
             };
         };
         responses: {

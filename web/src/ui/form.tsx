@@ -12,7 +12,8 @@ export function Form({ error, ...rest }: Props) {
     if (error === null || error === undefined) return;
     const frame = requestAnimationFrame(() => {
       const field = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
-      field?.focus({ preventScroll: true });
+      // In a choice among few it is the chosen one that takes the focus.
+      (field?.querySelector<HTMLElement>("[aria-checked=true]") ?? field)?.focus({ preventScroll: true });
       (field ?? form.current?.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" }); // with its label
     });
     return () => cancelAnimationFrame(frame);

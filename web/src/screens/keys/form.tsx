@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
-import { type ReactNode, useMemo, useRef, useState } from "react";
+import { type ReactNode, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { errorOf } from "@/api/error";
@@ -105,7 +105,6 @@ function KeyForm({
   const found = useQuery({ ...keyQuery(parentId, other), enabled: parentId > 0, placeholderData: undefined });
   const parent = issuer ?? found.data;
   const bounds = useMemo(() => (parent ? boundsOf(parent) : undefined), [parent]);
-  const form = useRef<HTMLFormElement>(null);
   const save = useMutation({
     mutationFn: () => {
       const body = bodyOf(draft, Date.now() / 1000, format.zone, before ? first : undefined, bounds?.ends);
@@ -123,8 +122,6 @@ function KeyForm({
     },
     onMutate: () => onBusy(true),
     onSettled: () => onBusy(false),
-    // What the server has against it may be far from the button.
-    onError: () => requestAnimationFrame(() => goTo(form.current)),
     onSuccess: async (key) => {
       await queries.invalidateQueries({ queryKey: keysKey });
       onSaved(key);
@@ -158,7 +155,6 @@ function KeyForm({
     <Form
       error={refused}
       id="key"
-      ref={form}
       noValidate
       className="flex flex-col gap-6"
       onSubmit={(event) => {
@@ -166,7 +162,8 @@ function KeyForm({
         const errors = checkDraft(draft);
         setWrong(errors);
         if (Object.keys(errors).length > 0) {
-          requestAnimationFrame(() => goTo(form.current));
+          const form = event.currentTarget;
+          requestAnimationFrame(() => form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
           return;
         }
         if (!save.isPending) save.mutate();
@@ -438,13 +435,6 @@ interface RowsProps {
   draft: Draft;
   set: (to: Partial<Draft>) => void;
   told: (key: keyof DraftErrors, ...params: string[]) => string | undefined;
-}
-
-/** Goes to the first control with something wrong, or to what is said about all of them. */
-function goTo(form: HTMLFormElement | null) {
-  const wrong = form?.querySelector<HTMLElement>("[aria-invalid=true]");
-  if (wrong) (wrong.querySelector<HTMLElement>("[role=radio][aria-checked=true]") ?? wrong).focus();
-  else form?.querySelector("[role=alert]")?.scrollIntoView({ block: "nearest" });
 }
 
 /** The earlier of two dates; the second may be open. */
