@@ -73,7 +73,7 @@ func (s *Service) AuthenticateToken(ctx context.Context, value string) (*Identit
 		s.tokens.drop(hash)
 		return nil, unknownToken()
 	}
-	return &Identity{User: u, Scope: live.token.Scope, TokenID: live.token.ID}, nil
+	return &Identity{User: u, Scope: live.token.Scope, TokenID: live.token.ID, TokenEnds: live.token.ExpiresAt}, nil
 }
 
 // CreateToken makes a personal access token for the caller and gives its value,
@@ -92,6 +92,9 @@ func (s *Service) CreateToken(ctx context.Context, who *Identity, n NewToken) (v
 	}
 	if n.ExpiresAt > maxInstant {
 		return "", nil, fault.New(fault.Invalid, "invalid_expires_at", "expires_at must be a Unix time in seconds before the year 10000.").Field("expires_at")
+	}
+	if longest := who.LongestToken(); longest != Never && (n.ExpiresAt == Never || n.ExpiresAt > longest) {
+		return "", nil, fault.New(fault.Invalid, "wider_than_token", "expires_at must not be later than that of the token that asks, %d.", longest).Field("expires_at")
 	}
 	value = tokenfmt.New(TokenPrefix, tokenRandom)
 	hash := sha256.Sum256([]byte(value))

@@ -125,8 +125,11 @@ func (u *User) Administers() bool { return u.Role == RoleAdmin || u.Role == Role
 type Identity struct {
 	User    *User
 	Scope   Scope
-	TokenID int64  // 0 for sessions and the local socket
-	Session []byte // the session's hash; nil for tokens and the local socket
+	TokenID int64 // 0 for sessions and the local socket
+	// TokenEnds is when the token expires, in Unix seconds, Never for one that
+	// does not; 0 without a token.
+	TokenEnds int64
+	Session   []byte // the session's hash; nil for tokens and the local socket
 	// SignedIn is when the session was opened, and Method how.
 	SignedIn time.Time
 	Method   Method
@@ -139,6 +142,15 @@ func (id *Identity) Admin() bool { return id.User.Administers() }
 
 // Root reports whether the caller is root.
 func (id *Identity) Root() bool { return id.User.Role == RoleRoot }
+
+// LongestToken is the latest that a token made by the caller may expire, in Unix
+// seconds or Never: a token must not make itself a longer life.
+func (id *Identity) LongestToken() int64 {
+	if id.TokenID == 0 {
+		return Never
+	}
+	return id.TokenEnds
+}
 
 // Cause is the caller as a change of a balance names them.
 func (id *Identity) Cause() budget.Cause {

@@ -76,6 +76,7 @@ type Returned struct {
 	Login    *Login // nil when an identity was linked
 	Created  bool   // the account was made just now
 	Linked   *ExternalIdentity
+	Was      *User // before the provider's claims changed their group or role; nil when they did not
 	ReturnTo string
 }
 
@@ -174,8 +175,12 @@ func (s *Service) FinishVisit(ctx context.Context, name, callback, sealed, state
 	if u.Status != Enabled {
 		return nil, accountDisabled()
 	}
+	was := u
 	if u, err = s.follow(ctx, p, u, claims); err != nil {
 		return nil, err
+	}
+	if u.Group != was.Group || u.Role != was.Role {
+		result.Was = was
 	}
 	result.Login, err = s.newSession(ctx, u, Method("oidc:"+p.Name), from)
 	return result, err
@@ -293,34 +298,41 @@ func (s *Service) follow(ctx context.Context, p *LoginProvider, u *User, c *oidc
 	if u.Role == RoleRoot {
 		return u, nil
 	}
-	wantGroup, wantRole := u.Group, u.Role
-	if p.GroupClaim != "" {
-		values := c.Values(p.GroupClaim)
-		wantGroup = group.Default
-		for _, m := range p.Groups {
-			if slices.Contains(values, m.Value) && s.groupExists(m.Group) {
-				wantGroup = m.Group
-				break
-			}
-		}
-	}
-	if p.RoleClaim != "" {
-		wantRole = RoleUser
-		if slices.ContainsFunc(c.Values(p.RoleClaim), func(v string) bool { return slices.Contains(p.AdminValues, v) }) {
-			wantRole = RoleAdmin
-		}
-	}
-	if wantGroup == u.Group && wantRole == u.Role {
+	fresh := *u
+	s.place(&fresh, p, c)
+	if fresh.Group == u.Group && fresh.Role == u.Role {
 		return u, nil
 	}
 	return s.write(ctx, u.ID, func(e *Edit) error {
 		if e.User.Role == RoleRoot { // since it was read
 			return nil
 		}
-		e.EndSessions = e.User.Role != wantRole
-		e.User.Group, e.User.Role = wantGroup, wantRole
+		// What the provider does not tell is as it is now, not as it was read.
+		before := e.User.Role
+		s.place(&e.User, p, c)
+		e.EndSessions = e.User.Role != before
 		return nil
 	})
+}
+
+// place changes the group and the role of a user where the provider tells them.
+func (s *Service) place(u *User, p *LoginProvider, c *oidc.Claims) {
+	if p.GroupClaim != "" {
+		values := c.Values(p.GroupClaim)
+		u.Group = group.Default
+		for _, m := range p.Groups {
+			if slices.Contains(values, m.Value) && s.groupExists(m.Group) {
+				u.Group = m.Group
+				break
+			}
+		}
+	}
+	if p.RoleClaim != "" {
+		u.Role = RoleUser
+		if slices.ContainsFunc(c.Values(p.RoleClaim), func(v string) bool { return slices.Contains(p.AdminValues, v) }) {
+			u.Role = RoleAdmin
+		}
+	}
 }
 
 // Identities are the caller's.

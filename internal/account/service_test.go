@@ -41,6 +41,8 @@ type gate struct {
 	away  atomic.Bool
 	reads atomic.Int64 // of users, sessions and tokens
 	seen  atomic.Int64 // last uses written
+
+	usingIdentity func(context.Context) // what happens before the use of one is written; nil for nothing
 }
 
 var errAway = errors.New("connection refused")
@@ -64,6 +66,13 @@ func (g *gate) AccessTokenByHash(ctx context.Context, hash []byte) (*account.Tok
 		return nil, errAway
 	}
 	return g.DB.AccessTokenByHash(ctx, hash)
+}
+
+func (g *gate) UseIdentity(ctx context.Context, id int64, at time.Time) error {
+	if g.usingIdentity != nil {
+		g.usingIdentity(ctx)
+	}
+	return g.DB.UseIdentity(ctx, id, at)
 }
 
 func (g *gate) TouchSession(ctx context.Context, hash []byte, at time.Time) (bool, error) {

@@ -37,6 +37,11 @@ type liveSession struct {
 	seen    atomic.Int64 // Unix milliseconds
 }
 
+// idle reports whether nobody has used it for too long, as far as is known here.
+func (l *liveSession) idle(now time.Time) bool {
+	return now.Sub(time.UnixMilli(l.seen.Load())) >= sessionIdle
+}
+
 // Attempt is what somebody shows to sign in.
 type Attempt struct {
 	Username string
@@ -115,24 +120,19 @@ func (s *Service) AuthenticateSession(ctx context.Context, value string) (*Ident
 		return nil, sessionExpired()
 	}
 	hash := sha256.Sum256([]byte(value))
-	live, err := s.sessions.get(ctx, hash, func(ctx context.Context) (*liveSession, error) {
-		session, err := s.store.SessionByHash(ctx, hash[:])
-		if err != nil {
-			return nil, err
-		}
-		live := &liveSession{session: session}
-		live.seen.Store(session.Seen.UnixMilli())
-		return live, nil
-	})
+	now := s.now()
+	live, err := s.liveSession(ctx, hash)
+	if err == nil && live.idle(now) {
+		s.sessions.drop(hash) // another server may have seen it since
+		live, err = s.liveSession(ctx, hash)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil, sessionExpired()
 	}
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	now := s.now()
-	idle := now.Sub(time.UnixMilli(live.seen.Load()))
-	if !now.Before(live.session.Ends) || idle >= sessionIdle {
+	if !now.Before(live.session.Ends) || live.idle(now) {
 		s.sessions.drop(hash)
 		return nil, sessionExpired()
 	}
@@ -148,6 +148,19 @@ func (s *Service) AuthenticateSession(ctx context.Context, value string) (*Ident
 		return nil, sessionExpired()
 	}
 	return &Identity{User: u, Scope: ScopeFull, Session: hash[:], SignedIn: live.session.Created, Method: live.session.Method}, nil
+}
+
+// liveSession is the session with the hash, from memory once known.
+func (s *Service) liveSession(ctx context.Context, hash [32]byte) (*liveSession, error) {
+	return s.sessions.get(ctx, hash, func(ctx context.Context) (*liveSession, error) {
+		session, err := s.store.SessionByHash(ctx, hash[:])
+		if err != nil {
+			return nil, err
+		}
+		live := &liveSession{session: session}
+		live.seen.Store(session.Seen.UnixMilli())
+		return live, nil
+	})
 }
 
 // guess reports whether the password is the user's, under the same throttle as
@@ -205,11 +218,17 @@ func (s *Service) rehash(ctx context.Context, u *User, password string) (*User, 
 
 // newSession opens a session for a user who was just found to be who they say.
 func (s *Service) newSession(ctx context.Context, u *User, method Method, from Origin) (*Login, error) {
+	return s.openSession(ctx, u, method, s.now(), from)
+}
+
+// openSession opens a session that counts as one of a sign-in at an earlier
+// moment.
+func (s *Service) openSession(ctx context.Context, u *User, method Method, signedIn time.Time, from Origin) (*Login, error) {
 	value := base64.RawURLEncoding.EncodeToString(randomBytes(sessionValueSize))
 	hash := sha256.Sum256([]byte(value))
 	now := s.now()
 	session := &Session{
-		Hash: hash[:], UserID: u.ID, Created: now, Seen: now, Ends: now.Add(sessionLifetime),
+		Hash: hash[:], UserID: u.ID, Created: signedIn, Seen: now, Ends: signedIn.Add(sessionLifetime),
 		UserAgent: shorten(from.UserAgent, 200), Method: method,
 	}
 	if from.IP.IsValid() {

@@ -138,6 +138,33 @@ func TestIdlenessSurvivesARestart(t *testing.T) {
 	}
 }
 
+// Who was busy at one server is not idle at another that has not seen them.
+func TestASessionThatIsUsedAtAnotherServerIsNotIdleHere(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	value := h.login(t, "root").Value
+	elsewhere := account.NewService(h.config())
+	for name, server := range map[string]*account.Service{"here": h.Service, "elsewhere": elsewhere} {
+		if _, err := server.AuthenticateSession(t.Context(), value); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	for range 3 {
+		h.clock.advance(20 * time.Hour)
+		if _, err := elsewhere.AuthenticateSession(t.Context(), value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.AuthenticateSession(t.Context(), value); err != nil {
+		t.Errorf("here it was last seen 60 hours ago, elsewhere just now: %v", err)
+	}
+	h.clock.advance(24 * time.Hour)
+	for name, server := range map[string]*account.Service{"here": h.Service, "elsewhere": elsewhere} {
+		_, err := server.AuthenticateSession(t.Context(), value)
+		wantFault(t, "idle "+name, err, fault.Unauthenticated, "session_expired")
+	}
+}
+
 func TestLastUseIsWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	h := setup(t)

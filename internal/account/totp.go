@@ -26,6 +26,8 @@ const (
 	totpSkew        = 1  // steps
 	totpDigits      = otp.DigitsSix
 	totpSecretBytes = 20
+	// enrolmentLasts is how long a secret waits for its first code.
+	enrolmentLasts = time.Hour
 )
 
 // TOTP is a user's secret for one-time codes.
@@ -69,23 +71,31 @@ func (s *Service) BeginTOTP(ctx context.Context, who *Identity, password string,
 
 // ConfirmTOTP turns one-time codes on for the caller, whose app has shown code,
 // and gives the recovery codes, which take the place of earlier ones and nobody
-// can read again.
-func (s *Service) ConfirmTOTP(ctx context.Context, who *Identity, code string) (recovery []string, err error) {
+// can read again. Wrong codes count as at sign-in: who holds a session only must
+// not find the right one out, and get recovery codes for it.
+func (s *Service) ConfirmTOTP(ctx context.Context, who *Identity, code string, from Origin) (recovery []string, err error) {
 	if err := needsSession(who); err != nil {
 		return nil, err
 	}
+	end, err := s.throttle.begin(ctx, Fold(who.User.Username), from.IP)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	failed := false
+	defer func() { end(failed) }()
 	pending, err := s.store.TOTP(ctx, who.User.ID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, unavailable(err)
 	}
-	if err != nil || pending.Confirmed {
-		return nil, fault.New(fault.Conflict, "totp_not_begun", "There is no secret to confirm; begin with POST /api/user/totp.")
+	if err != nil || pending.Confirmed || s.now().Sub(pending.Created) >= enrolmentLasts {
+		return nil, fault.New(fault.Conflict, "totp_not_begun", "There is no secret to confirm, or it is more than an hour old; begin with POST /api/user/totp.")
 	}
-	step, ok, err := s.matchTOTP(who.User.ID, pending, code)
+	step, ok, err := s.matchTOTP(who.User.ID, pending, digits(code))
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
+		failed = true
 		return nil, fault.New(fault.Invalid, "invalid_totp", "The code is not the one that the app should show now; compare the clocks.").Field("totp")
 	}
 	recovery, hashes := s.newRecoveryCodes()

@@ -41,7 +41,7 @@ func (h *house) enrol(t *testing.T, who *account.Identity) (app, []string) {
 		t.Fatal(err)
 	}
 	a := app{e.Secret, h.clock}
-	codes, err := h.ConfirmTOTP(t.Context(), who, a.code(t, 0))
+	codes, err := h.ConfirmTOTP(t.Context(), who, a.code(t, 0), home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,20 +69,20 @@ func TestCodesAreAskedForOnceTheyAreConfirmed(t *testing.T) {
 	}
 	h.login(t, "ada") // not confirmed: nothing is asked for
 
-	_, err = h.ConfirmTOTP(t.Context(), ada, "000000")
+	_, err = h.ConfirmTOTP(t.Context(), ada, "000000", home)
 	wantFault(t, "a wrong code", err, fault.Invalid, "invalid_totp")
 	again, err := h.BeginTOTP(t.Context(), ada, "", home)
 	if err != nil || again.Secret == e.Secret {
 		t.Fatalf("beginning again: %v", err)
 	}
-	_, err = h.ConfirmTOTP(t.Context(), ada, app{e.Secret, h.clock}.code(t, 0))
+	_, err = h.ConfirmTOTP(t.Context(), ada, app{e.Secret, h.clock}.code(t, 0), home)
 	wantFault(t, "a code of the secret before", err, fault.Invalid, "invalid_totp")
 	phone := app{again.Secret, h.clock}
-	codes, err := h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0))
+	codes, err := h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
 	if err != nil || len(codes) != 10 {
 		t.Fatalf("%d recovery codes, %v", len(codes), err)
 	}
-	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0))
+	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
 	wantFault(t, "confirmed twice", err, fault.Conflict, "totp_not_begun")
 	_, err = h.BeginTOTP(t.Context(), ada, "", home)
 	wantFault(t, "begun although it is on", err, fault.Conflict, "totp_enabled")
@@ -134,7 +134,7 @@ func TestACodeIsAcceptedOnceAndInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := app{e.Secret, h.clock}.code(t, 0)
-	if _, err := h.ConfirmTOTP(t.Context(), grace, code); err != nil {
+	if _, err := h.ConfirmTOTP(t.Context(), grace, code, home); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.attempt(t.Context(), "grace", code)
@@ -221,6 +221,34 @@ func TestCodesAreGuessedNoFasterThanPasswords(t *testing.T) {
 	}
 }
 
+func TestTheCodeThatTurnsCodesOnIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	h := setup(t)
+	h.create(t, account.NewUser{Username: "ada"})
+	ada := h.signIn(t, "ada")
+	e, err := h.BeginTOTP(t.Context(), ada, "", home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		_, err := h.ConfirmTOTP(t.Context(), ada, "000000", home)
+		wantFault(t, "a guess", err, fault.Invalid, "invalid_totp")
+	}
+	phone := app{e.Secret, h.clock}
+	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
+	wantFault(t, "after ten guesses", err, fault.RateLimited, "too_many_attempts")
+	h.clock.advance(time.Hour)
+	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
+	wantFault(t, "a secret of an hour ago", err, fault.Conflict, "totp_not_begun")
+	if e, err = h.BeginTOTP(t.Context(), ada, password, home); err != nil {
+		t.Fatal(err)
+	}
+	code := app{e.Secret, h.clock}.code(t, 0)
+	if _, err := h.ConfirmTOTP(t.Context(), ada, code[:3]+" "+code[3:], home); err != nil {
+		t.Errorf("as the app shows it, with a gap: %v", err)
+	}
+}
+
 func TestHowAnAccountIsSignedInToChangesWithItsOwnerOnly(t *testing.T) {
 	t.Parallel()
 	h := setup(t)
@@ -233,7 +261,7 @@ func TestHowAnAccountIsSignedInToChangesWithItsOwnerOnly(t *testing.T) {
 	}
 	_, err = h.BeginTOTP(t.Context(), token, password, home)
 	wantFault(t, "a token", err, fault.Forbidden, "session_required")
-	_, err = h.ConfirmTOTP(t.Context(), token, "123456")
+	_, err = h.ConfirmTOTP(t.Context(), token, "123456", home)
 	wantFault(t, "a token that confirms", err, fault.Forbidden, "session_required")
 
 	h.clock.advance(10 * time.Minute)
@@ -313,7 +341,7 @@ func TestSecretsAreNotInTheDatabaseAsTheyAre(t *testing.T) {
 	if err := h.store.PutPendingTOTP(t.Context(), thief, &account.TOTP{Sealed: stored.Sealed, Created: h.clock.now()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ConfirmTOTP(t.Context(), h.signIn(t, "thief"), phone.code(t, 0)); err == nil || fault.Code(err) != "" {
+	if _, err := h.ConfirmTOTP(t.Context(), h.signIn(t, "thief"), phone.code(t, 0), home); err == nil || fault.Code(err) != "" {
 		t.Errorf("a secret that was moved: %v", err)
 	}
 	for _, code := range codes {

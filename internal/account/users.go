@@ -240,7 +240,9 @@ func (s *Service) newLimits(ctx context.Context, id int64, p *LimitsPatch) (chan
 
 // UpdateSelf changes the caller's own record. A new password needs the old one,
 // and the first one a session that was opened a moment ago. It ends every
-// session; who had one gets a new one, else the Login is nil.
+// session; who had one gets another in its place, that is as old and as well
+// proved, else the Login is nil. An access token may change the password only
+// where a password alone signs in: it has shown no second factor.
 func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, from Origin) (*Account, *Login, error) {
 	if err := p.check(); err != nil {
 		return nil, nil, err
@@ -267,11 +269,9 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 	if err != nil || hash == "" || who.Session == nil {
 		return account, nil, err
 	}
-	method := ByPassword
-	if first {
-		method = who.Method // the new one has not been shown yet
-	}
-	login, err := s.newSession(ctx, account.User, method, from)
+	// Were it a new one, the old password would renew what only a sign-in with all
+	// factors gives.
+	login, err := s.openSession(ctx, account.User, who.Method, who.SignedIn, from)
 	return account, login, err
 }
 
@@ -279,6 +279,9 @@ func (s *Service) UpdateSelf(ctx context.Context, who *Identity, p SelfPatch, fr
 // one. An account without one, made by an identity provider, has nothing to show
 // but that it was signed in to just now.
 func (s *Service) mayChoosePassword(ctx context.Context, who *Identity, p *SelfPatch, from Origin) error {
+	if err := s.maySignInOtherwise(ctx, who); err != nil {
+		return err
+	}
 	old := ""
 	if p.OldPassword != nil {
 		old = *p.OldPassword
@@ -300,6 +303,21 @@ func (s *Service) mayChoosePassword(ctx context.Context, who *Identity, p *SelfP
 		return fault.New(fault.Invalid, "password_unchanged", "Choose another password than the one you were given.").Field("password")
 	}
 	return nil
+}
+
+// maySignInOtherwise refuses tokens where a second factor guards the account.
+func (s *Service) maySignInOtherwise(ctx context.Context, who *Identity) error {
+	if who.TokenID == 0 {
+		return nil
+	}
+	factors, err := s.store.SecondFactors(ctx, who.User.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !factors.required() {
+		return nil
+	}
+	return needsSession(who)
 }
 
 // ChangeBalance moves what a user can spend; decide is budget.SetRemaining or

@@ -34,7 +34,7 @@ type accessTokenOnceView struct {
 type accessTokenBody struct {
 	Name      jsonx.Opt[string] `json:"name" required:"true"`
 	Scope     jsonx.Opt[string] `json:"scope" enum:"full,read" doc:"full when left out."`
-	ExpiresAt jsonx.Opt[int64]  `json:"expires_at" doc:"-1 is never, as when left out."`
+	ExpiresAt jsonx.Opt[int64]  `json:"expires_at" doc:"-1 is never, as when left out. A token that expires makes none that expires later, and left out the same."`
 }
 
 func (s *Server) accessTokenRoutes() []route {
@@ -61,7 +61,7 @@ func (s *Server) createAccessToken(c *call) (any, error) {
 	if err := firstError(notNull("name", body.Name), notNull("scope", body.Scope), notNull("expires_at", body.ExpiresAt)); err != nil {
 		return nil, err
 	}
-	n := account.NewToken{Name: body.Name.Value, Scope: account.ScopeFull, ExpiresAt: account.Never}
+	n := account.NewToken{Name: body.Name.Value, Scope: account.ScopeFull, ExpiresAt: c.who.LongestToken()}
 	if body.Scope.Set {
 		n.Scope = account.Scope(body.Scope.Value)
 	}

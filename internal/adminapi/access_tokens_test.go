@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"testing"
+	"time"
 )
 
 func TestATokenIsMadeUsedListedAndEnded(t *testing.T) {
@@ -86,6 +87,26 @@ func TestWhatATokenNeedsAndNeedNotSay(t *testing.T) {
 		{`{"name":"ci","expires_at":9223372036854775807}`, 422, "invalid_expires_at"},
 	} {
 		p.refused(t, caller{token: p.root}, "POST", "/api/user/token", tc.body, tc.status, tc.code)
+	}
+}
+
+func TestATokenMakesNoneThatOutlivesIt(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	p.user(t, "ada", "user")
+	ends := p.now().Add(time.Hour).Unix()
+	type made struct {
+		Token     string
+		ExpiresAt int64 `json:"expires_at"`
+	}
+	short := caller{token: into[made](t, p.send(t, p.signIn(t, "ada", peoplePassword), "POST", "/api/user/token", map[string]any{"name": "short", "expires_at": ends})).Token}
+	for _, later := range []int64{-1, ends + 1} {
+		p.refused(t, short, "POST", "/api/user/token", map[string]any{"name": "long", "expires_at": later}, 422, "wider_than_token")
+	}
+	for _, body := range []map[string]any{{"name": "same"}, {"name": "same", "expires_at": ends}} {
+		if got := into[made](t, p.send(t, short, "POST", "/api/user/token", body)); got.ExpiresAt != ends {
+			t.Errorf("%v makes %+v", body, got)
+		}
 	}
 }
 

@@ -43,20 +43,36 @@ func (s *Server) identify(r *http.Request) (*account.Identity, error) {
 		}
 		return s.base.Auth.AuthenticateToken(r.Context(), value)
 	}
-	for _, name := range []string{SecureCookie, PlainCookie} {
-		cookie, err := r.Cookie(name)
-		if err != nil || cookie.Value == "" {
-			continue
-		}
+	if cookieOf(r, false, SecureCookie, PlainCookie) != nil {
 		if err := s.origin.Check(r); err != nil {
 			return nil, fault.Wrap(err, fault.Forbidden, "cross_origin", "A request with a session must come from the console's own origin.")
 		}
+	}
+	if cookie := cookieOf(r, s.secure(r), SecureCookie, PlainCookie); cookie != nil {
 		return s.base.Auth.AuthenticateSession(r.Context(), cookie.Value)
 	}
 	if r.Header.Get("X-Api-Key") != "" || r.Header.Get("X-Goog-Api-Key") != "" || r.Header.Get("Api-Key") != "" {
 		return nil, fault.New(fault.Unauthenticated, "wrong_credential", "The management API takes no API key; send a personal access token (hpat_…) as the Authorization header's value.")
 	}
 	return nil, fault.New(fault.Unauthenticated, "missing_credential", "Send a personal access token (hpat_…) as the Authorization header's value, or sign in.")
+}
+
+// cookieOf is the cookie with the first name or, only where the browser has not
+// come over HTTPS, with the second; nil without. The prefix __Host- is what keeps
+// others from setting a cookie here: servers at names beside or below this one, and
+// whoever sits on a line without TLS. A browser that came over HTTPS was given
+// none without it.
+func cookieOf(r *http.Request, https bool, secure, plain string) *http.Cookie {
+	names := []string{secure}
+	if !https {
+		names = append(names, plain)
+	}
+	for _, name := range names {
+		if cookie, err := r.Cookie(name); err == nil && cookie.Value != "" {
+			return cookie
+		}
+	}
+	return nil
 }
 
 // permit judges whether somebody may call a route. A session whose password

@@ -88,7 +88,7 @@ func (s *Server) beginVisit(c *call) (any, error) {
 	if err != nil {
 		return s.notSignedIn(c, err, to), nil
 	}
-	c.setVisit(visit.State, visitKept)
+	c.setVisit(site, visit.State, visitKept)
 	return redirect(visit.URL), nil
 }
 
@@ -105,7 +105,7 @@ func (s *Server) beginLink(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setVisit(visit.State, visitKept)
+	c.setVisit(site, visit.State, visitKept)
 	return linkView{visit.URL}, nil
 }
 
@@ -115,12 +115,10 @@ func (s *Server) finishVisit(c *call) (any, error) {
 		return nil, err
 	}
 	sealed := ""
-	for _, name := range []string{secureVisitCookie, plainVisitCookie} {
-		if cookie, err := c.request.Cookie(name); err == nil && sealed == "" {
-			sealed = cookie.Value
-		}
+	if cookie := cookieOf(c.request, overTLS(site), secureVisitCookie, plainVisitCookie); cookie != nil {
+		sealed = cookie.Value
 	}
-	c.setVisit("", -1)
+	c.setVisit(site, "", -1)
 	if code := c.query.Get("error"); code != "" { // the provider's, such as access_denied
 		err := fault.New(fault.Unauthenticated, "provider_refused", "The identity provider did not vouch for you; try again.")
 		return s.notSignedIn(c, err, s.Accounts.VisitReturn(sealed)), nil
@@ -144,8 +142,12 @@ func (s *Server) finishVisit(c *call) (any, error) {
 	if back.Created {
 		s.trail(c, "user.register", userTarget(u.ID), detail(map[string]any{"username": u.Username, "provider": name}))
 	}
+	if was := back.Was; was != nil {
+		place := func(u *account.User) any { return map[string]any{"role": u.Role, "group": u.Group} }
+		s.trailChange(c, "user.update", userTarget(u.ID), detail(map[string]any{"provider": name}), place(was), place(u))
+	}
 	s.trail(c, "user.login", userTarget(u.ID), detail(map[string]any{"method": back.Login.Method, "role": u.Role, "group": u.Group}))
-	c.setSession(back.Login)
+	c.setSession(back.Login, overTLS(site))
 	return redirect(back.ReturnTo), nil
 }
 
@@ -172,9 +174,13 @@ func redirect(to string) http.Handler {
 	})
 }
 
-func (c *call) setVisit(value string, age int) {
+// overTLS reports whether browsers come back to the site over HTTPS, which a proxy
+// need not say.
+func overTLS(site passkey.Site) bool { return strings.HasPrefix(site.Origin, "https://") }
+
+func (c *call) setVisit(site passkey.Site, value string, age int) {
 	cookie := &http.Cookie{Name: plainVisitCookie, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: age}
-	if c.secure() {
+	if overTLS(site) {
 		cookie.Name, cookie.Secure = secureVisitCookie, true
 	}
 	c.set("Set-Cookie", cookie.String())

@@ -152,7 +152,7 @@ func TestAnAccountIsLinkedByItsOwnerAndUnlinked(t *testing.T) {
 	link := func(name string, change func(*browser)) string {
 		session := p.signIn(t, name, peoplePassword)
 		b := p.browser()
-		b.cookies[session.cookie.Name] = session.cookie.Value
+		b.cookies["__Host-halley"] = session.cookie.Value // as at a proxy that took HTTPS
 		asked := p.send(t, session, "POST", "/api/user/oidc/corp/link?return_to=/settings", nil)
 		b.keep(&http.Response{Header: asked.header})
 		to := into[struct{ URL string }](t, asked)
@@ -161,7 +161,7 @@ func TestAnAccountIsLinkedByItsOwnerAndUnlinked(t *testing.T) {
 		}
 		return b.open(t, idp.Visit(t, to.URL).String()).String()
 	}
-	if end := link("ada", func(b *browser) { delete(b.cookies, "halley_session") }); !strings.Contains(end, "error=session_required") {
+	if end := link("ada", func(b *browser) { delete(b.cookies, "__Host-halley") }); !strings.Contains(end, "error=session_required") {
 		t.Errorf("without the session it ended at %s", end)
 	}
 	if end := link("ada", nil); end != "/settings" {
@@ -303,6 +303,9 @@ func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 		idp.SignedIn(map[string]any{"sub": "1", "preferred_username": "ada", "groups": tc.groups, "roles": tc.roles})
 		before := b.caller()
 		b.signIn(t, idp)
+		if entry := p.trailOf(t); !strings.Contains(entry.Detail, fmt.Sprintf(`"role":%q`, tc.role)) {
+			t.Errorf("the trail has %+v", entry)
+		}
 		self := into[map[string]any](t, p.send(t, b.caller(), "GET", "/api/user/self", nil))
 		if self["group"] != tc.group || self["role"] != tc.role {
 			t.Errorf("%v and %v make %v", tc.groups, tc.roles, self)
@@ -314,7 +317,7 @@ func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 	// Root stays root.
 	session := p.signIn(t, "root", peoplePassword)
 	linking := p.browser()
-	linking.cookies[session.cookie.Name] = session.cookie.Value
+	linking.cookies["__Host-halley"] = session.cookie.Value
 	asked := p.send(t, session, "POST", "/api/user/oidc/corp/link", nil)
 	linking.keep(&http.Response{Header: asked.header})
 	idp.SignedIn(map[string]any{"sub": "2", "groups": "paying"})
@@ -342,6 +345,11 @@ func TestVisitsThatDoNotCount(t *testing.T) {
 		"declined there":     {func(_ *browser, u *url.URL) { u.RawQuery = "error=access_denied" }, "provider_refused", "/keys?page=2"},
 		"a forged token":     {func(*browser, *url.URL) { idp.Spoil(func(h, _ map[string]any) { h["alg"] = "none" }) }, "provider_refused", "/keys?page=2"},
 		"somebody's own URL": {func(b *browser, _ *url.URL) { b.cookies["__Host-halley-visit"] = "x" }, "invalid_state", ""},
+		// Whoever can set cookies from a name beside this one could sign a victim in as themselves.
+		"a cookie of another host's": {func(b *browser, _ *url.URL) {
+			b.cookies["halley_visit"] = b.cookies["__Host-halley-visit"]
+			delete(b.cookies, "__Host-halley-visit")
+		}, "invalid_state", ""},
 	} {
 		b := p.browser()
 		back := idp.Visit(t, b.open(t, "/api/user/oidc/corp/begin?return_to=/keys%3Fpage=2").String())

@@ -49,6 +49,12 @@ type passkeyNameBody struct {
 	Name jsonx.Opt[string] `json:"name" required:"true" doc:"1 to 50 characters."`
 }
 
+// passkeyAwayBody is the proof of who takes a second factor away.
+type passkeyAwayBody struct {
+	Password jsonx.Opt[string] `json:"password" doc:"May be left out for ten minutes after signing in: then 403 confirmation_required asks for it."`
+	TOTP     jsonx.Opt[string] `json:"totp" doc:"A code of the app, or a recovery code: with password, once ten minutes have passed."`
+}
+
 func (s *Server) passkeyRoutes() []route {
 	return []route{
 		{
@@ -77,7 +83,7 @@ func (s *Server) passkeyRoutes() []route {
 		},
 		{
 			method: http.MethodDelete, path: "/api/user/passkey/{id}", access: anyUser, handle: s.deletePasskey, summary: "Delete a passkey",
-			in: typeOf[proofBody](), bodyOptional: true,
+			in: typeOf[passkeyAwayBody](), bodyOptional: true,
 		},
 	}
 }
@@ -102,7 +108,7 @@ func (s *Server) site(c *call) (passkey.Site, error) {
 		return passkey.Site{}, fault.New(fault.Conflict, "public_url_required", "Passkeys need the option public_url (HALLEY_PUBLIC_URL), the address at which browsers see this server; without it they work at http://localhost only.")
 	}
 	scheme := "http"
-	if c.secure() {
+	if s.secure(c.request) {
 		scheme = "https"
 	}
 	return passkey.Site{ID: name, Origin: scheme + "://" + strings.ToLower(host), Name: siteName}, nil
@@ -165,7 +171,7 @@ func (s *Server) welcome(c *call, opened *account.Login, err error) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	c.setSession(opened)
+	c.setSession(opened, s.secure(c.request))
 	c.who = &account.Identity{User: opened.User, Scope: account.ScopeFull}
 	s.trail(c, "user.login", userTarget(a.ID), detail(map[string]any{"method": opened.Method}))
 	return s.viewUser(a), nil
@@ -270,11 +276,16 @@ func (s *Server) deletePasskey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := decodeProof(c)
-	if err != nil {
+	var body passkeyAwayBody
+	if len(c.body) > 0 {
+		if body, err = decode[passkeyAwayBody](c); err != nil {
+			return nil, err
+		}
+	}
+	if err := firstError(notNull("password", body.Password), notNull("totp", body.TOTP)); err != nil {
 		return nil, err
 	}
-	if err := s.Accounts.DeletePasskey(c.ctx, c.who, id, body.Password.Value, c.origin()); err != nil {
+	if err := s.Accounts.DeletePasskey(c.ctx, c.who, id, body.Password.Value, body.TOTP.Value, c.origin()); err != nil {
 		return nil, err
 	}
 	s.trail(c, "passkey.delete", passkeyTarget(id), "")

@@ -3,6 +3,7 @@ package adminapi_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -77,9 +78,20 @@ func TestPasskeysAreMadeListedRenamedAndDeleted(t *testing.T) {
 	p.refused(t, ada, "POST", "/api/user/passkey/begin", nil, 403, "confirmation_required")
 	p.refused(t, ada, "DELETE", path, nil, 403, "confirmation_required")
 	p.refused(t, ada, "DELETE", path, `{"password":"wrong"}`, 422, "wrong_password")
-	for _, id := range []int64{second, first} {
-		into[any](t, dataless(p.send(t, ada, "DELETE", fmt.Sprint("/api/user/passkey/", id), map[string]any{"password": peoplePassword})))
-	}
+	// The password alone must not get rid of what guards it.
+	p.refused(t, ada, "DELETE", path, map[string]any{"password": peoplePassword}, 422, "totp_required")
+	p.refused(t, ada, "DELETE", path, map[string]any{"password": peoplePassword, "totp": "aaaaa-aaaaa"}, 422, "invalid_totp")
+	p.refused(t, ada, "DELETE", path, map[string]any{"totp": recovery[0]}, 403, "confirmation_required")
+	into[any](t, dataless(p.send(t, ada, "DELETE", path, map[string]any{"password": peoplePassword, "totp": recovery[0]})))
+	// Nor does a new password make a session one of a moment ago.
+	changed := p.send(t, ada, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword + "!", "old_password": peoplePassword})
+	ada = caller{cookie: (&http.Response{Header: changed.header}).Cookies()[0]}
+	path = fmt.Sprint("/api/user/passkey/", first)
+	p.refused(t, ada, "DELETE", path, nil, 403, "confirmation_required")
+	into[any](t, p.send(t, ada, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword, "old_password": peoplePassword + "!"}))
+	// A sign-in of a moment ago has shown it.
+	ada = p.signInWith(t, "ada", phone)
+	into[any](t, dataless(p.send(t, ada, "DELETE", path, nil)))
 	if got := into[map[string]any](t, p.send(t, ada, "GET", "/api/user/second_factor", nil)); got["passkeys"] != 0.0 || got["recovery_codes"] != 0.0 {
 		t.Errorf("afterwards: %v", got)
 	}

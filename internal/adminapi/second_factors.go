@@ -143,7 +143,7 @@ func (s *Server) confirmTOTP(c *call) (any, error) {
 	if err := notNull("totp", body.TOTP); err != nil {
 		return nil, err
 	}
-	codes, err := s.Accounts.ConfirmTOTP(c.ctx, c.who, body.TOTP.Value)
+	codes, err := s.Accounts.ConfirmTOTP(c.ctx, c.who, body.TOTP.Value, c.origin())
 	if err != nil {
 		return nil, err
 	}

@@ -110,13 +110,16 @@ func (s *Server) register(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.setSession(opened)
+	c.setSession(opened, s.secure(c.request))
 	return s.viewUser(a), nil
 }
 
 func (s *Server) logout(c *call) (any, error) {
 	if err := s.Accounts.Logout(c.ctx, c.who); err != nil {
 		return nil, err
+	}
+	if c.who.Session != nil {
+		s.trail(c, "user.logout", userTarget(c.who.User.ID), "")
 	}
 	for _, secure := range []bool{true, false} {
 		cookie := sessionCookie("", secure)
@@ -161,7 +164,7 @@ func (s *Server) patchSelf(c *call) (any, error) {
 		return nil, err
 	}
 	if opened != nil {
-		c.setSession(opened)
+		c.setSession(opened, s.secure(c.request))
 	}
 	return s.viewUser(a), nil
 }
@@ -186,18 +189,21 @@ func (c *call) origin() account.Origin {
 }
 
 // setSession puts the session cookie on the answer.
-func (c *call) setSession(opened *account.Login) {
-	cookie := sessionCookie(opened.Value, c.secure())
+func (c *call) setSession(opened *account.Login, secure bool) {
+	cookie := sessionCookie(opened.Value, secure)
 	cookie.MaxAge = max(1, int(time.Until(opened.Ends).Seconds()))
 	c.set("Set-Cookie", cookie.String())
 }
 
 // secure reports whether the caller came over HTTPS, as far as that can be
-// told: here, at a proxy that says so, or by the page's own origin. Who lies
-// about it only changes their own cookie.
-func (c *call) secure() bool {
-	r := c.request
-	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.HasPrefix(r.Header.Get("Origin"), "https://")
+// told: here, at a proxy that says so, by the page's own origin, or by the name
+// that is only reached that way. Who lies about it only changes their own cookie.
+func (s *Server) secure(r *http.Request) bool {
+	if r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") || strings.HasPrefix(r.Header.Get("Origin"), "https://") {
+		return true
+	}
+	host, https := strings.CutPrefix(s.base.PublicURL, "https://")
+	return https && strings.EqualFold(r.Host, host)
 }
 
 // sessionCookie is the cookie as browsers take it: on plain HTTP they refuse

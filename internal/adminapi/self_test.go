@@ -64,6 +64,37 @@ func TestTheSessionCookieIsAsSafeAsTheConnection(t *testing.T) {
 		if self := p.send(t, caller{cookie: c}, "GET", "/api/user/self", nil); self.status != 200 {
 			t.Errorf("%s: the session does not work: %s", tc.name, self.text)
 		}
+		// Whoever can set cookies from a name beside this one has no __Host- one.
+		https := caller{cookie: c, header: http.Header{"X-Forwarded-Proto": {"https"}}}
+		if self := p.send(t, https, "GET", "/api/user/self", nil); (self.status == 200) != secure {
+			t.Errorf("%s: over HTTPS the cookie counts: %d", tc.name, self.status)
+		}
+	}
+}
+
+// A second factor is not got around by a token and a password.
+func TestATokenChangesAPasswordOnlyWhereThatIsAllThereIs(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	_, token := p.user(t, "ada", "user")
+	ada := caller{token: token}
+	into[any](t, p.send(t, ada, "PATCH", "/api/user/self", map[string]any{"password": "another password", "old_password": peoplePassword}))
+	secret, _ := p.enrol(t, p.signIn(t, "ada", "another password"))
+	p.refused(t, ada, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword, "old_password": "another password"}, 403, "session_required")
+	into[any](t, p.send(t, ada, "PATCH", "/api/user/self", `{"display_name":"Ada"}`))
+	got := p.send(t, caller{}, "POST", "/api/user/login", map[string]any{"username": "ada", "password": "another password", "totp": p.code(t, secret)})
+	into[any](t, got)
+	session := caller{cookie: (&http.Response{Header: got.header}).Cookies()[0]}
+	p.ms.Add((5 * time.Minute).Milliseconds())
+	changed := p.send(t, session, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword, "old_password": "another password"})
+	session.cookie = (&http.Response{Header: changed.header}).Cookies()[0]
+	type view struct {
+		CreatedTime int64 `json:"created_time"`
+		Method      string
+	}
+	listed := into[pageJSON[view]](t, p.send(t, session, "GET", "/api/user/session", nil))
+	if at := p.now().Add(-5 * time.Minute).Unix(); len(listed.Items) != 1 || listed.Items[0] != (view{at, "password+totp"}) {
+		t.Errorf("the session in the old one's place is %+v, want one of %d", listed.Items, at)
 	}
 }
 

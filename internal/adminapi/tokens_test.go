@@ -148,7 +148,7 @@ func newKeyDesk(t *testing.T) *keyDesk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		who := &account.Identity{User: made.User, Scope: account.ScopeFull, TokenID: 1}
+		who := &account.Identity{User: made.User, Scope: account.ScopeFull, TokenID: 1, TokenEnds: account.Never}
 		if name == "ada" {
 			d.adaRead = token(who, account.ScopeRead)
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 	"strings"
+	"sync"
 	"time"
 
 	"halley/internal/fault"
@@ -63,6 +64,9 @@ type Store interface {
 	AuditEnds(ctx context.Context) (Ends, error)
 	// AuditAfter gives the records that follow an id, oldest first.
 	AuditAfter(ctx context.Context, id, limit int64) ([]*Record, error)
+	// AuditSpan gives the lowest and the highest id that there is, false without
+	// records.
+	AuditSpan(ctx context.Context) (oldest, newest int64, any bool, err error)
 	// PruneAudit deletes the oldest records, as far as all of them are older,
 	// and makes the last of them the anchor. It tells which that is, and how
 	// many went.
@@ -88,6 +92,9 @@ type Service struct {
 	store Store
 	keyed *seal.Hasher
 	now   func() time.Time
+
+	mu      sync.Mutex
+	written Link // the newest that this service wrote
 }
 
 // NewService makes the service. Hashes are keyed with the master key, so that who
@@ -115,7 +122,23 @@ func (s *Service) Record(ctx context.Context, e Entry) error {
 	}
 	// As the databases keep it, or it could not be checked.
 	r := &Record{Time: time.UnixMilli(s.now().UnixMilli()).UTC(), Entry: e}
-	return unavailable(s.store.InsertAudit(ctx, r, func(previous []byte) []byte { return s.link(previous, r) }))
+	if err := s.store.InsertAudit(ctx, r, func(previous []byte) []byte { return s.link(previous, r) }); err != nil {
+		return unavailable(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.ID > s.written.ID {
+		s.written = Link{r.ID, r.Hash}
+	}
+	return nil
+}
+
+// ownNewest is the newest record that this service wrote; the zero Link before the
+// first.
+func (s *Service) ownNewest() Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written
 }
 
 // List gives one page of the trail, newest first, and how many entries match.

@@ -39,14 +39,16 @@ const verifyPage = 1000
 
 // Verify checks the chain from its anchor to its head. noted, unless it is "", is
 // an earlier report's HeadText: it proves that what was there then still is. What
-// the chain cannot show by itself is that its newest records were cut off.
+// the chain cannot show by itself is that its newest records were cut off; but who
+// wrote them remembers the last.
 func (s *Service) Verify(ctx context.Context, noted string) (Report, error) {
 	for {
+		own := s.ownNewest()
 		before, err := s.store.AuditEnds(ctx)
 		if err != nil {
 			return Report{}, unavailable(err)
 		}
-		report, err := s.verify(ctx, before, noted)
+		report, err := s.verify(ctx, before, own, noted)
 		if err != nil || report.Broken == nil {
 			return report, err
 		}
@@ -61,7 +63,7 @@ func (s *Service) Verify(ctx context.Context, noted string) (Report, error) {
 	}
 }
 
-func (s *Service) verify(ctx context.Context, ends Ends, noted string) (Report, error) {
+func (s *Service) verify(ctx context.Context, ends Ends, own Link, noted string) (Report, error) {
 	report := Report{Anchor: ends.Anchor, Head: ends.Head}
 	broken := func(id int64, why string) (Report, error) {
 		report.Broken = &Break{id, why}
@@ -72,10 +74,11 @@ func (s *Service) verify(ctx context.Context, ends Ends, noted string) (Report, 
 	if !first && !hmac.Equal(ends.AnchorMAC, s.vouch(ends.Anchor)) {
 		return broken(ends.Anchor.ID, "the anchor, from which records are checked, was changed")
 	}
-	seen := noted == ""
+	seen, seenOwn := noted == "", own.ID < ends.Anchor.ID // what was pruned is not looked for
 	note := func(l Link) {
 		r := Report{Head: l}
 		seen = seen || r.HeadText() == strings.TrimSpace(noted)
+		seenOwn = seenOwn || l.ID == own.ID && bytes.Equal(l.Hash, own.Hash)
 	}
 	last := ends.Anchor
 	note(last)
@@ -107,7 +110,33 @@ func (s *Service) verify(ctx context.Context, ends Ends, noted string) (Report, 
 	case !seen:
 		return broken(ends.Head.ID, "the record that was noted is not in the chain (any more)")
 	}
+	if !seenOwn {
+		return broken(own.ID, "this server wrote it, and it is not in the chain any more")
+	}
+	stray, found, err := s.stray(ctx, ends, first)
+	if err != nil {
+		return Report{}, unavailable(err)
+	}
+	if found {
+		return broken(stray, "it is not of the chain, but was put beside it")
+	}
 	return report, nil
+}
+
+// stray finds a record before the anchor or after the head, where the walk from
+// one to the other does not come by, but a list of the trail does. first says that
+// the anchor is where the chain began: before it are records that have no hash.
+func (s *Service) stray(ctx context.Context, ends Ends, first bool) (id int64, found bool, err error) {
+	oldest, newest, any, err := s.store.AuditSpan(ctx)
+	if err != nil || !any {
+		return 0, false, err
+	}
+	if oldest < 1 || !first && oldest <= ends.Anchor.ID {
+		return oldest, true, nil
+	}
+	// Asked last: what was written meanwhile is below it.
+	after, err := s.store.AuditEnds(ctx)
+	return newest, newest > after.Head.ID, err
 }
 
 // Prune deletes records older than an instant and notes that it did. The chain is

@@ -99,7 +99,9 @@ func TestTamperingWithTheTrailShows(t *testing.T) {
 			{"all deleted", `DELETE FROM audit_records`, "record 1: it is missing"},
 			{"the oldest taken for pruned", `UPDATE audit_chain SET anchor_id = 2, anchor_hash = (SELECT hash FROM audit_records WHERE id = 2)`, "record 2: the anchor"},
 			{"the oldest taken for those before there were hashes", `UPDATE audit_chain SET anchor_id = 2`, "record 3: it was changed"},
-			{"a record of another's", `INSERT INTO audit_records (id, time_ms, actor, action, target, detail, ip, hash) SELECT 6, time_ms, actor, action, target, detail, ip, hash FROM audit_records WHERE id = 5`, ""},
+			{"a record of another's", `INSERT INTO audit_records (id, time_ms, actor, action, target, detail, ip, hash) SELECT 6, time_ms, actor, action, target, detail, ip, hash FROM audit_records WHERE id = 5`, "record 6: it is not of the chain"},
+			{"a record far beyond the head", `INSERT INTO audit_records (id, time_ms, actor, action, target, detail, ip) VALUES (99, 1, 0, 'a', 't', '', '')`, "record 99: it is not of the chain"},
+			{"a record from before the beginning", `INSERT INTO audit_records (id, time_ms, actor, action, target, detail, ip) VALUES (-1, 1, 0, 'a', 't', '', '')`, "record -1: it is not of the chain"},
 			{"a record of another's at the head", `UPDATE audit_chain SET head_id = 6`, "record 6: it is missing"},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
@@ -196,6 +198,13 @@ func TestPruningLeavesAChainThatCanBeChecked(t *testing.T) {
 			t.Errorf("what was noted is still there: %v", err)
 		}
 		raw := storetest.Raw(t, where)
+		if _, err := raw.ExecContext(t.Context(), `INSERT INTO audit_records (id, time_ms, actor, action, target, detail, ip) VALUES (7, 1, 0, 'a', 't', '', '')`); err != nil {
+			t.Fatal(err)
+		}
+		tr.verify(t, "a record put among those that were pruned", "record 7: it is not of the chain")
+		if _, err := raw.ExecContext(t.Context(), `DELETE FROM audit_records WHERE id = 7`); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := raw.ExecContext(t.Context(), `UPDATE audit_chain SET anchor_id = anchor_id - 1`); err != nil {
 			t.Fatal(err)
 		}
@@ -247,10 +256,21 @@ func TestANotedHeadProvesThatTheNewestAreThere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		tr.verify(t, "cut off with its head, which the chain cannot show", "")
-		if report, err := tr.Verify(t.Context(), noted); err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "noted") {
+		tr.verify(t, "cut off with its head, by who wrote what is gone", "record 5: this server wrote it")
+		restarted := &trail{Service: audit.NewService(storetest.Open(t, where), testMaster(t), tr.now)}
+		restarted.verify(t, "cut off with its head, which the chain cannot show", "")
+		if report, err := restarted.Verify(t.Context(), noted); err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "noted") {
 			t.Errorf("with what was noted: %v, %v", report.Broken, err)
 		}
+		// Others go on from there, but not with the same.
+		restarted.add(t, 4)
+		restarted.verify(t, "gone on by another", "")
+		tr.verify(t, "gone on by another, by who wrote what is gone", "record 5: this server wrote it")
+		// What was pruned since is gone for a reason.
+		if n, err := restarted.Prune(t.Context(), noon.Add(1000*time.Hour)); n != 7 || err != nil {
+			t.Fatalf("%d went, %v", n, err)
+		}
+		tr.verify(t, "pruned by another", "")
 	})
 }
 

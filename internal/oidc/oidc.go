@@ -53,7 +53,8 @@ const (
 	callTimeout  = 10 * time.Second
 	maxAnswer    = 1 << 20 // bytes
 	metadataLife = time.Hour
-	maxSubject   = 255 // bytes, as the specification says
+	failureLife  = 5 * time.Second // how long a provider that does not answer is not asked again
+	maxSubject   = 255             // bytes, as the specification says
 )
 
 // Client asks providers, and remembers what they say of themselves.
@@ -62,17 +63,26 @@ type Client struct {
 	now  func() time.Time
 
 	mu    sync.Mutex
-	known map[string]known // by issuer
+	known map[string]known   // by issuer
+	asked map[string]*asking // likewise, while it is asked
 }
 
+// known is what an issuer has said of itself, or why it has not.
 type known struct {
 	provider *library.Provider
+	err      error
 	until    time.Time
+}
+
+// asking is a question that others wait for, too.
+type asking struct {
+	done chan struct{} // closed when known is set
+	known
 }
 
 // New makes a client.
 func New(transport http.RoundTripper, now func() time.Time) *Client {
-	return &Client{http: &http.Client{Transport: short{transport}, Timeout: callTimeout}, now: now, known: map[string]known{}}
+	return &Client{http: &http.Client{Transport: short{transport}, Timeout: callTimeout}, now: now, known: map[string]known{}, asked: map[string]*asking{}}
 }
 
 // AuthURL is where to send a browser. verifier is the secret half of PKCE.
@@ -189,25 +199,46 @@ func (c *Claims) Values(claim string) []string {
 	return nil
 }
 
-// discover reads what the issuer says of itself.
+// discover reads what the issuer says of itself. Anybody may have it asked, by
+// beginning to sign in; so it is asked once however many do, and not again at once
+// when it does not answer.
 func (c *Client) discover(ctx context.Context, issuer string) (*library.Provider, error) {
 	c.mu.Lock()
-	k, ok := c.known[issuer]
-	c.mu.Unlock()
-	if ok && c.now().Before(k.until) {
-		return k.provider, nil
+	before, ok := c.known[issuer]
+	if ok && c.now().Before(before.until) {
+		c.mu.Unlock()
+		return before.provider, before.err
 	}
-	provider, err := library.NewProvider(library.ClientContext(ctx, c.http), issuer)
-	if err != nil {
-		if ok { // what it said before is better than nothing
-			return k.provider, nil
+	if a := c.asked[issuer]; a != nil {
+		c.mu.Unlock()
+		select {
+		case <-a.done:
+			return a.provider, a.err
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, ctx.Err())
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known[issuer] = known{provider, c.now().Add(metadataLife)}
-	return provider, nil
+	a := &asking{done: make(chan struct{}), known: known{err: fmt.Errorf("%w: asking it came to no end", ErrUnreachable)}}
+	c.asked[issuer] = a
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.known[issuer] = a.known
+		delete(c.asked, issuer)
+		close(a.done)
+	}()
+	// Others wait for it, whether or not who asked first does; a call has an end.
+	provider, err := library.NewProvider(library.ClientContext(context.WithoutCancel(ctx), c.http), issuer)
+	switch {
+	case err == nil:
+		a.known = known{provider: provider, until: c.now().Add(metadataLife)}
+	case before.provider != nil: // what it said before is better than nothing
+		a.known = known{provider: before.provider, until: c.now().Add(failureLife)}
+	default:
+		a.known = known{err: fmt.Errorf("%w: %w", ErrUnreachable, err), until: c.now().Add(failureLife)}
+	}
+	return a.provider, a.err
 }
 
 func (p Provider) config(provider *library.Provider) *oauth2.Config {

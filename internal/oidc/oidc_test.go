@@ -1,10 +1,13 @@
 package oidc_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,6 +115,67 @@ func TestTokensThatAreNotRight(t *testing.T) {
 		t.Errorf("signed with a key that is not published: %+v, %v", claims, err)
 	}
 }
+
+// Anybody may begin to sign in, as often as they like: a provider that is down is
+// not called, nor waited for, by each of them.
+func TestAProviderThatIsDownIsAskedNowAndThen(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	p := oidctest.New(t, "ES256")
+	var down atomic.Bool
+	down.Store(true)
+	release := make(chan struct{})
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if asked.Add(1); down.Load() {
+			<-release
+			return nil, errors.New("connection refused")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	clock := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	var ms atomic.Int64
+	c := oidc.New(transport, func() time.Time { return clock.Add(time.Duration(ms.Load()) * time.Millisecond) })
+	begin := func(ctx context.Context) error {
+		_, err := c.AuthURL(ctx, oidc.Provider{Issuer: p.URL}, "s", "n", verifier)
+		return err
+	}
+	leaving, leave := context.WithCancel(t.Context())
+	leave() // whoever was first does not wait, and spoils it for nobody
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			ctx := t.Context()
+			if i == 0 {
+				ctx = leaving
+			}
+			if err := begin(ctx); err == nil {
+				t.Error("a provider that is down was found")
+			}
+		})
+	}
+	close(release)
+	wg.Wait()
+	if err := begin(t.Context()); !errors.Is(err, oidc.ErrUnreachable) || asked.Load() != 1 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+	down.Store(false)
+	ms.Add(5000)
+	if err := begin(t.Context()); err != nil || asked.Load() != 2 {
+		t.Errorf("up again: asked %d times, %v", asked.Load(), err)
+	}
+	// What it said once is used on when it is down.
+	down.Store(true)
+	ms.Add(time.Hour.Milliseconds())
+	for range 3 {
+		if err := begin(t.Context()); err != nil || asked.Load() != 3 {
+			t.Errorf("down again: asked %d times, %v", asked.Load(), err)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestAProviderThatIsNotThere(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,8 @@ const (
 	sqlAuditEnds   = `SELECT anchor_id, anchor_hash, anchor_mac, head_id, head_hash FROM audit_chain WHERE id = 1`
 	sqlAuditAfter  = `SELECT ` + auditColumns + ` FROM audit_records WHERE id > $1 ORDER BY id LIMIT $2`
 
+	sqlAuditSpan = `SELECT MIN(id), MAX(id) FROM audit_records`
+
 	sqlAuditHold   = `UPDATE audit_chain SET head_id = head_id WHERE id = 1 RETURNING head_id, anchor_id`
 	sqlAuditKeep   = `SELECT COALESCE(MIN(id), 0) FROM audit_records WHERE time_ms >= $1`
 	sqlAuditHash   = `SELECT hash FROM audit_records WHERE id = $1`
@@ -88,6 +90,15 @@ func (db *DB) AuditEnds(ctx context.Context) (audit.Ends, error) {
 // AuditAfter implements audit.Store.
 func (db *DB) AuditAfter(ctx context.Context, id, limit int64) ([]*audit.Record, error) {
 	return db.auditRecords(ctx, sqlAuditAfter, id, limit)
+}
+
+// AuditSpan implements audit.Store.
+func (db *DB) AuditSpan(ctx context.Context) (int64, int64, bool, error) {
+	var oldest, newest sql.NullInt64
+	if err := db.r.QueryRowContext(ctx, sqlAuditSpan).Scan(&oldest, &newest); err != nil {
+		return 0, 0, false, fmt.Errorf("read the audit trail's span: %w", err)
+	}
+	return oldest.Int64, newest.Int64, oldest.Valid, nil
 }
 
 func (db *DB) auditRecords(ctx context.Context, query string, args ...any) ([]*audit.Record, error) {

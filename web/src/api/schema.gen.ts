@@ -1763,7 +1763,7 @@ export interface components {
         AccessTokenBody: {
             /**
              * Format: int64
-             * @description -1 is never, as when left out.
+             * @description -1 is never, as when left out. A token that expires makes none that expires later, and left out the same.
              */
             expires_at?: number;
             name: string;
@@ -3170,6 +3170,12 @@ export interface components {
             /** Format: int64 */
             id: number;
             name: string;
+        };
+        PasskeyAwayBody: {
+            /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
+            password?: string;
+            /** @description A code of the app, or a recovery code: with password, once ten minutes have passed. */
+            totp?: string;
         };
         PasskeyMade: {
             passkey: components["schemas"]["Passkey"];
@@ -7189,7 +7195,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ProofBody"];
+                "application/json": components["schemas"]["PasskeyAwayBody"];
             };
         };
         responses: {

@@ -3,16 +3,18 @@ import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError, errorOf } from "@/api/error";
 import { Field } from "@/ui/field";
+import { Input } from "@/ui/input";
 import { PasswordInput } from "@/ui/password-input";
 
 export interface PasswordProof {
   password?: string;
+  totp?: string;
 }
 
 /**
  * A change of how the account is signed in to. A while after signing in the
- * server wants the password for it; then `field` asks for it, and the same call
- * is made again with it.
+ * server wants the password for it, and for some a code as well; then `field` asks
+ * for them, and the same call is made again with them.
  */
 export function useProven<Answer>(
   run: (proof: PasswordProof) => Promise<Answer>,
@@ -21,20 +23,33 @@ export function useProven<Answer>(
 ): { run: () => void; busy: boolean; asks: boolean; error: unknown; field: ReactNode; reset: () => void } {
   const { t } = useTranslation("settings");
   const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
   const [asks, setAsks] = useState(false);
+  const [asksCode, setAsksCode] = useState(false);
+  const forget = () => {
+    setPassword("");
+    setCode("");
+    setAsks(false);
+    setAsksCode(false);
+  };
   const call = useMutation({
-    mutationFn: () => run(password === "" ? {} : { password }),
+    mutationFn: () => {
+      const totp = code.replaceAll(/\s/g, "");
+      return run({ ...(password !== "" && { password }), ...(totp !== "" && { totp }) });
+    },
     onSuccess: (answer) => {
-      setPassword("");
-      setAsks(false);
+      forget();
       onSuccess(answer);
     },
     onError: (error) => {
-      if (hasPassword && error instanceof ApiError && error.code === "confirmation_required") setAsks(true);
+      if (hasPassword && refusedWith(error, "confirmation_required")) setAsks(true);
+      if (refusedWith(error, "totp_required")) setAsksCode(true);
     },
   });
-  // That the password is asked for is no refusal.
-  const asked = asks && call.error instanceof ApiError && call.error.code === "confirmation_required";
+  // That something is asked for is no refusal.
+  const asked =
+    (asks && refusedWith(call.error, "confirmation_required")) ||
+    (asksCode && refusedWith(call.error, "totp_required"));
   const error = asked ? null : call.error;
   return {
     run: () => {
@@ -43,22 +58,44 @@ export function useProven<Answer>(
     busy: call.isPending,
     asks,
     error,
-    field: asks && (
-      <Field label={t("proof.password")} help={t("proof.help")} error={errorOf(error, "password")} required>
-        <PasswordInput
-          name="proof"
-          value={password}
-          onChange={(event) => setPassword(event.target.value)}
-          autoComplete="current-password"
-          autoFocus
-          required
-        />
-      </Field>
+    field: (asks || asksCode) && (
+      <>
+        {asks && (
+          <Field label={t("proof.password")} help={t("proof.help")} error={errorOf(error, "password")} required>
+            <PasswordInput
+              name="proof"
+              value={password}
+              onChange={(event) => setPassword(event.target.value)}
+              autoComplete="current-password"
+              autoFocus
+              required
+            />
+          </Field>
+        )}
+        {asksCode && (
+          <Field label={t("totp.code")} help={t("proof.codeHelp")} error={errorOf(error, "totp")} required>
+            <Input
+              name="totp"
+              value={code}
+              onChange={(event) => setCode(event.target.value)}
+              autoComplete="one-time-code"
+              autoCapitalize="none"
+              spellCheck={false}
+              autoFocus
+              required
+              className="font-mono tracking-widest"
+            />
+          </Field>
+        )}
+      </>
     ),
     reset: () => {
-      setPassword("");
-      setAsks(false);
+      forget();
       call.reset();
     },
   };
+}
+
+function refusedWith(error: unknown, code: string): boolean {
+  return error instanceof ApiError && error.code === code;
 }
