@@ -1,6 +1,7 @@
 // Groups, prices, users, options, the audit log and the system page, told in the
 // console: each change against what the server then does.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { totp } from "./authenticators.mjs";
 import { accessible, ask, base, caller, management, open, password, request, sessionOf, signIn, start, stop, until } from "./browser.mjs";
