@@ -1,10 +1,14 @@
 package adminapi_test
 
 import (
+	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestTheTrailIsFilteredForAdministrators(t *testing.T) {
@@ -40,6 +44,11 @@ func TestTheTrailIsFilteredForAdministrators(t *testing.T) {
 		fmt.Sprint("from=", later):             1,
 		"action=user&target=user%202":          5,
 		"action=nothing":                       0,
+		"target_kind=user&actor=3":             4, // signed in twice, their own password, ada
+		"target_kind=user&target=user%202":     5,
+		"target_kind=use":                      0,
+		"target_kind=access%20token":           3,
+		"request_id=nothing":                   0,
 	} {
 		if got := into[page](t, p.asRoot(t, "GET", "/api/audit/?"+query, nil)); got.Total != want {
 			t.Errorf("%s: %d, want %d: %+v", query, got.Total, want, got.Items)
@@ -66,4 +75,58 @@ func TestTheTrailIsFilteredForAdministrators(t *testing.T) {
 		}
 	}
 	p.refused(t, caller{token: adaToken}, "GET", "/api/audit/", nil, 403, "admin_required")
+}
+
+func TestTheTrailIsExported(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	_, adaToken := p.user(t, "ada", "user")
+	for i := range 520 { // more than one portion
+		into[any](t, p.asRoot(t, "PATCH", "/api/user/2", fmt.Sprintf(`{"display_name":"Ada %d"}`, i)))
+	}
+	into[any](t, p.asRoot(t, "PATCH", "/api/user/2", `{"display_name":"=1+1"}`))
+	type record struct {
+		ID, Time, Actor              int64
+		Action, Target, Detail, Hash string
+		RequestID                    string `json:"request_id"`
+		After                        *map[string]any
+	}
+	listed := into[pageJSON[record]](t, p.asRoot(t, "GET", "/api/audit/?action=user.update&page_size=100", nil))
+	answer, text, err := p.export(t, p.root, "/api/audit/export?action=user.update")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []record
+	if err := json.Unmarshal([]byte(text), &records); err != nil {
+		t.Fatal(err)
+	}
+	if len(records) != listed.Total || len(records) < 521 || answer.Header.Get("X-Total-Count") != fmt.Sprint(len(records)) {
+		t.Errorf("%d records, listed %d, %v", len(records), listed.Total, answer.Header)
+	}
+	if diff := cmp.Diff(listed.Items, records[:len(listed.Items)]); diff != "" {
+		t.Errorf("(-listed +exported):\n%s", diff)
+	}
+	for i := 1; i < len(records); i++ {
+		if records[i].ID >= records[i-1].ID {
+			t.Fatalf("record %d after %d", records[i].ID, records[i-1].ID)
+		}
+	}
+	answer, text, err = p.export(t, p.root, "/api/audit/export?format=csv&action=user.update")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(table) != len(records)+1 || !strings.HasPrefix(answer.Header.Get("Content-Disposition"), `attachment; filename="halley-audit-`) {
+		t.Fatalf("%d lines, %v, %v", len(table), err, answer.Header)
+	}
+	first := records[0]
+	want := []string{fmt.Sprint(first.ID), time.Unix(first.Time, 0).UTC().Format(time.RFC3339), "1", "user.update", "user 2", `{"display_name":"=1+1"}`, `{"display_name":"Ada 519"}`, `{"display_name":"=1+1"}`, first.RequestID, "192.0.2.1", first.Hash}
+	want[9] = table[1][9] // the connection's own
+	if diff := cmp.Diff(want, table[1]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	p.refused(t, caller{token: adaToken}, "GET", "/api/audit/export", nil, 403, "admin_required")
+	for query, code := range map[string]string{"format=xlsx": "invalid_format", "actor=x": "invalid_actor", "from=-1": "invalid_from"} {
+		p.refused(t, caller{token: p.root}, "GET", "/api/audit/export?"+query, nil, 422, code)
+	}
 }

@@ -35,15 +35,9 @@ func (s *Server) exportAllUsage(c *call) (any, error) {
 // reads the first of them before it answers, so that what goes wrong can still be
 // told; after that an export that fails is cut off.
 func (s *Server) exportUsage(c *call, filter func(*call) (usage.Filter, error)) (any, error) {
-	format := c.query.Get("format")
-	write, media := writeUsageJSON, "application/json; charset=utf-8"
-	switch format {
-	case "", "json":
-		format = "json"
-	case "csv":
-		write, media = writeUsageCSV, csvType+"; charset=utf-8"
-	default:
-		return nil, fault.New(fault.Invalid, "invalid_format", "format must be csv or json.").Field("format")
+	format, err := c.exportFormat()
+	if err != nil {
+		return nil, err
 	}
 	f, err := filter(c)
 	if err != nil {
@@ -54,21 +48,46 @@ func (s *Server) exportUsage(c *call, filter func(*call) (usage.Filter, error)) 
 	if err != nil {
 		return nil, err
 	}
+	return s.exported("usage", format, total, func(out io.Writer) error {
+		if format == "csv" {
+			return writeUsageCSV(out, all, view)
+		}
+		return writeJSONLines(out, all, func(e *usage.Entry) any { return view(e) })
+	}), nil
+}
+
+// exportFormat is csv or json.
+func (c *call) exportFormat() (string, error) {
+	switch format := c.query.Get("format"); format {
+	case "", "json":
+		return "json", nil
+	case "csv":
+		return format, nil
+	}
+	return "", fault.New(fault.Invalid, "invalid_format", "format must be csv or json.").Field("format")
+}
+
+// exported answers with a file that write writes, of so many records.
+func (s *Server) exported(what, format string, total int64, write func(io.Writer) error) http.Handler {
+	media := "application/json"
+	if format == "csv" {
+		media = csvType
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Type", media)
-		h.Set("Content-Disposition", `attachment; filename="halley-usage-`+time.Now().UTC().Format("20060102-150405")+"."+format+`"`)
+		h.Set("Content-Type", media+"; charset=utf-8")
+		h.Set("Content-Disposition", `attachment; filename="halley-`+what+"-"+time.Now().UTC().Format("20060102-150405")+"."+format+`"`)
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Total-Count", strconv.FormatInt(total, 10))
 		out := &patientWriter{w: w, control: http.NewResponseController(w)}
-		if err := write(out, all, view); err != nil {
+		if err := write(out); err != nil {
 			if r.Context().Err() == nil { // else the client has left
-				s.base.Log.LogAttrs(r.Context(), slog.LevelError, "an export of usage was cut off", slog.String("request_id", requestID(r)), slog.String("error", err.Error()))
+				s.base.Log.LogAttrs(r.Context(), slog.LevelError, "an export was cut off", slog.String("of", what), slog.String("request_id", requestID(r)), slog.String("error", err.Error()))
 			}
 			panic(http.ErrAbortHandler) // the client must not take half of it for all
 		}
-	}), nil
+	})
 }
 
 // patientWriter gives the client time for each portion anew.
@@ -89,8 +108,8 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 // exportBuffer is how much is written at once: some hundred records.
 const exportBuffer = 64 << 10
 
-// writeUsageJSON writes an array with a record on each line.
-func writeUsageJSON(to io.Writer, all iter.Seq2[*usage.Entry, error], view func(*usage.Entry) usageView) error {
+// writeJSONLines writes an array with a record on each line.
+func writeJSONLines[T any](to io.Writer, all iter.Seq2[T, error], view func(T) any) error {
 	out := bufio.NewWriterSize(to, exportBuffer)
 	before := "[\n"
 	for e, err := range all {
@@ -99,7 +118,7 @@ func writeUsageJSON(to io.Writer, all iter.Seq2[*usage.Entry, error], view func(
 		}
 		text, err := jsonx.Marshal(view(e))
 		if err != nil {
-			return fmt.Errorf("write usage record %d as JSON: %w", e.ID, err)
+			return fmt.Errorf("write a record as JSON: %w", err)
 		}
 		if _, err := out.WriteString(before); err != nil {
 			return err

@@ -207,6 +207,8 @@ func queryParameter(rt route, name string) *huma.Param {
 		p.Schema, p.Description = whole(0), "Only the keys that this one has issued."
 	case "key_id", "actor":
 		p.Schema = whole(0)
+	case "target_kind":
+		p.Description = "What kind of record was changed, such as key or login provider; target names one of them, such as key 12."
 	case "from", "to":
 		p.Schema, p.Description = whole(0), "Unix seconds."
 	case "start_date", "end_date":

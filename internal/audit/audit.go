@@ -6,6 +6,7 @@ package audit
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,10 @@ type Filter struct {
 	Actor         *int64
 	Action        string
 	Target        string
+	TargetKind    string // "key" is every target that is a key, "key 12" for one
+	RequestID     string
 	From, To      time.Time
+	Before        int64 // only records with a lower id
 	Offset, Limit int64
 }
 
@@ -54,6 +58,8 @@ type Store interface {
 	InsertAudit(ctx context.Context, r *Record, link func(previous []byte) []byte) error
 	// ListAudit gives one page, newest first, and how many match.
 	ListAudit(ctx context.Context, f Filter) ([]*Record, int64, error)
+	// AuditPage is ListAudit without the counting.
+	AuditPage(ctx context.Context, f Filter) ([]*Record, error)
 	// AuditEnds is where the chain begins and ends now.
 	AuditEnds(ctx context.Context) (Ends, error)
 	// AuditAfter gives the records that follow an id, oldest first.
@@ -139,6 +145,38 @@ func (s *Service) ownNewest() Link {
 func (s *Service) List(ctx context.Context, f Filter) ([]*Record, int64, error) {
 	records, total, err := s.store.ListAudit(ctx, f)
 	return records, total, unavailable(err)
+}
+
+// eachPortion is how many records All holds at a time.
+const eachPortion = 500
+
+// All gives every entry that matches, newest first, and how many there were when
+// it began. It holds one portion at a time and no transaction, however many there
+// are and however slowly they are taken. What comes in meanwhile is left out.
+func (s *Service) All(ctx context.Context, f Filter) (int64, iter.Seq2[*Record, error], error) {
+	f.Offset, f.Limit = 0, eachPortion
+	portion, total, err := s.List(ctx, f)
+	if err != nil {
+		return 0, nil, err
+	}
+	return total, func(yield func(*Record, error) bool) {
+		for {
+			for _, r := range portion {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if len(portion) < eachPortion {
+				return
+			}
+			f.Before = portion[len(portion)-1].ID
+			var err error
+			if portion, err = s.store.AuditPage(ctx, f); err != nil {
+				yield(nil, unavailable(err))
+				return
+			}
+		}
+	}, nil
 }
 
 func unavailable(err error) error {

@@ -67,9 +67,14 @@ func (db *DB) ListAudit(ctx context.Context, f audit.Filter) ([]*audit.Record, i
 	if err := db.r.QueryRowContext(ctx, count, args...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count audit records: %w", err)
 	}
-	page, args := auditPageText(f)
-	records, err := db.auditRecords(ctx, page, args...)
+	records, err := db.AuditPage(ctx, f)
 	return records, total, err
+}
+
+// AuditPage implements audit.Store.
+func (db *DB) AuditPage(ctx context.Context, f audit.Filter) ([]*audit.Record, error) {
+	page, args := auditPageText(f)
+	return db.auditRecords(ctx, page, args...)
 }
 
 // AuditEnds implements audit.Store.
@@ -178,12 +183,25 @@ func auditWhere(f audit.Filter) *where {
 		if strings.Contains(action, ".") {
 			w.and("action = ", action)
 		} else { // every action on such records
-			prefix := action + "."
-			w.and("SUBSTR(action, 1, "+strconv.Itoa(utf8.RuneCountInString(prefix))+") = ", prefix)
+			w.begins("action", action+".")
 		}
 	}
 	if f.Target != "" {
 		w.and("target = ", stored(f.Target, maxAuditText))
 	}
+	if f.TargetKind != "" {
+		w.begins("target", stored(f.TargetKind, maxAuditText)+" ")
+	}
+	if f.RequestID != "" {
+		w.and("request_id = ", stored(f.RequestID, maxAuditText))
+	}
+	if f.Before != 0 {
+		w.and("id < ", f.Before)
+	}
 	return w
+}
+
+// begins has a column's text begin with another, case and all.
+func (w *where) begins(column, prefix string) {
+	w.and("SUBSTR("+column+", 1, "+strconv.Itoa(utf8.RuneCountInString(prefix))+") = ", prefix)
 }

@@ -1,6 +1,7 @@
 // Groups, prices, users, options, the audit log and the system page, told in the
 // console: each change against what the server then does.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { totp } from "./authenticators.mjs";
 import { accessible, ask, base, caller, management, open, password, request, sessionOf, signIn, start, stop, until } from "./browser.mjs";
@@ -369,6 +370,31 @@ test("what was done stands in the audit log, with before and after and no secret
   await panel.getByText("root (1)").waitFor();
   await accessible(page, "an audit record");
   await panel.getByRole("button", { name: "Close" }).click();
+
+  // By kind of target, by request, and as a file.
+  await page.goto(`${base}/audit`);
+  await page.getByRole("combobox", { name: "Kind of target" }).selectOption({ label: "Channels" });
+  await page.waitForURL(/kind=channel/);
+  await page.waitForFunction(() => !document.querySelector("table[aria-busy=true]"));
+  const targets = page.locator("tbody tr td:nth-child(4)");
+  await targets.first().waitFor();
+  for (const target of await targets.allTextContents()) assert.match(target, /^channel /);
+  const exported = async (format) => {
+    const file = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Export" }).click();
+    await page.getByRole("menuitem", { name: format }).click();
+    return readFile(await (await file).path(), "utf8");
+  };
+  const ofChannels = (await root("GET", "/api/audit/?target_kind=channel&page_size=100")).items;
+  assert.deepEqual(JSON.parse(await exported("As JSON")), ofChannels);
+  assert.equal((await exported("As CSV, for spreadsheets")).split("\n").filter(Boolean).length, ofChannels.length + 1);
+  await rows.first().getByRole("button").click();
+  await page.getByRole("button", { name: "All of this request" }).click();
+  await page.waitForURL((url) => url.searchParams.get("request") === items[0].request_id && !url.searchParams.has("kind"));
+  await page.getByText("1–1 of 1").waitFor();
+  await page.reload();
+  await page.getByText("1–1 of 1").waitFor();
+  assert.equal(await page.getByRole("searchbox", { name: "Request" }).inputValue(), items[0].request_id);
 
   await page.goto(`${base}/audit?action=user.create`);
   await rows.first().waitFor({ state: "detached" });

@@ -70,6 +70,14 @@ export function usableModelsQuery(user?: number) {
 
 export const ownModelsQuery = usableModelsQuery();
 
+/** Takes in who is at the console now, and forgets all that the one before was shown. */
+export function changeViewer(queries: QueryClient, viewer: Schemas["User"] | null): void {
+  queries.setQueryData(selfQuery.queryKey, viewer);
+  queries.removeQueries({
+    predicate: ({ queryKey }) => queryKey[0] !== "status" && !(queryKey[0] === "self" && queryKey.length === 1),
+  });
+}
+
 export function newQueryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {

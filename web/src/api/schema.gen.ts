@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All records of the trail that the filters leave, newest first, as a file
+         * @description For administrators and root.
+         */
+        get: operations["get-api-audit-export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/channel/": {
         parameters: {
             query?: never;
@@ -4037,6 +4057,9 @@ export interface operations {
                 actor?: number;
                 action?: string;
                 target?: string;
+                /** @description What kind of record was changed, such as key or login provider; target names one of them, such as key 12. */
+                target_kind?: string;
+                request_id?: string;
                 /** @description Unix seconds. */
                 from?: number;
                 /** @description Unix seconds. */
@@ -4100,6 +4123,49 @@ export interface operations {
                         /** @enum {boolean} */
                         success: true;
                     };
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvelopeError"];
+                };
+            };
+        };
+    };
+    "get-api-audit-export": {
+        parameters: {
+            query?: {
+                actor?: number;
+                action?: string;
+                target?: string;
+                /** @description What kind of record was changed, such as key or login provider; target names one of them, such as key 12. */
+                target_kind?: string;
+                request_id?: string;
+                /** @description Unix seconds. */
+                from?: number;
+                /** @description Unix seconds. */
+                to?: number;
+                /** @description json when missing. The header X-Total-Count says how many records are coming. */
+                format?: "csv" | "json";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Audit"][];
+                    "text/csv": string;
                 };
             };
             /** @description Refused */

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
-import { selfQuery } from "@/api/queries";
+import { changeViewer, selfQuery } from "@/api/queries";
 import { SignInForm } from "@/screens/sign-in/form";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -36,7 +36,7 @@ export function SessionEnded() {
               const from = window.location.pathname + window.location.search;
               session.set(false);
               queries.setQueryData(selfQuery.queryKey, null);
-              void navigate({ to: "/sign-in", search: { from } });
+              void navigate({ to: "/sign-in", search: { from } }).then(() => changeViewer(queries, null));
             }}
           >
             {t("session.leave")}

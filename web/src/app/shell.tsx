@@ -5,7 +5,7 @@ import { Dialog as Radix } from "radix-ui";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data } from "@/api/client";
-import { selfQuery, statusQuery } from "@/api/queries";
+import { changeViewer, selfQuery, statusQuery } from "@/api/queries";
 import { type Language, languages, speak } from "@/messages";
 import { IconButton } from "@/ui/button";
 import { cx } from "@/ui/cx";
@@ -197,7 +197,7 @@ function UserMenu() {
       session.set(false);
       queries.setQueryData(selfQuery.queryKey, null);
       await navigate({ to: "/sign-in" });
-      queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "self" && query.queryKey[0] !== "status" });
+      changeViewer(queries, null); // once no screen asks any more
     },
     onError: toastProblem,
   });

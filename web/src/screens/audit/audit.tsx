@@ -5,13 +5,15 @@ import { type FormEvent, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { useFormat } from "@/format/format";
-import { parsePeriod, periodText, rangeOf } from "@/format/period";
+import { parsePeriod, periodText, type Range, rangeOf } from "@/format/period";
+import { download } from "@/screens/usage/download";
+import { ExportMenu } from "@/screens/usage/export";
 import { Button } from "@/ui/button";
 import { Combobox } from "@/ui/combobox";
 import { CopyButton } from "@/ui/copy";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Input } from "@/ui/input";
+import { Input, Select } from "@/ui/input";
 import { Card, Facts, Page } from "@/ui/page";
 import { PeriodPicker } from "@/ui/period-picker";
 import { Problem } from "@/ui/problem";
@@ -25,6 +27,7 @@ const route = getRouteApi("/app/admin/audit");
 
 /** The kinds of records and what is often done with them; others can be typed. */
 const actions = [
+  "access_token",
   "channel",
   "channel.create",
   "channel.update",
@@ -34,11 +37,12 @@ const actions = [
   "key.create",
   "key.update",
   "key.delete",
+  "login_provider",
   "option",
   "passkey",
   "price",
   "session",
-  "token",
+  "totp",
   "user",
   "user.create",
   "user.update",
@@ -46,11 +50,51 @@ const actions = [
   "user.login",
 ];
 
+/** The kinds of targets, as the server calls them. */
+const kinds = [
+  "access token",
+  "channel",
+  "group",
+  "identity",
+  "key",
+  "login provider",
+  "option",
+  "passkey",
+  "price",
+  "session",
+  "user",
+] as const;
+
 const chainQuery = queryOptions({
   queryKey: ["audit", "chain"],
   queryFn: ({ signal }) => data(api.GET("/api/audit/chain", { signal, params: { query: {} } })),
   staleTime: 60_000,
 });
+
+/** The names of users that have what was typed, by id. */
+function namesQuery(keyword: string) {
+  return queryOptions({
+    queryKey: ["users", "names", keyword],
+    queryFn: async ({ signal }) => {
+      const query = { keyword, p: 1, page_size: 100 };
+      const list = await data(api.GET("/api/user/", { signal, params: { query } }));
+      return new Map(list.items.map((user) => [user.id, user.username]));
+    },
+    staleTime: 60_000,
+  });
+}
+
+/** The server's filter. A request is looked for at all times. */
+function filterOf({ actor, action, target, kind, request }: AuditSearch, range: Range) {
+  return {
+    actor,
+    action,
+    target,
+    target_kind: kind,
+    request_id: request,
+    ...(request ? {} : { from: range.from, to: range.to - 1 }),
+  };
+}
 
 /** Who changed what, and whether the trail itself is whole. */
 export function AuditScreen() {
@@ -60,35 +104,17 @@ export function AuditScreen() {
   const format = useFormat();
   const period = parsePeriod(search.period, "30d");
   const range = useMemo(() => rangeOf(period, Date.now() / 1000, format.zone), [period, format.zone]);
-  const { actor, action, target, page = 1, size = 20 } = search;
+  const { actor, action, target, kind, request, page = 1, size = 20 } = search;
+  const filter = filterOf(search, range);
   const trail = useQuery({
-    queryKey: ["audit", "list", { actor, action, target, page, size }, range],
+    queryKey: ["audit", "list", filter, page, size],
     queryFn: ({ signal }) =>
-      data(
-        api.GET("/api/audit/", {
-          signal,
-          params: {
-            query: {
-              ...(actor !== undefined && { actor }),
-              ...(action && { action }),
-              ...(target && { target }),
-              from: range.from,
-              to: range.to - 1,
-              p: page,
-              page_size: size,
-            } as never,
-          },
-        }),
-      ),
+      data(api.GET("/api/audit/", { signal, params: { query: { ...filter, p: page, page_size: size } } })),
   });
-  const users = useQuery({
-    queryKey: ["users", "names"],
-    queryFn: async ({ signal }) => {
-      const list = await data(api.GET("/api/user/", { signal, params: { query: { p: 1, page_size: 100 } } }));
-      return new Map(list.items.map((user) => [user.id, user.username]));
-    },
-    staleTime: 60_000,
-  });
+  const users = useQuery(namesQuery(""));
+  // There may be more users than fit into a list: what is typed is looked for on the server.
+  const [typed, setTyped] = useState("");
+  const found = useQuery(namesQuery(typed));
   const [opened, setOpened] = useState<Entry>();
   const change = (to: Partial<AuditSearch>, replace = false) =>
     void navigate({ search: (now) => ({ ...now, page: undefined, ...to }), replace });
@@ -145,19 +171,39 @@ export function AuditScreen() {
     ],
     [t, format, nameOf],
   );
-  const filtered = actor !== undefined || Boolean(action || target);
+  const filtered = actor !== undefined || Boolean(action || target || kind || request);
   return (
-    <Page title={t("title")} description={t("help")}>
+    <Page
+      title={t("title")}
+      description={t("help")}
+      actions={
+        <ExportMenu
+          title={t("export.title")}
+          progress={(numbers) => t("export.progress", numbers)}
+          run={(format, signal, onProgress) =>
+            download(
+              api.GET("/api/audit/export", { signal, params: { query: { ...filter, format } }, parseAs: "stream" }),
+              `halley-audit.${format}`,
+              onProgress,
+            )
+          }
+        />
+      }
+    >
       <ChainState />
-      <div className="mb-3 grid grid-cols-2 gap-2 sm:flex">
+      <div className="mb-3 grid grid-cols-2 gap-2 sm:flex sm:flex-wrap">
         <div className="sm:w-44">
           <Combobox
             aria-label={t("column.actor")}
             placeholder={t("filter.actor")}
             options={[
               { value: "0", label: t("system") },
-              ...[...(users.data ?? [])].map(([id, name]) => ({ value: String(id), label: name })),
+              ...[...(found.data ?? [])].map(([id, name]) => ({ value: String(id), label: name })),
+              ...(actor === undefined || actor === 0 || found.data?.has(actor)
+                ? []
+                : [{ value: String(actor), label: nameOf(actor) }]),
             ]}
+            onText={setTyped}
             value={actor === undefined ? "" : String(actor)}
             onChange={(value) => change({ actor: value === "" ? undefined : Number(value) })}
           />
@@ -172,7 +218,29 @@ export function AuditScreen() {
             onChange={(value) => change({ action: value || undefined }, true)}
           />
         </div>
-        <TargetField value={target ?? ""} onChange={(value) => change({ target: value || undefined })} />
+        <Select
+          aria-label={t("filter.kind")}
+          className="sm:w-44"
+          value={kind ?? ""}
+          onChange={(event) => change({ kind: event.target.value || undefined })}
+          options={[
+            { value: "", label: t("filter.anyKind") },
+            ...kinds.map((value) => ({ value, label: t(`kind.${value}`) })),
+            ...(kind && !(kinds as readonly string[]).includes(kind) ? [{ value: kind, label: kind }] : []),
+          ]}
+        />
+        <TextField
+          label={t("column.target")}
+          placeholder={t("filter.target")}
+          value={target ?? ""}
+          onChange={(value) => change({ target: value || undefined })}
+        />
+        <TextField
+          label={t("entry.request")}
+          placeholder={t("filter.request")}
+          value={request ?? ""}
+          onChange={(value) => change({ request: value || undefined })}
+        />
         <div className="sm:ml-auto">
           <PeriodPicker value={period} onChange={(to) => change({ period: periodText(to) })} />
         </div>
@@ -194,7 +262,17 @@ export function AuditScreen() {
               title={t("empty.title")}
               action={
                 filtered ? (
-                  <Button onClick={() => change({ actor: undefined, action: undefined, target: undefined })}>
+                  <Button
+                    onClick={() =>
+                      change({
+                        actor: undefined,
+                        action: undefined,
+                        target: undefined,
+                        kind: undefined,
+                        request: undefined,
+                      })
+                    }
+                  >
                     {t("empty.reset")}
                   </Button>
                 ) : undefined
@@ -211,14 +289,29 @@ export function AuditScreen() {
         title={opened?.action ?? ""}
         wide
       >
-        {opened && <EntryView entry={opened} actor={nameOf(opened.actor)} />}
+        {opened && (
+          <EntryView
+            entry={opened}
+            actor={nameOf(opened.actor)}
+            onRequest={(id) => {
+              setOpened(undefined);
+              change({ request: id, actor: undefined, action: undefined, target: undefined, kind: undefined });
+            }}
+          />
+        )}
       </SidePanel>
     </Page>
   );
 }
 
-function TargetField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const { t } = useTranslation("audit");
+interface TextFieldProps {
+  label: string;
+  placeholder: string;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function TextField({ label, placeholder, value, onChange }: TextFieldProps) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   return (
@@ -231,8 +324,8 @@ function TargetField({ value, onChange }: { value: string; onChange: (value: str
     >
       <Input
         type="search"
-        aria-label={t("column.target")}
-        placeholder={t("filter.target")}
+        aria-label={label}
+        placeholder={placeholder}
         value={text}
         onChange={(event) => setText(event.target.value)}
         onBlur={() => text.trim() !== value && onChange(text.trim())}
@@ -316,7 +409,14 @@ function ChainState() {
   );
 }
 
-function EntryView({ entry, actor }: { entry: Entry; actor: string }) {
+interface EntryViewProps {
+  entry: Entry;
+  actor: string;
+  /** Shows all that a request has changed. */
+  onRequest: (id: string) => void;
+}
+
+function EntryView({ entry, actor, onRequest }: EntryViewProps) {
   const { t } = useTranslation("audit");
   const format = useFormat();
   const changed = differences(entry.before, entry.after);
@@ -337,6 +437,9 @@ function EntryView({ entry, actor }: { entry: Entry; actor: string }) {
                     <span className="flex items-center gap-1">
                       <code className="truncate font-mono text-xs">{entry.request_id}</code>
                       <CopyButton value={entry.request_id} small />
+                      <Button look="quiet" size="small" onClick={() => onRequest(entry.request_id)}>
+                        {t("entry.sameRequest")}
+                      </Button>
                     </span>
                   ),
                 },

@@ -5,6 +5,9 @@ export interface AuditSearch {
   actor?: number;
   action?: string;
   target?: string;
+  /** A kind of target, such as key. */
+  kind?: string;
+  request?: string;
   period?: string;
   page?: number;
   size?: number;
@@ -20,6 +23,8 @@ export function auditSearch(search: Record<string, unknown>): AuditSearch {
     ...(text(search.actor) !== "" && Number.isSafeInteger(actor) && actor >= 0 && { actor }),
     ...(text(search.action) && { action: text(search.action) }),
     ...(text(search.target) && { target: text(search.target) }),
+    ...(text(search.kind) && { kind: text(search.kind) }),
+    ...(text(search.request).trim() && { request: text(search.request).trim() }),
     ...(period !== "30d" && { period }),
     ...(Number.isSafeInteger(page) && page > 1 && { page }),
     ...((size === 50 || size === 100) && { size }),

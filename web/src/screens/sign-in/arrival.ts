@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import type { Schemas } from "@/api/client";
-import { selfQuery } from "@/api/queries";
+import { changeViewer } from "@/api/queries";
 import { session } from "@/app/session";
 
 /** Where to go after signing in: an address of this console, never of another site. */
@@ -17,7 +17,7 @@ export function useArrival(from: string | undefined): (user: Schemas["User"]) =>
   const queries = useQueryClient();
   return (user) => {
     session.set(true);
-    queries.setQueryData(selfQuery.queryKey, user);
+    changeViewer(queries, user);
     router.history.push(destination(from));
   };
 }

@@ -18,8 +18,15 @@ export interface Exported {
   content: Blob;
 }
 
-/** Fetches every record that the filter leaves; what was refused is an ApiError, what breaks off is thrown. */
-export async function exportUsage(
+/** What openapi-fetch gives for a file that is read as it comes. */
+interface Answer {
+  data?: unknown;
+  error?: unknown;
+  response: Response;
+}
+
+/** Fetches every usage record that the filter leaves. */
+export function exportUsage(
   all: boolean,
   filter: ReturnType<typeof filterOf>,
   format: FileFormat,
@@ -27,7 +34,17 @@ export async function exportUsage(
   onProgress: (progress: Progress) => void,
 ): Promise<Exported> {
   const options = { signal, params: { query: { ...filter, format } }, parseAs: "stream" as const };
-  const answer = all ? await api.GET("/api/log/export", options) : await api.GET("/api/log/self/export", options);
+  const answer = all ? api.GET("/api/log/export", options) : api.GET("/api/log/self/export", options);
+  return download(answer, `halley-usage.${format}`, onProgress);
+}
+
+/** Takes in a file of records, one a line; what was refused is an ApiError, what breaks off is thrown. */
+export async function download(
+  call: Promise<Answer>,
+  otherwise: string,
+  onProgress: (progress: Progress) => void,
+): Promise<Exported> {
+  const answer = await call;
   if (!answer.response.ok || !answer.data) throw refusal(answer.response, answer.error);
   const total = Number(answer.response.headers.get("X-Total-Count") ?? 0);
   const name = /filename="([^"]+)"/.exec(answer.response.headers.get("Content-Disposition") ?? "")?.[1];
@@ -44,7 +61,7 @@ export async function exportUsage(
     onProgress({ records: Math.min(total, Math.max(0, lines - 1)), total, bytes });
   }
   const type = answer.response.headers.get("Content-Type") ?? "";
-  return { name: name ?? `halley-usage.${format}`, content: new Blob(parts, { type }) };
+  return { name: name ?? otherwise, content: new Blob(parts, { type }) };
 }
 
 /** Hands a file to the viewer. */

@@ -8,16 +8,17 @@ import { Dialog } from "@/ui/dialog";
 import { Menu, MenuItem } from "@/ui/menu";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
-import { exportUsage, type FileFormat, type Progress, save } from "./download";
-import type { filterOf } from "./queries";
+import { type Exported, type FileFormat, type Progress, save } from "./download";
 
 interface Props {
-  all: boolean;
-  filter: ReturnType<typeof filterOf>;
+  title: string;
+  /** How far it is, in words. */
+  progress: (numbers: { records: string; total: string }) => string;
+  run: (format: FileFormat, signal: AbortSignal, onProgress: (now: Progress) => void) => Promise<Exported>;
 }
 
 /** Fetches what the filters leave as a file, and shows how far it is. */
-export function ExportMenu({ all, filter }: Props) {
+export function ExportMenu({ title, progress: inWords, run }: Props) {
   const { t } = useTranslation("usage");
   const { t: common } = useTranslation();
   const format = useFormat();
@@ -40,7 +41,7 @@ export function ExportMenu({ all, filter }: Props) {
     setProgress(undefined);
     let told = 0;
     try {
-      const exported = await exportUsage(all, filter, file, controller.signal, (now) => {
+      const exported = await run(file, controller.signal, (now) => {
         if (performance.now() - told < 100) return;
         told = performance.now();
         setProgress(now);
@@ -70,7 +71,7 @@ export function ExportMenu({ all, filter }: Props) {
       <Dialog
         open={running !== undefined}
         onOpenChange={(open) => !open && stop()}
-        title={t("export.title")}
+        title={title}
         holds={error === undefined}
         footer={<Button onClick={stop}>{error ? common("action.close") : common("action.cancel")}</Button>}
       >
@@ -78,14 +79,14 @@ export function ExportMenu({ all, filter }: Props) {
           <Problem error={error} retry={() => running && void start(running)} />
         ) : (
           <div className="flex flex-col gap-2 text-sm">
-            <progress aria-label={t("export.title")} className="sr-only" value={share} max={1} />
+            <progress aria-label={title} className="sr-only" value={share} max={1} />
             <svg aria-hidden viewBox="0 0 100 4" preserveAspectRatio="none" className="h-1.5 w-full rounded-full">
               <rect width="100" height="4" className="fill-hover" />
               <rect width={share * 100} height="4" className="fill-accent" />
             </svg>
             <p className="text-soft">
               {progress
-                ? t("export.progress", {
+                ? inWords({
                     records: format.number(progress.records),
                     total: format.number(progress.total),
                   })

@@ -13,6 +13,7 @@ import { Page } from "@/ui/page";
 import { PeriodPicker } from "@/ui/period-picker";
 import { Empty } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
+import { exportUsage } from "./download";
 import { ExportMenu } from "./export";
 import { Filters } from "./filters";
 import { RequestPanel, StatusBadge } from "./panel";
@@ -67,7 +68,11 @@ export function UsageScreen() {
             value={period}
             onChange={(to) => change({ period: periodText(to) === "7d" ? undefined : periodText(to) })}
           />
-          <ExportMenu all={all} filter={filter} />
+          <ExportMenu
+            title={t("export.title")}
+            progress={(numbers) => t("export.progress", numbers)}
+            run={(format, signal, onProgress) => exportUsage(all, filter, format, signal, onProgress)}
+          />
         </>
       }
     >
