@@ -124,7 +124,11 @@ function PriceFields({
               <Input
                 inputMode="decimal"
                 lead="$"
-                placeholder={kind === "input" || kind === "output" ? "" : t("kind.asOther")}
+                placeholder={
+                  kind === "input" || kind === "output"
+                    ? ""
+                    : t(kind.endsWith("output") ? "kind.asOutput" : "kind.asInput")
+                }
                 value={form.rates[kind]}
                 onChange={(event) => set({ rates: { ...form.rates, [kind]: event.target.value } })}
               />
