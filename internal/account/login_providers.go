@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"halley/internal/fault"
+	"halley/internal/oidc"
 )
 
 // LoginProvider is an identity provider that people may sign in at.
@@ -205,7 +205,7 @@ func (s *Service) checkProvider(p *LoginProvider, secret *string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(p.Issuer) > longest:
 		return invalid("issuer", "must be a URL such as https://id.example.com, as the provider writes it.")
-	case u.Scheme != "https" && (u.Scheme != "http" || !slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !oidc.ThisMachine(u.Hostname())):
 		return invalid("issuer", "must begin with https:// (http:// is for this machine).")
 	case strings.TrimSpace(p.Label) == "":
 		return invalid("label", "must not be empty: it is what the button says.")

@@ -310,6 +310,11 @@ func TestGroupAndRoleFollowTheClaims(t *testing.T) {
 		if self["group"] != tc.group || self["role"] != tc.role {
 			t.Errorf("%v and %v make %v", tc.groups, tc.roles, self)
 		}
+		if change := into[pageJSON[trailJSON]](t, p.asRoot(t, "GET", "/api/audit/?action=user.update", nil)).Items; tc.roles != nil && tc.group == "default" {
+			if got := fmt.Sprint(*change[0].Before, *change[0].After); got != "map[group:vip] map[group:default]" {
+				t.Errorf("of the change the trail has %s", got)
+			}
+		}
 		if tc.groups == "paying" { // an administrator no more: nor in an older session
 			p.refused(t, before, "GET", "/api/user/self", nil, 401, "session_expired")
 		}

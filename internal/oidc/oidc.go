@@ -57,6 +57,11 @@ const (
 	maxSubject   = 255             // bytes, as the specification says
 )
 
+// ThisMachine reports whether a host is the one that asks, where TLS adds nothing.
+func ThisMachine(host string) bool {
+	return slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, host)
+}
+
 // Client asks providers, and remembers what they say of themselves.
 type Client struct {
 	http *http.Client
@@ -249,11 +254,20 @@ func (p Provider) config(provider *library.Provider) *oauth2.Config {
 	return &oauth2.Config{ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: provider.Endpoint(), RedirectURL: p.Callback, Scopes: scopes}
 }
 
-// short cuts answers off that are longer than any should be.
+// short cuts answers off that are longer than any should be. It calls other
+// machines with TLS only: a provider's document and its redirects may say otherwise.
 type short struct{ next http.RoundTripper }
+
+var errNoTLS = errors.New("the address is not https")
 
 // RoundTrip implements http.RoundTripper.
 func (s short) RoundTrip(r *http.Request) (*http.Response, error) {
+	if host := r.URL.Hostname(); r.URL.Scheme != "https" && !ThisMachine(host) {
+		if r.Body != nil {
+			_ = r.Body.Close() // a transport's part, also when it refuses
+		}
+		return nil, fmt.Errorf("%w: http://%s", errNoTLS, host)
+	}
 	resp, err := s.next.RoundTrip(r)
 	if err != nil {
 		return nil, err

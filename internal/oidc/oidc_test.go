@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -170,6 +171,38 @@ func TestAProviderThatIsDownIsAskedNowAndThen(t *testing.T) {
 		if err := begin(t.Context()); err != nil || asked.Load() != 3 {
 			t.Errorf("down again: asked %d times, %v", asked.Load(), err)
 		}
+	}
+}
+
+// The secret and the code do not go over a line that others read, whatever a
+// provider says of itself, nor is anybody's browser the means to call other
+// machines here.
+func TestNothingGoesOutWithoutTLS(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://id.example.com"
+	document := `{"issuer":"` + issuer + `","authorization_endpoint":"` + issuer + `/a","token_endpoint":"http://id.example.com/token","jwks_uri":"` + issuer + `/keys"}`
+	var plain atomic.Int64
+	answer := func(status int, header http.Header, body string) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+	c := oidc.New(roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Scheme == "http" {
+			plain.Add(1)
+			return answer(200, http.Header{"Content-Type": {"application/json"}}, `{}`)
+		}
+		if r.URL.Host == "moved.example.com" {
+			return answer(307, http.Header{"Location": {"http://169.254.169.254/latest/meta-data"}}, "")
+		}
+		return answer(200, http.Header{"Content-Type": {"application/json"}}, document)
+	}), time.Now)
+	if _, err := c.Exchange(t.Context(), oidc.Provider{Issuer: issuer, ClientID: "halley", ClientSecret: "secret"}, "code", "nonce", verifier); !errors.Is(err, oidc.ErrUnreachable) {
+		t.Errorf("a token endpoint without TLS: %v", err)
+	}
+	if _, err := c.AuthURL(t.Context(), oidc.Provider{Issuer: "https://moved.example.com"}, "s", "n", verifier); !errors.Is(err, oidc.ErrUnreachable) {
+		t.Errorf("sent on to where there is no TLS: %v", err)
+	}
+	if n := plain.Load(); n != 0 {
+		t.Errorf("%d requests went out without TLS", n)
 	}
 }
 

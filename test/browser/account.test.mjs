@@ -229,6 +229,7 @@ test("a session is ended from another one; whoever was in it signs in again and 
   await list.getByText("This one").waitFor();
   await first.page.getByRole("button", { name: "End all others" }).click();
   await first.page.getByRole("dialog").getByRole("button", { name: "End" }).click();
+  await first.page.getByText(/sessions? ha(s|ve) ended\.$/).waitFor();
   await list.getByRole("listitem").nth(1).waitFor({ state: "detached" });
 
   await second.page.getByRole("button", { name: "Save" }).click();
@@ -267,6 +268,8 @@ test("an access token is made, read once, used, and deleted", async () => {
   assert.equal((await call("DELETE", "/api/token/1")).status, 403, "it may only read");
   await row.getByRole("button", { name: "Delete Backup job" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  // Below a dialog no row is found, so that its going says nothing yet.
+  await page.getByText("Backup job is deleted.").waitFor();
   await row.waitFor({ state: "detached" });
   assert.equal((await call("GET", "/api/user/self")).status, 401);
   quiet();

@@ -42,6 +42,11 @@ func TestAccess(t *testing.T) {
 	tellIn(t, access, "access.test.mjs")
 }
 
+func TestSpending(t *testing.T) {
+	t.Parallel()
+	tellIn(t, spending, "spending.test.mjs")
+}
+
 func TestIdentityProviders(t *testing.T) {
 	t.Parallel()
 	tellIn(t, identities, "oidc.test.mjs")

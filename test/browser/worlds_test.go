@@ -50,6 +50,26 @@ func access(t *testing.T, s *harness.Server) []string {
 	return nil
 }
 
+// spending is a filled server with an upstream that answers what it is asked in
+// brackets, and requests of the week before.
+func spending(t *testing.T, s *harness.Server) []string {
+	t.Helper()
+	fill(t, s)
+	provider := fakeprovider.Start(t)
+	s.Root.CreateChannel(t, harness.Fields{
+		"name": "Questions", "kind": "openai", "base_url": provider.Queue(fakeprovider.Speak(fakeprovider.OpenAIChat, fakeprovider.Questions)).BaseURL,
+		"keys": []string{"sk-questions"}, "models": []string{"questions"},
+	})
+	s.Root.PutPrice(t, "questions", harness.Fields{"input": 3, "output": 15, "max_output_tokens": 1000})
+	key := s.Root.CreateKey(t, harness.Fields{"name": "A week ago", "unlimited_quota": true})
+	for range 4 {
+		ask(t, s, key.Key, "demo-echo")
+	}
+	s.Root.Logs(t, "", 28)
+	backdate(t, s, key.ID, 9*24*time.Hour)
+	return []string{"HALLEY_IMAGE=" + fakeprovider.ScriptImage, "HALLEY_SAYS=" + fakeprovider.ScriptText}
+}
+
 // identities is a server and an identity provider. Who sits in front of the
 // browser there is told by PUT /signed-in, and PUT /other-keys has it sign with a
 // key that nobody knows.

@@ -62,7 +62,6 @@ export function newFormat(language: string, zone: string): Format {
     hourCycle: "h23",
     timeZoneName: "short",
   });
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
   const unit = (name: string, value: number, digits: number) =>
     new Intl.NumberFormat(language, {
       style: "unit",
@@ -86,20 +85,26 @@ export function newFormat(language: string, zone: string): Format {
     date: (seconds) => date.format(seconds * 1000),
     dateTime: (seconds) => dateTime.format(seconds * 1000),
     exact: (seconds) => exact.format(seconds * 1000),
-    ago: (seconds) => {
-      const away = seconds - Date.now() / 1000;
-      for (const [name, length] of steps) {
-        if (Math.abs(away) >= length) return relative.format(Math.trunc(away / length), name);
-      }
-      return relative.format(Math.trunc(away), "second");
-    },
+    ago: (seconds) => distance(seconds - Date.now() / 1000, language),
   };
 }
 
-const steps: [Intl.RelativeTimeFormatUnit, number][] = [
-  ["year", 31_536_000],
-  ["month", 2_592_000],
-  ["day", 86_400],
-  ["hour", 3600],
-  ["minute", 60],
+/**
+ * How far off an instant is, in whole units. It is a length of time: a day and a
+ * half is neither "tomorrow" nor one day, which would both be wrong at times.
+ */
+export function distance(seconds: number, language: string): string {
+  const size = Math.abs(seconds);
+  const [name, length] = steps.find(([, , from]) => size >= from) ?? ["second", 1];
+  const whole = Math.trunc(seconds / length);
+  return new Intl.RelativeTimeFormat(language, { numeric: whole === 0 ? "auto" : "always" }).format(whole, name);
+}
+
+/** Units with their seconds, and from how many seconds on they are used. */
+const steps: [Intl.RelativeTimeFormatUnit, number, number][] = [
+  ["year", 31_536_000, 31_536_000],
+  ["month", 2_592_000, 2 * 2_592_000],
+  ["day", 86_400, 2 * 86_400],
+  ["hour", 3600, 3600],
+  ["minute", 60, 60],
 ];

@@ -27,6 +27,7 @@ const route = getRouteApi("/app/admin/audit");
 
 /** The kinds of records and what is often done with them; others can be typed. */
 const actions = [
+  "access_token",
   "channel",
   "channel.create",
   "channel.update",
@@ -36,11 +37,12 @@ const actions = [
   "key.create",
   "key.update",
   "key.delete",
+  "login_provider",
   "option",
   "passkey",
   "price",
   "session",
-  "token",
+  "totp",
   "user",
   "user.create",
   "user.update",

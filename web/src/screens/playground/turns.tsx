@@ -113,15 +113,17 @@ export function ReplyView({ reply, running }: { reply: Reply | undefined; runnin
         {running ? t("running") : t("finished")}
       </p>
       {reply && !running && (
-        <dl className="mt-3 flex flex-wrap gap-x-5 gap-y-1 text-xs">
-          <Fact name={t("tokens")}>
-            {input !== undefined && output !== undefined
-              ? t("inOut", { in: format.number(input), out: format.number(output) })
-              : "—"}
-          </Fact>
-          <Fact name={t("cost")}>{record ? format.usd(record.usd) : "—"}</Fact>
-          <Fact name={t("firstByte")}>{reply.first === undefined ? "—" : format.milliseconds(reply.first)}</Fact>
-          <Fact name={t("total")}>{format.milliseconds(reply.total)}</Fact>
+        <div className="mt-3 flex flex-wrap gap-x-5 gap-y-1 text-xs">
+          <dl className="contents">
+            <Fact name={t("tokens")}>
+              {input !== undefined && output !== undefined
+                ? t("inOut", { in: format.number(input), out: format.number(output) })
+                : "—"}
+            </Fact>
+            <Fact name={t("cost")}>{record ? format.usd(record.usd) : "—"}</Fact>
+            <Fact name={t("firstByte")}>{reply.first === undefined ? "—" : format.milliseconds(reply.first)}</Fact>
+            <Fact name={t("total")}>{format.milliseconds(reply.total)}</Fact>
+          </dl>
           {reply.requestId && (
             <Link
               to="/usage"
@@ -131,7 +133,7 @@ export function ReplyView({ reply, running }: { reply: Reply | undefined; runnin
               {t("details")}
             </Link>
           )}
-        </dl>
+        </div>
       )}
     </div>
   );
