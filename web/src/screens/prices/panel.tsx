@@ -193,6 +193,7 @@ function PriceFields({
         placeholder="200000"
         path={(i) => `above_prompt_tokens[${i}]`}
         fault={fault}
+        base={form.rates}
         tiers={form.longPrompts}
         onChange={(longPrompts) => set({ longPrompts })}
       />
@@ -205,6 +206,7 @@ function PriceFields({
         twice={twice}
         error={exactly("service_tiers")}
         fault={fault}
+        base={form.rates}
         tiers={form.serviceTiers}
         onChange={(serviceTiers) => set({ serviceTiers })}
       />
@@ -312,11 +314,13 @@ interface TiersProps {
   twice?: ReadonlySet<string>;
   error?: string | undefined;
   fault: unknown;
+  /** What is paid without a tier. */
+  base: PriceForm["rates"];
   tiers: readonly TierForm[];
   onChange: (tiers: TierForm[]) => void;
 }
 
-function Tiers({ title, help, at, placeholder, path, twice, error, fault, tiers, onChange }: TiersProps) {
+function Tiers({ title, help, at, placeholder, path, twice, error, fault, base, tiers, onChange }: TiersProps) {
   const { t } = useTranslation("prices");
   const { t: common } = useTranslation();
   const change = (index: number, to: Partial<TierForm>) =>
@@ -356,6 +360,7 @@ function Tiers({ title, help, at, placeholder, path, twice, error, fault, tiers,
             </div>
             <TierRates
               rates={tier.rates}
+              base={base}
               errorOf={(kind) => told(`${here}.${kind}`)}
               onChange={(rates) => change(i, { rates })}
             />
@@ -384,10 +389,12 @@ const usual: readonly Kind[] = ["input", "output", "cache_read"];
 
 function TierRates({
   rates,
+  base,
   errorOf,
   onChange,
 }: {
   rates: TierForm["rates"];
+  base: PriceForm["rates"];
   errorOf: (kind: Kind) => string | undefined;
   onChange: (rates: TierForm["rates"]) => void;
 }) {
@@ -401,7 +408,10 @@ function TierRates({
             <Input
               inputMode="decimal"
               lead="$"
-              placeholder={t("kind.without")}
+              // What has no price anywhere costs as the tier's own input or output.
+              placeholder={
+                kind === "input" || kind === "output" || base[kind].trim() !== "" ? t("kind.without") : t("kind.asOther")
+              }
               value={rates[kind]}
               onChange={(event) => onChange({ ...rates, [kind]: event.target.value })}
             />
