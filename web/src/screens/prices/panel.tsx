@@ -410,7 +410,9 @@ function TierRates({
               lead="$"
               // What has no price anywhere costs as the tier's own input or output.
               placeholder={
-                kind === "input" || kind === "output" || base[kind].trim() !== "" ? t("kind.without") : t("kind.asOther")
+                kind === "input" || kind === "output" || base[kind].trim() !== ""
+                  ? t("kind.without")
+                  : t("kind.asOther")
               }
               value={rates[kind]}
               onChange={(event) => onChange({ ...rates, [kind]: event.target.value })}
