@@ -317,7 +317,9 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   const { data: theirs } = await call("POST", "/api/token/", { name: "Mars", unlimited_quota: true });
   assert.deepEqual([await ask(theirs.key), await ask(theirs.key), await ask(theirs.key)], [200, 200, 429]);
 
-  // An app that they lose.
+  // A token of whoever was here before them, and an app that they lose.
+  const { data: token } = await call("POST", "/api/user/token", { name: "left behind" });
+  const byToken = async () => (await fetch(`${base}/api/user/self`, { headers: { Authorization: token.token } })).status;
   const { data: enrolment } = await call("POST", "/api/user/totp", {});
   assert.equal((await call("POST", "/api/user/totp/confirm", { totp: totp(enrolment.secret) })).status, 200);
   await page.reload();
@@ -326,6 +328,11 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   await page.getByRole("dialog", { name: "Reset the second factors of tycho?" }).getByRole("button", { name: "Reset" }).click();
   await page.getByText("tycho signs in with the password alone again").waitFor();
   assert.equal((await call("GET", "/api/user/self")).status, 401, "their sessions have ended");
+  assert.equal(await byToken(), 200, "a token goes on");
+  await page.getByRole("button", { name: "Delete left behind" }).click();
+  await page.getByRole("dialog", { name: "Delete left behind" }).getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No access tokens").waitFor();
+  assert.equal(await byToken(), 401, "until it is deleted");
   await first.page.goto(`${base}/sign-in`);
   await signIn(first.page, "tycho", "tycho loves comets");
   const before = caller(await first.context.cookies());
