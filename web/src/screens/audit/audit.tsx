@@ -316,7 +316,7 @@ function TextField({ label, placeholder, value, onChange }: TextFieldProps) {
   useEffect(() => setText(value), [value]);
   return (
     <form
-      className="sm:w-44"
+      className="sm:w-48"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
         onChange(text.trim());

@@ -99,6 +99,7 @@ export function UsageScreen() {
           </span>
         )}
         {search.user !== undefined && <Badge>{t("filter.user", { id: search.user })}</Badge>}
+        {all && search.key !== undefined && <Badge>{t("filter.keyId", { id: search.key })}</Badge>}
         {search.request && <span>{t("filter.anyTime")}</span>}
         {isNarrowed(search) && (
           <Button look="quiet" size="small" className="-my-1" onClick={reset}>

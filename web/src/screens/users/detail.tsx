@@ -25,12 +25,13 @@ import { toast, toastProblem } from "@/ui/toast";
 import { useSessionWords } from "../settings/session-words";
 import { UserPanel } from "./panel";
 import { factorsQuery, sessionsQuery, userQuery, usersKey } from "./queries";
+import { Tokens } from "./tokens";
 
 const route = getRouteApi("/app/admin/users/$id");
 type User = Schemas["User"];
 type Session = Schemas["Session"];
 
-/** One user: balance, limits, sessions, second factors. */
+/** One user: balance, limits, keys, second factors, sessions, access tokens. */
 export function UserScreen() {
   const { t } = useTranslation("users");
   const { t: common } = useTranslation();
@@ -185,6 +186,7 @@ export function UserScreen() {
         <Keys user={user} />
         <Factors user={user} own={own} />
         <Sessions user={user} />
+        <Tokens user={user} />
       </div>
       <UserPanel open={open === "edit"} onClose={() => setOpen(undefined)} user={user} />
       {open === "quota" && <QuotaDialog user={user} onClose={() => setOpen(undefined)} />}
