@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { base, open, sessionOf, start, stop } from "./browser.mjs";
-import { screens } from "./screens.mjs";
+import { addressOf, screens } from "./screens.mjs";
 
 const message = "The table of everything is locked.";
 const requestId = "01m8kstatesyh08375fqwyb6ym";
@@ -65,7 +65,7 @@ test("a screen whose data the server refuses says why, which request it was, and
   for (const screen of addresses) {
     await t.test(screen.name, async () => {
       const mend = await api(page, refuse);
-      await page.goto(base + screen.path);
+      await page.goto(await addressOf(page, base, screen));
       if (standing.has(screen.name)) {
         await settled();
         assert.notEqual(await page.locator("main").innerText(), "", "the screen stands");
@@ -104,7 +104,7 @@ test("a screen that waits for the server says so", async (t) => {
   for (const screen of addresses) {
     await t.test(screen.name, async () => {
       const mend = await api(page, () => undefined);
-      await page.goto(base + screen.path);
+      await page.goto(await addressOf(page, base, screen));
       const main = page.locator("main");
       if (standing.has(screen.name)) await main.getByRole("heading").first().waitFor();
       else await main.locator("[data-loading], [aria-busy=true]").first().waitFor();
@@ -119,7 +119,7 @@ test("a screen that has lost the network keeps what it shows and says so", async
   const { page, context, settled, quiet } = window;
   for (const screen of addresses) {
     await t.test(screen.name, async () => {
-      await page.goto(base + screen.path);
+      await page.goto(await addressOf(page, base, screen));
       await settled();
       const note = page.locator("[role=status]").filter({ hasText: "Offline" }); // also behind a panel
       assert.equal(await note.count(), 0);

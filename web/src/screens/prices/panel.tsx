@@ -416,7 +416,7 @@ function TierRates({
               placeholder={
                 kind === "input" || kind === "output" || base[kind].trim() !== ""
                   ? t("kind.without")
-                  : t("kind.asOther")
+                  : t(kind.endsWith("output") ? "kind.asOutput" : "kind.asInput")
               }
               value={rates[kind]}
               onChange={(event) => onChange({ ...rates, [kind]: event.target.value })}
