@@ -86,8 +86,8 @@ func (s *Service) BeginVisit(ctx context.Context, name, callback, returnTo strin
 }
 
 // BeginLink sends the caller's browser to a provider to say who they are there.
-func (s *Service) BeginLink(ctx context.Context, who *Identity, name, callback, returnTo, password string, from Origin) (*Visit, error) {
-	if err := s.prove(ctx, who, password, from); err != nil {
+func (s *Service) BeginLink(ctx context.Context, who *Identity, name, callback, returnTo string, shown Proof, from Origin) (*Visit, error) {
+	if err := s.prove(ctx, who, shown, from); err != nil {
 		return nil, err
 	}
 	return s.beginVisit(ctx, name, callback, begun[round]{Value: round{ReturnTo: returnTo}, UserID: who.User.ID, Session: who.Session})
@@ -343,8 +343,8 @@ func (s *Service) Identities(ctx context.Context, who *Identity) ([]*ExternalIde
 
 // Unlink takes one of the caller's identities away. The last one of somebody who
 // can sign in by nothing else stays.
-func (s *Service) Unlink(ctx context.Context, who *Identity, id int64, password string, from Origin) error {
-	if err := s.prove(ctx, who, password, from); err != nil {
+func (s *Service) Unlink(ctx context.Context, who *Identity, id int64, shown Proof, from Origin) error {
+	if err := s.prove(ctx, who, shown, from); err != nil {
 		return err
 	}
 	if who.User.PasswordHash == "" {

@@ -54,8 +54,8 @@ func (s *Service) Passkeys(ctx context.Context, who *Identity) ([]*Passkey, erro
 }
 
 // BeginPasskey begins to make a passkey for the caller.
-func (s *Service) BeginPasskey(ctx context.Context, who *Identity, site passkey.Site, password string, from Origin) (*Ceremony, error) {
-	if err := s.prove(ctx, who, password, from); err != nil {
+func (s *Service) BeginPasskey(ctx context.Context, who *Identity, site passkey.Site, shown Proof, from Origin) (*Ceremony, error) {
+	if err := s.prove(ctx, who, shown, from); err != nil {
 		return nil, err
 	}
 	f, err := s.store.SecondFactors(ctx, who.User.ID)
@@ -135,20 +135,12 @@ func (s *Service) RenamePasskey(ctx context.Context, who *Identity, id int64, na
 }
 
 // DeletePasskey ends one of the caller's passkeys. With the last second factor
-// the recovery codes go, too. It takes a session of a moment ago, which has shown
-// a second factor if there was one; or else the password and a code or a recovery
-// code, as turning codes off does: a password must not get rid of what guards it.
-func (s *Service) DeletePasskey(ctx context.Context, who *Identity, id int64, password, code string, from Origin) error {
-	var err error
-	if password == "" || s.now().Sub(who.SignedIn) < proofLasts {
-		err = s.prove(ctx, who, password, from)
-	} else {
-		err = s.proveTwice(ctx, who, password, code, from)
-	}
-	if err != nil {
+// the recovery codes go, too.
+func (s *Service) DeletePasskey(ctx context.Context, who *Identity, id int64, shown Proof, from Origin) error {
+	if err := s.prove(ctx, who, shown, from); err != nil {
 		return err
 	}
-	err = s.store.DeletePasskey(ctx, who.User.ID, id)
+	err := s.store.DeletePasskey(ctx, who.User.ID, id)
 	if errors.Is(err, ErrNotFound) {
 		return passkeyNotFound(id)
 	}

@@ -182,22 +182,41 @@ func (s *Service) spendCode(ctx context.Context, userID int64, factors *SecondFa
 // proofLasts is how long after signing in nobody is asked for the password again.
 const proofLasts = 10 * time.Minute
 
+// Proof is what somebody shows who changes how their account is signed in to: the
+// password and a one-time or recovery code, "" for none.
+type Proof struct{ Password, Code string }
+
 // prove makes sure that it is the account's owner who changes how to sign in to
-// it, and not who has found or stolen a session: by the password, or by having
-// signed in a moment ago.
-func (s *Service) prove(ctx context.Context, who *Identity, password string, from Origin) error {
+// it, and not who has found or stolen a session: by having signed in a moment ago,
+// or by all that signing in takes. A password alone must not add what opens the
+// account without it, nor take away what guards it.
+func (s *Service) prove(ctx context.Context, who *Identity, shown Proof, from Origin) error {
 	if err := needsSession(who); err != nil {
 		return err
 	}
-	if password == "" {
-		if s.now().Sub(who.SignedIn) < proofLasts {
-			return nil
-		}
-		if who.User.PasswordHash == "" {
-			return fault.New(fault.Forbidden, "confirmation_required", "Sign in again: this changes how your account is signed in to, and you have no password to confirm it with.")
-		}
+	fresh := s.now().Sub(who.SignedIn) < proofLasts
+	switch {
+	case shown.Password == "" && fresh:
+		return nil
+	case shown.Password == "" && who.User.PasswordHash == "":
+		return fault.New(fault.Forbidden, "confirmation_required", "Sign in again: this changes how your account is signed in to, and you have no password to confirm it with.")
+	case shown.Password == "":
 		return fault.New(fault.Forbidden, "confirmation_required", "Give your password again, or sign in again: this changes how your account is signed in to.").Field("password")
 	}
+	if err := s.provePassword(ctx, who, shown.Password, from); err != nil || fresh {
+		return err
+	}
+	factors, err := s.store.SecondFactors(ctx, who.User.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !factors.required() {
+		return nil
+	}
+	return s.proveCode(ctx, who, factors, shown.Code, from)
+}
+
+func (s *Service) provePassword(ctx context.Context, who *Identity, password string, from Origin) error {
 	ok, err := s.guess(ctx, who.User.ID, password, from)
 	if err != nil {
 		return err
@@ -213,10 +232,16 @@ func (s *Service) proveTwice(ctx context.Context, who *Identity, password, code 
 	if err := needsSession(who); err != nil {
 		return err
 	}
-	if password == "" && who.User.PasswordHash != "" {
-		return fault.New(fault.Invalid, "password_required", "This takes your password, too.").Field("password")
+	var err error
+	switch {
+	case password != "":
+		err = s.provePassword(ctx, who, password, from)
+	case who.User.PasswordHash != "":
+		err = fault.New(fault.Invalid, "password_required", "This takes your password, too.").Field("password")
+	default:
+		err = s.prove(ctx, who, Proof{}, from)
 	}
-	if err := s.prove(ctx, who, password, from); err != nil {
+	if err != nil {
 		return err
 	}
 	factors, err := s.store.SecondFactors(ctx, who.User.ID)
@@ -229,6 +254,11 @@ func (s *Service) proveTwice(ctx context.Context, who *Identity, password, code 
 	if code == "" && !factors.codes() && (who.Method == ByPasskey || who.Method == ByBoth) && s.now().Sub(who.SignedIn) < proofLasts {
 		return nil // there is no code to show, and a passkey was a moment ago
 	}
+	return s.proveCode(ctx, who, factors, code, from)
+}
+
+// proveCode uses up a one-time or recovery code, under the throttle.
+func (s *Service) proveCode(ctx context.Context, who *Identity, factors *SecondFactors, code string, from Origin) error {
 	if code == "" {
 		return fault.New(fault.Invalid, "totp_required", "This takes a code of your authenticator app, or a recovery code, too.").Field("totp")
 	}

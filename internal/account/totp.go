@@ -47,8 +47,8 @@ type Enrolment struct {
 
 // BeginTOTP makes a secret for the caller, which counts once ConfirmTOTP has seen
 // a code of it. An earlier one that was not confirmed is forgotten.
-func (s *Service) BeginTOTP(ctx context.Context, who *Identity, password string, from Origin) (*Enrolment, error) {
-	if err := s.prove(ctx, who, password, from); err != nil {
+func (s *Service) BeginTOTP(ctx context.Context, who *Identity, shown Proof, from Origin) (*Enrolment, error) {
+	if err := s.prove(ctx, who, shown, from); err != nil {
 		return nil, err
 	}
 	key, err := totp.Generate(totp.GenerateOpts{

@@ -36,7 +36,7 @@ func (a app) code(t *testing.T, off time.Duration) string {
 // enrol turns one-time codes on, and lets the step that this took pass.
 func (h *house) enrol(t *testing.T, who *account.Identity) (app, []string) {
 	t.Helper()
-	e, err := h.BeginTOTP(t.Context(), who, "", home)
+	e, err := h.BeginTOTP(t.Context(), who, account.Proof{}, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestCodesAreAskedForOnceTheyAreConfirmed(t *testing.T) {
 	h.create(t, account.NewUser{Username: "ada"})
 	ada := h.signIn(t, "ada")
 
-	e, err := h.BeginTOTP(t.Context(), ada, "", home)
+	e, err := h.BeginTOTP(t.Context(), ada, account.Proof{}, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestCodesAreAskedForOnceTheyAreConfirmed(t *testing.T) {
 
 	_, err = h.ConfirmTOTP(t.Context(), ada, "000000", home)
 	wantFault(t, "a wrong code", err, fault.Invalid, "invalid_totp")
-	again, err := h.BeginTOTP(t.Context(), ada, "", home)
+	again, err := h.BeginTOTP(t.Context(), ada, account.Proof{}, home)
 	if err != nil || again.Secret == e.Secret {
 		t.Fatalf("beginning again: %v", err)
 	}
@@ -84,7 +84,7 @@ func TestCodesAreAskedForOnceTheyAreConfirmed(t *testing.T) {
 	}
 	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
 	wantFault(t, "confirmed twice", err, fault.Conflict, "totp_not_begun")
-	_, err = h.BeginTOTP(t.Context(), ada, "", home)
+	_, err = h.BeginTOTP(t.Context(), ada, account.Proof{}, home)
 	wantFault(t, "begun although it is on", err, fault.Conflict, "totp_enabled")
 
 	_, err = h.attempt(t.Context(), "ada", "")
@@ -129,7 +129,7 @@ func TestACodeIsAcceptedOnceAndInOrder(t *testing.T) {
 	// The code that confirmed is used up as well: nothing of its step is left.
 	h.create(t, account.NewUser{Username: "grace"})
 	grace := h.signIn(t, "grace")
-	e, err := h.BeginTOTP(t.Context(), grace, "", home)
+	e, err := h.BeginTOTP(t.Context(), grace, account.Proof{}, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestTheCodeThatTurnsCodesOnIsNotGuessed(t *testing.T) {
 	h := setup(t)
 	h.create(t, account.NewUser{Username: "ada"})
 	ada := h.signIn(t, "ada")
-	e, err := h.BeginTOTP(t.Context(), ada, "", home)
+	e, err := h.BeginTOTP(t.Context(), ada, account.Proof{}, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestTheCodeThatTurnsCodesOnIsNotGuessed(t *testing.T) {
 	h.clock.advance(time.Hour)
 	_, err = h.ConfirmTOTP(t.Context(), ada, phone.code(t, 0), home)
 	wantFault(t, "a secret of an hour ago", err, fault.Conflict, "totp_not_begun")
-	if e, err = h.BeginTOTP(t.Context(), ada, password, home); err != nil {
+	if e, err = h.BeginTOTP(t.Context(), ada, account.Proof{Password: password}, home); err != nil {
 		t.Fatal(err)
 	}
 	code := app{e.Secret, h.clock}.code(t, 0)
@@ -259,17 +259,17 @@ func TestHowAnAccountIsSignedInToChangesWithItsOwnerOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.BeginTOTP(t.Context(), token, password, home)
+	_, err = h.BeginTOTP(t.Context(), token, account.Proof{Password: password}, home)
 	wantFault(t, "a token", err, fault.Forbidden, "session_required")
 	_, err = h.ConfirmTOTP(t.Context(), token, "123456", home)
 	wantFault(t, "a token that confirms", err, fault.Forbidden, "session_required")
 
 	h.clock.advance(10 * time.Minute)
-	_, err = h.BeginTOTP(t.Context(), ada, "", home)
+	_, err = h.BeginTOTP(t.Context(), ada, account.Proof{}, home)
 	wantFault(t, "a session of ten minutes", err, fault.Forbidden, "confirmation_required")
-	_, err = h.BeginTOTP(t.Context(), ada, "wrong", home)
+	_, err = h.BeginTOTP(t.Context(), ada, account.Proof{Password: "wrong"}, home)
 	wantFault(t, "a wrong password", err, fault.Invalid, "wrong_password")
-	if _, err = h.BeginTOTP(t.Context(), ada, password, home); err != nil {
+	if _, err = h.BeginTOTP(t.Context(), ada, account.Proof{Password: password}, home); err != nil {
 		t.Errorf("the password: %v", err)
 	}
 

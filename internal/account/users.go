@@ -288,7 +288,7 @@ func (s *Service) mayChoosePassword(ctx context.Context, who *Identity, p *SelfP
 	}
 	switch {
 	case old == "" && who.User.PasswordHash == "":
-		return s.prove(ctx, who, "", from)
+		return s.prove(ctx, who, Proof{}, from)
 	case old == "":
 		return fault.New(fault.Invalid, "old_password_required", "A new password needs old_password, too.").Field("old_password")
 	}

@@ -101,7 +101,7 @@ func (s *Server) beginLink(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	visit, err := s.Accounts.BeginLink(c.ctx, c.who, c.path("name"), callbackURL(site, c.path("name")), returnTo(c), body.Password.Value, c.origin())
+	visit, err := s.Accounts.BeginLink(c.ctx, c.who, c.path("name"), callbackURL(site, c.path("name")), returnTo(c), body.proof(), c.origin())
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (s *Server) unlink(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Accounts.Unlink(c.ctx, c.who, id, body.Password.Value, c.origin()); err != nil {
+	if err := s.Accounts.Unlink(c.ctx, c.who, id, body.proof(), c.origin()); err != nil {
 		return nil, err
 	}
 	s.trail(c, "identity.unlink", "identity "+strconv.FormatInt(id, 10), "")

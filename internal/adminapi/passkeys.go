@@ -49,12 +49,6 @@ type passkeyNameBody struct {
 	Name jsonx.Opt[string] `json:"name" required:"true" doc:"1 to 50 characters."`
 }
 
-// passkeyAwayBody is the proof of who takes a second factor away.
-type passkeyAwayBody struct {
-	Password jsonx.Opt[string] `json:"password" doc:"May be left out for ten minutes after signing in: then 403 confirmation_required asks for it."`
-	TOTP     jsonx.Opt[string] `json:"totp" doc:"A code of the app, or a recovery code: with password, once ten minutes have passed."`
-}
-
 func (s *Server) passkeyRoutes() []route {
 	return []route{
 		{
@@ -83,7 +77,7 @@ func (s *Server) passkeyRoutes() []route {
 		},
 		{
 			method: http.MethodDelete, path: "/api/user/passkey/{id}", access: anyUser, handle: s.deletePasskey, summary: "Delete a passkey",
-			in: typeOf[passkeyAwayBody](), bodyOptional: true,
+			in: typeOf[proofBody](), bodyOptional: true,
 		},
 	}
 }
@@ -196,7 +190,7 @@ func (s *Server) beginPasskey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ceremony, err := s.Accounts.BeginPasskey(c.ctx, c.who, site, body.Password.Value, c.origin())
+	ceremony, err := s.Accounts.BeginPasskey(c.ctx, c.who, site, body.proof(), c.origin())
 	if err != nil {
 		return nil, err
 	}
@@ -276,16 +270,11 @@ func (s *Server) deletePasskey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var body passkeyAwayBody
-	if len(c.body) > 0 {
-		if body, err = decode[passkeyAwayBody](c); err != nil {
-			return nil, err
-		}
-	}
-	if err := firstError(notNull("password", body.Password), notNull("totp", body.TOTP)); err != nil {
+	body, err := decodeProof(c)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.Accounts.DeletePasskey(c.ctx, c.who, id, body.Password.Value, body.TOTP.Value, c.origin()); err != nil {
+	if err := s.Accounts.DeletePasskey(c.ctx, c.who, id, body.proof(), c.origin()); err != nil {
 		return nil, err
 	}
 	s.trail(c, "passkey.delete", passkeyTarget(id), "")

@@ -87,6 +87,12 @@ func TestPasskeysAreMadeListedRenamedAndDeleted(t *testing.T) {
 	changed := p.send(t, ada, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword + "!", "old_password": peoplePassword})
 	ada = caller{cookie: (&http.Response{Header: changed.header}).Cookies()[0]}
 	path = fmt.Sprint("/api/user/passkey/", first)
+	// With one of their own a thief would be in for good, and get rid of the owner's.
+	for _, way := range []string{"/api/user/passkey/begin", "/api/user/totp"} {
+		p.refused(t, ada, "POST", way, map[string]any{"password": peoplePassword + "!"}, 422, "totp_required")
+		p.refused(t, ada, "POST", way, map[string]any{"password": peoplePassword + "!", "totp": recovery[0]}, 422, "invalid_totp") // used above
+	}
+	into[ceremonyJSON](t, p.send(t, ada, "POST", "/api/user/passkey/begin", map[string]any{"password": peoplePassword + "!", "totp": recovery[1]}))
 	p.refused(t, ada, "DELETE", path, nil, 403, "confirmation_required")
 	into[any](t, p.send(t, ada, "PATCH", "/api/user/self", map[string]any{"password": peoplePassword, "old_password": peoplePassword + "!"}))
 	// A sign-in of a moment ago has shown it.

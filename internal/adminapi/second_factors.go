@@ -33,9 +33,14 @@ type secondFactorChoice struct {
 	Passkey *ceremonyView `json:"passkey,omitempty" doc:"With the method passkey: what the browser is to be asked for."`
 }
 
-// proofBody is the password of who changes how to sign in.
+// proofBody is the proof of who changes how to sign in.
 type proofBody struct {
 	Password jsonx.Opt[string] `json:"password" doc:"May be left out for ten minutes after signing in: then 403 confirmation_required asks for it."`
+	TOTP     jsonx.Opt[string] `json:"totp" doc:"A code of the app, or a recovery code: of who has a second factor, with the password once ten minutes have passed; 422 totp_required asks for it."`
+}
+
+func (b proofBody) proof() account.Proof {
+	return account.Proof{Password: b.Password.Value, Code: b.TOTP.Value}
 }
 
 type totpConfirmBody struct {
@@ -116,7 +121,7 @@ func (s *Server) beginTOTP(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.Accounts.BeginTOTP(c.ctx, c.who, body.Password.Value, c.origin())
+	e, err := s.Accounts.BeginTOTP(c.ctx, c.who, body.proof(), c.origin())
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +137,7 @@ func decodeProof(c *call) (proofBody, error) {
 	if err != nil {
 		return proofBody{}, err
 	}
-	return body, notNull("password", body.Password)
+	return body, firstError(notNull("password", body.Password), notNull("totp", body.TOTP))
 }
 
 func (s *Server) confirmTOTP(c *call) (any, error) {

@@ -3171,12 +3171,6 @@ export interface components {
             id: number;
             name: string;
         };
-        PasskeyAwayBody: {
-            /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
-            password?: string;
-            /** @description A code of the app, or a recovery code: with password, once ten minutes have passed. */
-            totp?: string;
-        };
         PasskeyMade: {
             passkey: components["schemas"]["Passkey"];
             /** @description For who had none: each signs in once beside the password when the passkey is lost. Shown only here. */
@@ -3347,6 +3341,8 @@ export interface components {
         ProofBody: {
             /** @description May be left out for ten minutes after signing in: then 403 confirmation_required asks for it. */
             password?: string;
+            /** @description A code of the app, or a recovery code: of who has a second factor, with the password once ten minutes have passed; 422 totp_required asks for it. */
+            totp?: string;
         };
         PublicModels: {
             data: components["schemas"]["PricePublicModel"][];
@@ -7195,7 +7191,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PasskeyAwayBody"];
+                "application/json": components["schemas"]["ProofBody"];
             };
         };
         responses: {
