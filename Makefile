@@ -33,8 +33,8 @@ build: $(if $(NODE),web,without-console) ## build ./bin/halley, one static binar
 test: ## install what the suites need and run all of them
 	@scripts/test
 
-screenshots: web ## every screen of the console in both themes and widths, into ./screenshots
-	HALLEY_SCREENSHOTS='$(CURDIR)/screenshots' go test -count=1 -timeout=15m -run TestEveryScreen ./test/browser
+screenshots: web ## every screen of the console in both themes, widths and languages, also empty, waiting and refused, into ./screenshots
+	HALLEY_LOOKS=all HALLEY_SCREENSHOTS='$(CURDIR)/screenshots' go test -count=1 -timeout=25m -run 'TestEveryScreen|TestStates|TestEmptyScreens' ./test/browser
 	@ls screenshots | wc -l | xargs -I{} echo '{} pictures in ./screenshots'
 
 e2e: ## only the suites that drive the real binary from outside

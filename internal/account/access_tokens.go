@@ -125,12 +125,33 @@ func (s *Service) Tokens(ctx context.Context, who *Identity, offset, limit int64
 	return tokens, total, unavailable(err)
 }
 
+// TokensOf is Tokens for an administrator who looks at a user's.
+func (s *Service) TokensOf(ctx context.Context, by *Identity, userID, offset, limit int64) ([]*Token, int64, error) {
+	if err := s.manages(ctx, by, userID); err != nil {
+		return nil, 0, err
+	}
+	tokens, total, err := s.store.ListAccessTokens(ctx, userID, offset, limit)
+	return tokens, total, unavailable(err)
+}
+
 // DeleteToken ends one of the caller's personal access tokens, at once.
 func (s *Service) DeleteToken(ctx context.Context, who *Identity, id int64) error {
+	return s.deleteToken(ctx, who.User.ID, id)
+}
+
+// DeleteTokenOf is DeleteToken for an administrator.
+func (s *Service) DeleteTokenOf(ctx context.Context, by *Identity, userID, id int64) error {
+	if err := s.manages(ctx, by, userID); err != nil {
+		return err
+	}
+	return s.deleteToken(ctx, userID, id)
+}
+
+func (s *Service) deleteToken(ctx context.Context, userID, id int64) error {
 	defer s.tokens.dropIf(func(l *liveToken) bool { return l.token.ID == id })
-	err := s.store.DeleteAccessToken(ctx, who.User.ID, id)
+	err := s.store.DeleteAccessToken(ctx, userID, id)
 	if errors.Is(err, ErrNotFound) {
-		return fault.New(fault.NotFound, "token_not_found", "You have no personal access token %d.", id)
+		return fault.New(fault.NotFound, "token_not_found", "There is no personal access token %d; it may have been deleted.", id)
 	}
 	return unavailable(err)
 }

@@ -50,6 +50,13 @@ func (s *Server) accessTokenRoutes() []route {
 		{
 			method: http.MethodDelete, path: "/api/user/token/{id}", access: anyUser, handle: s.deleteAccessToken, summary: "End a personal access token",
 		},
+		{
+			method: http.MethodGet, path: "/api/user/{id}/token", access: adminOnly, handle: s.listAccessTokensOf, summary: "A user's personal access tokens, newest first",
+			out: typeOf[pageOf[accessTokenView]](), query: []string{"p", "page_size"},
+		},
+		{
+			method: http.MethodDelete, path: "/api/user/{id}/token/{token}", access: adminOnly, handle: s.deleteAccessTokenOf, summary: "End a user's personal access token",
+		},
 	}
 }
 
@@ -88,6 +95,26 @@ func (s *Server) listAccessTokens(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newPage(p, total, viewAccessTokens(tokens)), nil
+}
+
+func (s *Server) listAccessTokensOf(c *call) (any, error) {
+	id, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	tokens, total, err := s.Accounts.TokensOf(c.ctx, c.who, id, p.Offset(), p.Size)
+	if err != nil {
+		return nil, err
+	}
+	return newPage(p, total, viewAccessTokens(tokens)), nil
+}
+
+func viewAccessTokens(tokens []*account.Token) []accessTokenView {
 	items := make([]accessTokenView, 0, len(tokens))
 	for _, t := range tokens {
 		items = append(items, accessTokenView{
@@ -95,7 +122,7 @@ func (s *Server) listAccessTokens(c *call) (any, error) {
 			CreatedTime: t.Created.Unix(), AccessedTime: t.Accessed.Unix(), ExpiresAt: t.ExpiresAt,
 		})
 	}
-	return newPage(p, total, items), nil
+	return items
 }
 
 func (s *Server) deleteAccessToken(c *call) (any, error) {
@@ -107,6 +134,22 @@ func (s *Server) deleteAccessToken(c *call) (any, error) {
 		return nil, err
 	}
 	s.trail(c, "access_token.delete", accessTokenTarget(id), "")
+	return noData{}, nil
+}
+
+func (s *Server) deleteAccessTokenOf(c *call) (any, error) {
+	userID, err := c.pathID("id")
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.pathID("token")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Accounts.DeleteTokenOf(c.ctx, c.who, userID, id); err != nil {
+		return nil, err
+	}
+	s.trail(c, "access_token.delete", accessTokenTarget(id), detail(map[string]any{"user_id": userID}))
 	return noData{}, nil
 }
 

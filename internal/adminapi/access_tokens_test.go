@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -88,6 +89,39 @@ func TestWhatATokenNeedsAndNeedNotSay(t *testing.T) {
 	} {
 		p.refused(t, caller{token: p.root}, "POST", "/api/user/token", tc.body, tc.status, tc.code)
 	}
+}
+
+// A token that a thief has made outlives a new password and the end of sessions:
+// who helps the account's owner must find it.
+func TestAdministratorsSeeAndEndTheTokensOfWhomTheyManage(t *testing.T) {
+	t.Parallel()
+	p := newPeople(t)
+	ada, adas := p.user(t, "ada", "user")
+	grace, graces := p.user(t, "grace", "admin")
+	admin, user := caller{token: graces}, caller{token: adas}
+	list := fmt.Sprint("/api/user/", ada, "/token")
+	type item struct {
+		ID          int64
+		Name, Last4 string
+	}
+	got := p.send(t, admin, "GET", list, nil)
+	page := into[pageJSON[item]](t, got)
+	if page.Total != 1 || page.Items[0].Name != "t" || page.Items[0].Last4 != adas[len(adas)-4:] || strings.Contains(got.text, adas) {
+		t.Errorf("listed %s", got.text)
+	}
+	one := fmt.Sprint(list, "/", page.Items[0].ID)
+	p.refused(t, user, "GET", fmt.Sprint("/api/user/", grace, "/token"), nil, 403, "admin_required")
+	p.refused(t, user, "DELETE", one, nil, 403, "admin_required")
+	p.refused(t, admin, "GET", "/api/user/1/token", nil, 403, "root_required")
+	p.refused(t, admin, "DELETE", "/api/user/1/token/1", nil, 403, "root_required")
+	p.refused(t, admin, "DELETE", fmt.Sprint("/api/user/", grace, "/token/", page.Items[0].ID), nil, 404, "token_not_found")
+	p.refused(t, admin, "GET", "/api/user/99/token", nil, 404, "user_not_found")
+	into[any](t, dataless(p.send(t, admin, "DELETE", one, nil)))
+	if entry := p.trailOf(t); entry.Actor != grace || entry.Action != "access_token.delete" || entry.Detail != fmt.Sprintf(`{"user_id":%d}`, ada) {
+		t.Errorf("the trail has %+v", entry)
+	}
+	p.refused(t, user, "GET", "/api/user/self", nil, 401, "invalid_access_token")
+	p.refused(t, admin, "DELETE", one, nil, 404, "token_not_found")
 }
 
 func TestATokenMakesNoneThatOutlivesIt(t *testing.T) {

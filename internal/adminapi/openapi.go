@@ -169,7 +169,7 @@ func parameters(rt route) []*huma.Param {
 	var all []*huma.Param
 	for _, match := range pathParam.FindAllStringSubmatch(rt.path, -1) {
 		schema := &huma.Schema{Type: huma.TypeString}
-		if match[1] == "id" || match[1] == "session" {
+		if match[1] == "id" || match[1] == "session" || match[1] == "token" {
 			schema = &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 		}
 		all = append(all, &huma.Param{Name: match[1], In: "path", Required: true, Schema: schema})

@@ -170,7 +170,7 @@ func TestEveryCallThatChangesSomethingIsInTheTrail(t *testing.T) {
 // pathOf puts ids that nobody has into a route's path.
 func pathOf(rt sourceRoute) string {
 	path := rt.path
-	for _, part := range []string{"{id}", "{session}", "{value_id}"} {
+	for _, part := range []string{"{id}", "{session}", "{token}", "{value_id}"} {
 		path = strings.ReplaceAll(path, part, "999999")
 	}
 	for _, part := range []string{"{name}", "{model...}", "{model}"} {

@@ -31,16 +31,17 @@ type Process struct {
 type commands struct {
 	Config string `help:"YAML file with the configuration." placeholder:"FILE" env:"HALLEY_CONFIG"`
 
-	Serve   serveCommand    `cmd:"" help:"Run the gateway."`
-	Demo    demoCommand     `cmd:"" help:"Run the gateway with a built-in provider, nothing to configure."`
-	Key     keyCommands     `cmd:"" help:"Manage API keys."`
-	User    userCommands    `cmd:"" help:"Manage accounts."`
-	Channel channelCommands `cmd:"" help:"Manage upstream channels."`
-	Price   priceCommands   `cmd:"" help:"Show and set prices."`
-	Route   routeCommands   `cmd:"" help:"See where requests go."`
-	Audit   auditCommands   `cmd:"" help:"Check the audit trail."`
-	Doctor  doctorCommand   `cmd:"" help:"Check configuration, database, master key, clock, proxies and channels."`
-	Version versionCommand  `cmd:"" help:"Print the version."`
+	Serve   serveCommand     `cmd:"" help:"Run the gateway."`
+	Demo    demoCommand      `cmd:"" help:"Run the gateway with a built-in provider, nothing to configure."`
+	Key     keyCommands      `cmd:"" help:"Manage API keys."`
+	User    userCommands     `cmd:"" help:"Manage accounts."`
+	Channel channelCommands  `cmd:"" help:"Manage upstream channels."`
+	Price   priceCommands    `cmd:"" help:"Show and set prices."`
+	Route   routeCommands    `cmd:"" help:"See where requests go."`
+	Login   providerCommands `cmd:"" name:"login-provider" help:"Manage identity providers that people sign in at."`
+	Audit   auditCommands    `cmd:"" help:"Check the audit trail."`
+	Doctor  doctorCommand    `cmd:"" help:"Check configuration, database, master key, clock, proxies and channels."`
+	Version versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // run is what every command gets.

@@ -180,6 +180,60 @@ test("a price is put into force with its tiers, charged, looked back on, and end
   await close();
 });
 
+test("a price with tiers for every kind of token is opened and saved as it was, and a mistake is told where it is", async () => {
+  const rates = (from) => Object.fromEntries(["input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning_output", "audio_input", "audio_output", "image_input", "image_output"].map((kind, i) => [kind, from + i / 1_000_000]));
+  const definition = {
+    ...rates(1),
+    per_request: 0.002,
+    per_search: 0.01,
+    vendor: "in-house",
+    mode: "chat",
+    max_input_tokens: 200_000,
+    max_output_tokens: 8192,
+    above_prompt_tokens: [{ over: 1000, ...rates(2) }, { over: 9000, input: 0, audio_output: 3 }],
+    service_tiers: { flex: rates(4), "priority.v2": { cache_write_1h: 5 } },
+  };
+  const { version: _, updated_time: __, ...before } = await root("PUT", "/api/price/whole-price", definition);
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/prices?model=whole-price`);
+  const panel = page.getByRole("dialog", { name: "whole-price" });
+  const flex = part(panel, "Service tiers").getByRole("group", { name: "flex" });
+  assert.equal(await flex.getByRole("textbox", { name: "Image output" }).inputValue(), "4.000009");
+  await accessible(page, "a price with every kind of token");
+  const save = panel.getByRole("button", { name: "Put into force" });
+  await save.click();
+  await page.getByText(/^whole-price costs as/).waitFor();
+  const { version: ___, updated_time: ____, ...after } = await root("GET", "/api/price/whole-price");
+  assert.deepEqual(after, before);
+
+  await page.goto(`${base}/prices?model=whole-price`);
+  const long = part(panel, "Long prompts");
+  await long.getByRole("button", { name: "Add" }).click();
+  const added = long.getByRole("group").last();
+  await added.getByRole("button", { name: "Other kinds of tokens" }).click();
+  await added.getByRole("textbox", { name: "Cache write, 5 min" }).fill("1.5");
+  const wrong = (field) => field.and(panel.locator("[aria-invalid=true]")).waitFor();
+  await save.click();
+  await wrong(added.getByRole("textbox", { name: "Prompts over (tokens)" }));
+  await added.getByText("above_prompt_tokens[2].over is required").waitFor();
+  await added.getByRole("textbox", { name: "Prompts over (tokens)" }).fill("50000");
+  await added.getByRole("textbox", { name: "Cache write, 5 min" }).fill("-1");
+  await save.click();
+  await wrong(added.getByRole("textbox", { name: "Cache write, 5 min" }));
+  await added.getByRole("textbox", { name: "Cache write, 5 min" }).fill("1.5");
+  const tiers = part(panel, "Service tiers");
+  await tiers.getByRole("button", { name: "Add" }).click();
+  const twin = tiers.getByRole("group").last();
+  await twin.getByRole("textbox", { name: "Service tier" }).fill("flex");
+  await tiers.getByText("This name is there twice.").first().waitFor();
+  await tiers.getByRole("button", { name: "Remove" }).last().click();
+  await save.click();
+  await page.getByText(/^whole-price costs as/).waitFor();
+  assert.deepEqual((await root("GET", "/api/price/whole-price")).above_prompt_tokens.at(-1), { over: 50_000, cache_write_5m: 1.5 });
+  quiet();
+  await close();
+});
+
 test("a model that the catalog does not know is served to limited keys once it has a price", async () => {
   await root("POST", "/api/channel/", { name: "Unpriced", kind: "demo", models: ["comet-9"], groups: ["default"] });
   const limited = await root("POST", "/api/token/", { name: "Limited", remain_quota: 500_000 });
@@ -269,7 +323,9 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   await root("PATCH", `/api/channel/${channel.id}`, { groups: ["default", "uraniborg"] });
   assert.deepEqual([await ask(theirs.key), await ask(theirs.key), await ask(theirs.key)], [200, 200, 429]);
 
-  // An app that they lose.
+  // A token of whoever was here before them, and an app that they lose.
+  const { data: token } = await call("POST", "/api/user/token", { name: "left behind" });
+  const byToken = async () => (await fetch(`${base}/api/user/self`, { headers: { Authorization: token.token } })).status;
   const { data: enrolment } = await call("POST", "/api/user/totp", {});
   assert.equal((await call("POST", "/api/user/totp/confirm", { totp: totp(enrolment.secret) })).status, 200);
   await page.reload();
@@ -278,6 +334,11 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   await page.getByRole("dialog", { name: "Reset the second factors of tycho?" }).getByRole("button", { name: "Reset" }).click();
   await page.getByText("tycho signs in with the password alone again").waitFor();
   assert.equal((await call("GET", "/api/user/self")).status, 401, "their sessions have ended");
+  assert.equal(await byToken(), 200, "a token goes on");
+  await page.getByRole("button", { name: "Delete left behind" }).click();
+  await page.getByRole("dialog", { name: "Delete left behind" }).getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No access tokens").waitFor();
+  assert.equal(await byToken(), 401, "until it is deleted");
   await first.page.goto(`${base}/sign-in`);
   await signIn(first.page, "tycho", "tycho loves comets");
   const before = caller(await first.context.cookies());

@@ -40,6 +40,9 @@ export async function open({ width = 1440, height = 900, scheme = "light", local
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const faults = [];
+  const underway = new Set();
+  page.on("request", (request) => underway.add(request));
+  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => underway.delete(request));
   page.on("pageerror", (error) => faults.push(`script error: ${error.message}`));
   page.on("console", (message) => {
     // A browser reports each answer that is an error; the stories look at those themselves.
@@ -53,9 +56,29 @@ export async function open({ width = 1440, height = 900, scheme = "light", local
   return {
     page,
     context,
-    quiet: () => assert.deepEqual(faults, []),
+    quiet: () => assert.deepEqual(faults.splice(0), []),
+    settled: () => settled(page, underway),
     close: () => context.close(),
   };
+}
+
+/**
+ * Waits until a page has become what it will be: nothing is asked for, nothing
+ * says that it is loading or moves, and that is still so two frames later, when
+ * what came has been drawn.
+ */
+async function settled(page, underway) {
+  const deadline = Date.now() + 15_000;
+  for (let calm = 0; calm < 2; ) {
+    assert.ok(Date.now() < deadline, `the page does not come to rest: ${[...underway].map((request) => request.url()).join(" ")}`);
+    const still = await page.evaluate(async () => {
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+      const waiting = document.querySelector("[aria-busy=true], [data-loading], .animate-pulse");
+      const moving = document.getAnimations().some((animation) => animation.playState === "running");
+      return document.body.innerText.trim() !== "" && !waiting && !moving;
+    });
+    calm = still && underway.size === 0 ? calm + 1 : 0;
+  }
 }
 
 /** Signs in with the form that the page shows. */
@@ -116,7 +139,7 @@ export async function until(what, get) {
 
 /** Fails on serious and critical findings of axe. */
 export async function accessible(page, where) {
-  await page.evaluate(axe);
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   const grave = violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")

@@ -59,7 +59,22 @@ func TestFamily(t *testing.T) {
 
 func TestEveryScreen(t *testing.T) {
 	t.Parallel()
-	tell(t, "screens.test.mjs")
+	tellIn(t, used, "screens.test.mjs")
+}
+
+func TestStates(t *testing.T) {
+	t.Parallel()
+	tellIn(t, used, "states.test.mjs")
+}
+
+func TestEmptyScreens(t *testing.T) {
+	t.Parallel()
+	chromium := needs(t)
+	s := harness.Launch(t, harness.Options{})
+	if !built(t, s.BaseURL) {
+		harness.LeaveOut(t, "the binary is without the console: make web")
+	}
+	run(t, "empty.test.mjs", s, chromium)
 }
 
 // tell runs a file of stories against a server of its own.
@@ -160,7 +175,12 @@ func fill(t *testing.T, s *harness.Server) {
 // ask makes a model request, whatever comes of it.
 func ask(t *testing.T, s *harness.Server, key, model string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"Tell me about comets."}]}`, model)
+	send(t, s, key, fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":"Tell me about comets."}]}`, model))
+}
+
+// send makes a chat request with a body.
+func send(t *testing.T, s *harness.Server, key, body string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.BaseURL+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

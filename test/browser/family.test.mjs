@@ -193,6 +193,29 @@ test("an administrator looks after somebody else's keys and never sees their val
   await page.getByText("It would be admitted.").waitFor();
   await page.keyboard.press("Escape");
 
+  // It issues a key, which is hers as well.
+  await page.getByRole("button", { name: "Issue a child key" }).click();
+  const child = page.getByRole("dialog", { name: "New child of “Thesis, last chapter”" });
+  await child.getByRole("textbox", { name: "Name" }).fill("Footnotes");
+  await child.getByRole("radio", { name: "Unlimited" }).click();
+  await child.getByRole("button", { name: "Create key" }).click();
+  const issued = await page.getByTestId("key-value").textContent();
+  await page.getByRole("button", { name: "Done" }).click();
+  assert.equal(await ask(issued), 200);
+  await page.getByRole("link", { name: "Footnotes" }).click();
+  await heading(page, "Footnotes");
+  await page.getByRole("note").getByText("You are looking at the keys of hedy.").waitFor();
+  await page.getByRole("link", { name: "Thesis, last chapter" }).first().click();
+  await heading(page, "Thesis, last chapter");
+
+  // Among everybody's requests hers lead to her keys.
+  await page.goto(`${base}/usage?who=all&user=${hedy.id}`);
+  await page.getByRole("row").filter({ hasText: "Footnotes" }).getByRole("button").first().click();
+  await page.getByRole("dialog").getByRole("link", { name: "Footnotes" }).click();
+  await heading(page, "Footnotes");
+  await page.goto(`${base}/keys/${key.id}?user=${hedy.id}`);
+  await heading(page, "Thesis, last chapter");
+
   await page.locator("main").getByRole("link", { name: "API keys" }).click();
   await page.getByRole("button", { name: "Create key" }).click();
   const panel = page.getByRole("dialog", { name: "New API key for hedy" });
@@ -203,7 +226,7 @@ test("an administrator looks after somebody else's keys and never sees their val
   await page.getByRole("button", { name: "Done" }).click();
   assert.deepEqual(
     (await done(hers.page, "GET", "/api/token/")).items.map(({ name }) => name),
-    ["From the administrator", "Thesis, last chapter"],
+    ["From the administrator", "Footnotes", "Thesis, last chapter"],
     "it is hers",
   );
 
@@ -214,7 +237,7 @@ test("an administrator looks after somebody else's keys and never sees their val
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.waitForURL(new RegExp(`/keys\\?user=${hedy.id}$`));
   await rowOf(page, "From the administrator").waitFor();
-  assert.equal(await ask(key.key), 401);
+  assert.deepEqual([await ask(key.key), await ask(issued)], [401, 401], "its child has ended with it");
   await page.getByRole("note").getByRole("link", { name: "Your own keys" }).click();
   await page.getByRole("link", { name: "Seeded 29" }).waitFor();
   assert.equal(await page.getByRole("note").count(), 0);

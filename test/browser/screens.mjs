@@ -14,7 +14,13 @@ async function inMenu(page, place) {
   await dialog(page).waitFor();
 }
 
-/** @type {{name: string, path: string, ready?: (page) => Promise<void>, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
+/** The first row of the page's table, opened as with a mouse. */
+async function firstRow(page) {
+  await page.locator("main tbody tr").first().locator("button").first().click();
+  await dialog(page).waitFor();
+}
+
+/** @type {{name: string, path: string, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
 export const screens = [
   { name: "sign-in", path: "/sign-in", signedOut: true },
   { name: "sign-in-refused", path: "/sign-in?error=identity_unknown&request_id=01m8kshs2s8yh08375fqwyb6ym", signedOut: true },
@@ -41,6 +47,16 @@ export const screens = [
       await dialog(page).waitFor();
     },
   },
+  {
+    name: "key-limits",
+    path: "/keys/1?period=24h",
+    act: async (page) => {
+      await atTop(page, 0);
+      await dialog(page).locator('input[value="demo-embed"]').scrollIntoViewIfNeeded();
+    },
+  },
+  { name: "key-long-word", path: "/keys/34" },
+  { name: "key-long-chinese", path: "/keys/33" },
   {
     name: "key-rotate",
     path: "/keys/1?period=24h",
@@ -94,11 +110,21 @@ export const screens = [
   { name: "overview-everybody", path: "/?who=all&by=owner" },
   { name: "usage", path: "/usage" },
   { name: "usage-empty", path: "/usage?request=no-such-request" },
+  { name: "request", path: "/usage?model=claude-sonnet-4-5", act: firstRow },
   { name: "models", path: "/models" },
+  { name: "model", path: "/models?q=gpt-4o", act: firstRow },
   { name: "playground", path: "/playground?model=demo-echo" },
   { name: "channels", path: "/channels" },
   { name: "channels-order", path: "/channels?view=order" },
   { name: "channel-new", path: "/channels", act: (page) => page.getByRole("button", { name: /^(New channel|新建渠道)$/ }).first().click() },
+  {
+    name: "channel-new-form",
+    path: "/channels",
+    act: async (page) => {
+      await page.getByRole("button", { name: /^(New channel|新建渠道)$/ }).first().click();
+      await dialog(page).getByRole("button", { name: "OpenAI", exact: false }).filter({ hasText: "api.openai.com" }).click();
+    },
+  },
   {
     name: "channels-test",
     path: "/channels",
@@ -109,7 +135,17 @@ export const screens = [
     },
   },
   { name: "channel", path: "/channels/1" },
-  { name: "route-explainer", path: "/channels/explain?model=demo-echo&key=1" },
+  { name: "channel-broken", path: "/channels/6" },
+  { name: "channel-long", path: "/channels/7" },
+  {
+    name: "channel-edit",
+    path: "/channels/2",
+    act: async (page) => {
+      await page.getByRole("button", { name: /^(Edit|编辑)$/ }).click();
+      await dialog(page).waitFor();
+    },
+  },
+  { name: "route-explainer", path: "/channels/explain?model=gpt-4o&key=35" },
   { name: "groups", path: "/groups" },
   { name: "group", path: "/groups?group=default" },
   { name: "prices", path: "/prices" },
@@ -122,6 +158,7 @@ export const screens = [
   },
   { name: "users", path: "/users" },
   { name: "user", path: "/users/1" },
+  { name: "user-long", path: "/users/5" },
   { name: "user-new", path: "/users", act: (page) => page.getByRole("button", { name: /^(New user|新建用户)$/ }).click() },
   { name: "options", path: "/options" },
   { name: "audit", path: "/audit" },
@@ -138,5 +175,13 @@ export const screens = [
   },
   { name: "settings-tokens", path: "/settings/tokens" },
   { name: "settings-token-new", path: "/settings/tokens", act: (page) => page.locator("main button").first().click() },
+  {
+    name: "menu", // the navigation of a phone; at a desk it is always there
+    path: "/models",
+    act: async (page) => {
+      const button = page.locator("header button").first();
+      if (page.viewportSize().width < 1024) await button.click();
+    },
+  },
   { name: "not-found", path: "/no/such/page" },
 ];

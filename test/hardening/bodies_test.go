@@ -252,7 +252,7 @@ func badText(t *testing.T, w *world) {
 	for _, text := range []string{"%00", "%ff", "a%00b", "%c3%28", "%ed%a0%80", "%25", "_", "%5c", "'", "%27%20OR%201=1--", strings.Repeat("%f0%9f%98%80", 500), "%0d%0aX-Evil:%201"} {
 		for _, list := range []string{
 			"/api/token/?keyword=", "/api/token/?group=", "/api/token/search?keyword=", "/api/token/search?token=", "/api/user/?keyword=", "/api/channel/?keyword=", "/api/channel/?group=", "/api/channel/?tag=",
-			"/api/log/?model=", "/api/log/?request_id=", "/api/log/stat?model=", "/api/log/self?request_id=", "/api/audit/?action=", "/api/audit/?target=", "/api/price/?keyword=", "/api/data/?bucket=hour&by=model&model=",
+			"/api/log/?model=", "/api/log/?request_id=", "/api/log/stat?model=", "/api/log/self?request_id=", "/api/audit/?action=", "/api/audit/?target=", "/api/audit/?target_kind=", "/api/audit/?request_id=", "/api/audit/export?target_kind=", "/api/price/?keyword=", "/api/data/?bucket=hour&by=model&model=",
 			"/user/quota?start_date=2026-01-01&end_date=", "/user/quota?key=",
 		} {
 			got := w.get(t, list+text, w.asRoot())

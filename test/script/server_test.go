@@ -40,7 +40,7 @@ func (s *session) cmdStart(ts *testscript.TestScript, args []string) {
 	srv.cmd.Stdout, srv.cmd.Stderr = &srv.stdout, &srv.stderr
 	for _, name := range []string{
 		"PATH", "HOME", "TMPDIR", "HALLEY_CONFIG", "HALLEY_LISTEN", "HALLEY_DATA_DIR", "HALLEY_DATABASE_URL", "HALLEY_ALLOW_PRIVATE_UPSTREAMS",
-		"HALLEY_ROOT_PASSWORD", "HALLEY_MASTER_KEY", "HALLEY_DRAIN_TIMEOUT", "HALLEY_TRUSTED_PROXIES", "HALLEY_KEYS_REVEAL", "HALLEY_LOG_LEVEL", "HALLEY_REDIS_URL",
+		"HALLEY_ROOT_PASSWORD", "HALLEY_MASTER_KEY", "HALLEY_PUBLIC_URL", "HALLEY_DRAIN_TIMEOUT", "HALLEY_TRUSTED_PROXIES", "HALLEY_KEYS_REVEAL", "HALLEY_LOG_LEVEL", "HALLEY_REDIS_URL",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			srv.cmd.Env = append(srv.cmd.Env, name+"="+value)

@@ -1,14 +1,8 @@
 import type { QueryClient } from "@tanstack/react-query";
-import {
-  createRootRouteWithContext,
-  createRoute,
-  createRouter,
-  lazyRouteComponent,
-  Outlet,
-  redirect,
-} from "@tanstack/react-router";
+import { createRootRouteWithContext, createRoute, createRouter, Outlet, redirect } from "@tanstack/react-router";
 import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { speakAs } from "./app/language";
+import { lazyPage } from "./app/lazy-page";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
 import { Shell } from "./app/shell";
 import { auditSearch } from "./screens/audit/search";
@@ -72,13 +66,13 @@ const entry = {
 const signIn = createRoute({
   ...entry,
   path: "/sign-in",
-  component: lazyRouteComponent(() => import("./screens/sign-in/screen"), "SignInScreen"),
+  component: lazyPage(() => import("./screens/sign-in/screen"), "SignInScreen"),
 });
 
 const register = createRoute({
   ...entry,
   path: "/register",
-  component: lazyRouteComponent(() => import("./screens/sign-in/register"), "RegisterScreen"),
+  component: lazyPage(() => import("./screens/sign-in/register"), "RegisterScreen"),
 });
 
 /** Pages of those who are signed in. */
@@ -112,14 +106,14 @@ const home = createRoute({
   getParentRoute: () => app,
   path: "/",
   validateSearch: overviewSearch,
-  component: lazyRouteComponent(() => import("./screens/overview/screen"), "OverviewScreen"),
+  component: lazyPage(() => import("./screens/overview/screen"), "OverviewScreen"),
 });
 
 const usage = createRoute({
   getParentRoute: () => app,
   path: "/usage",
   validateSearch: usageSearch,
-  component: lazyRouteComponent(() => import("./screens/usage/screen"), "UsageScreen"),
+  component: lazyPage(() => import("./screens/usage/screen"), "UsageScreen"),
 });
 
 const keys = createRoute({
@@ -132,120 +126,120 @@ const keys = createRoute({
     const search = deps.user === context.self.id ? { ...deps, user: undefined } : deps;
     void import("./screens/keys/queries").then(({ keysQuery }) => context.queries.prefetchQuery(keysQuery(search)));
   },
-  component: lazyRouteComponent(() => import("./screens/keys/list"), "KeysScreen"),
+  component: lazyPage(() => import("./screens/keys/list"), "KeysScreen"),
 });
 
 const key = createRoute({
   getParentRoute: () => app,
   path: "/keys/$id",
   validateSearch: keySearch,
-  component: lazyRouteComponent(() => import("./screens/keys/detail"), "KeyScreen"),
+  component: lazyPage(() => import("./screens/keys/detail"), "KeyScreen"),
 });
 
 const models = createRoute({
   getParentRoute: () => app,
   path: "/models",
   validateSearch: modelsSearch,
-  component: lazyRouteComponent(() => import("./screens/models/screen"), "ModelsScreen"),
+  component: lazyPage(() => import("./screens/models/screen"), "ModelsScreen"),
 });
 
 const playground = createRoute({
   getParentRoute: () => app,
   path: "/playground",
   validateSearch: playgroundSearch,
-  component: lazyRouteComponent(() => import("./screens/playground/screen"), "PlaygroundScreen"),
+  component: lazyPage(() => import("./screens/playground/screen"), "PlaygroundScreen"),
 });
 
 const settings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
-  component: lazyRouteComponent(() => import("./screens/settings/layout"), "SettingsLayout"),
+  component: lazyPage(() => import("./screens/settings/layout"), "SettingsLayout"),
 });
 
 const profile = createRoute({
   getParentRoute: () => settings,
   path: "/",
-  component: lazyRouteComponent(() => import("./screens/settings/profile"), "ProfileScreen"),
+  component: lazyPage(() => import("./screens/settings/profile"), "ProfileScreen"),
 });
 
 const security = createRoute({
   getParentRoute: () => settings,
   path: "/security",
   validateSearch: notVouched,
-  component: lazyRouteComponent(() => import("./screens/settings/security"), "SecurityScreen"),
+  component: lazyPage(() => import("./screens/settings/security"), "SecurityScreen"),
 });
 
 const tokens = createRoute({
   getParentRoute: () => settings,
   path: "/tokens",
-  component: lazyRouteComponent(() => import("./screens/settings/tokens"), "TokensScreen"),
+  component: lazyPage(() => import("./screens/settings/tokens"), "TokensScreen"),
 });
 
 const channels = createRoute({
   getParentRoute: () => admin,
   path: "/channels",
   validateSearch: channelsSearch,
-  component: lazyRouteComponent(() => import("./screens/channels/list"), "ChannelsScreen"),
+  component: lazyPage(() => import("./screens/channels/list"), "ChannelsScreen"),
 });
 
 const explain = createRoute({
   getParentRoute: () => admin,
   path: "/channels/explain",
   validateSearch: explainSearch,
-  component: lazyRouteComponent(() => import("./screens/channels/explain"), "ExplainScreen"),
+  component: lazyPage(() => import("./screens/channels/explain"), "ExplainScreen"),
 });
 
 const channel = createRoute({
   getParentRoute: () => admin,
   path: "/channels/$id",
   validateSearch: channelSearch,
-  component: lazyRouteComponent(() => import("./screens/channels/detail"), "ChannelScreen"),
+  component: lazyPage(() => import("./screens/channels/detail"), "ChannelScreen"),
 });
 
 const groups = createRoute({
   getParentRoute: () => admin,
   path: "/groups",
   validateSearch: (search): { group?: string } => (typeof search.group === "string" ? { group: search.group } : {}),
-  component: lazyRouteComponent(() => import("./screens/groups/groups"), "GroupsScreen"),
+  component: lazyPage(() => import("./screens/groups/groups"), "GroupsScreen"),
 });
 
 const prices = createRoute({
   getParentRoute: () => admin,
   path: "/prices",
   validateSearch: pricesSearch,
-  component: lazyRouteComponent(() => import("./screens/prices/prices"), "PricesScreen"),
+  component: lazyPage(() => import("./screens/prices/prices"), "PricesScreen"),
 });
 
 const users = createRoute({
   getParentRoute: () => admin,
   path: "/users",
   validateSearch: usersSearch,
-  component: lazyRouteComponent(() => import("./screens/users/list"), "UsersScreen"),
+  component: lazyPage(() => import("./screens/users/list"), "UsersScreen"),
 });
 
 const user = createRoute({
   getParentRoute: () => admin,
   path: "/users/$id",
-  component: lazyRouteComponent(() => import("./screens/users/detail"), "UserScreen"),
+  component: lazyPage(() => import("./screens/users/detail"), "UserScreen"),
 });
 
 const options = createRoute({
   getParentRoute: () => admin,
   path: "/options",
-  component: lazyRouteComponent(() => import("./screens/options/options"), "OptionsScreen"),
+  component: lazyPage(() => import("./screens/options/options"), "OptionsScreen"),
 });
 
 const audit = createRoute({
   getParentRoute: () => admin,
   path: "/audit",
   validateSearch: auditSearch,
-  component: lazyRouteComponent(() => import("./screens/audit/audit"), "AuditScreen"),
+  component: lazyPage(() => import("./screens/audit/audit"), "AuditScreen"),
 });
 
 const system = createRoute({
   getParentRoute: () => admin,
   path: "/system",
-  component: lazyRouteComponent(() => import("./screens/system/system"), "SystemScreen"),
+  component: lazyPage(() => import("./screens/system/system"), "SystemScreen"),
 });
 
 /** Every other address: the shell stays. */

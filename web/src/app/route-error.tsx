@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Button } from "@/ui/button";
 import { Problem } from "@/ui/problem";
 import { Empty } from "@/ui/states";
+import { tryPagesAgain } from "./lazy-page";
 
 /** What is shown in the place of a screen that has failed; the shell stays. */
 export function RouteError({ error, reset }: ErrorComponentProps) {
@@ -30,6 +31,7 @@ export function RouteError({ error, reset }: ErrorComponentProps) {
       large
       error={error}
       retry={() => {
+        tryPagesAgain();
         reset();
         void router.invalidate();
       }}

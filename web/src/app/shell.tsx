@@ -25,6 +25,13 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   // biome-ignore lint/correctness/useExhaustiveDependencies: another page closes the drawer
   useEffect(() => setDrawer(false), [path]);
+  // So does a window that has become wide, as of a tablet that is turned: the drawer would be open unseen.
+  useEffect(() => {
+    const wide = window.matchMedia("(width >= 64rem)");
+    const close = () => wide.matches && setDrawer(false);
+    wide.addEventListener("change", close);
+    return () => wide.removeEventListener("change", close);
+  }, []);
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[14rem_1fr]">
       <button

@@ -17,6 +17,8 @@ export interface Format {
   number(value: number): string;
   /** 12.3K */
   compact(value: number): string;
+  /** 128K of tokens, in every language as their makers write it. */
+  tokens(count: number): string;
   /** 4.2% of a share from 0 to 1. */
   percent(share: number): string;
   /** 850 ms, 2.4 s, 3 min */
@@ -43,6 +45,7 @@ export function useFormat(): Format {
 export function newFormat(language: string, zone: string): Format {
   const number = new Intl.NumberFormat(language);
   const compact = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
+  const tokens = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
   const percent = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
   const date = new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: "medium" });
   const dateTime = new Intl.DateTimeFormat(language, {
@@ -76,6 +79,7 @@ export function newFormat(language: string, zone: string): Format {
     units: (units) => formatUsd(usdOf(units), language),
     number: (value) => number.format(value),
     compact: (value) => (Math.abs(value) < 10_000 ? number.format(value) : compact.format(value)),
+    tokens: (count) => (count < 10_000 ? number.format(count) : tokens.format(count)),
     percent: (share) => percent.format(share),
     milliseconds: (ms) => {
       if (ms < 1000) return unit("millisecond", Math.round(ms), 0);

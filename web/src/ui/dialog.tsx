@@ -107,8 +107,10 @@ function Head({ title, description, holds }: Pick<LayerProps, "title" | "descrip
   return (
     <div className="flex items-start gap-3 px-5 pt-4 pb-3">
       <div className="min-w-0 flex-1">
-        <Radix.Title className="text-lg font-semibold break-words">{title}</Radix.Title>
-        {description && <Radix.Description className="mt-0.5 text-sm text-soft">{description}</Radix.Description>}
+        <Radix.Title className="min-h-8 content-center text-lg font-semibold break-words max-sm:min-h-10">
+          {title}
+        </Radix.Title>
+        {description && <Radix.Description className="text-sm text-soft">{description}</Radix.Description>}
       </div>
       {!holds && (
         <Radix.Close asChild>

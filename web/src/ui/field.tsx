@@ -61,7 +61,7 @@ export function Field({ label, help, error, required = false, aside, group, clas
       className={cx("flex flex-col gap-1.5", className)}
       {...(group ? { role: "group", "aria-labelledby": labelId, "aria-describedby": describedBy } : {})}
     >
-      <div className="flex items-baseline justify-between gap-2">
+      <div className="flex flex-wrap items-baseline justify-between gap-x-2">
         {group ? (
           <span id={labelId} className={labelClass}>
             {text}

@@ -106,7 +106,7 @@ export function Segments<Value extends string>({ value, onChange, options, label
       aria-label={label}
       aria-invalid={invalid}
       className={cx(
-        "inline-flex w-fit max-w-full overflow-x-auto rounded-md border border-edge/60 bg-hover p-0.5",
+        "inline-flex w-fit max-w-full flex-wrap rounded-md border border-edge/60 bg-hover p-0.5",
         className,
       )}
     >

@@ -13,6 +13,12 @@ export function ModalContent(props: ComponentProps<typeof Radix.Content>) {
       // React's events rise to what the layer is written in, not only to what it
       // stands in: a form around it is not sent with the form inside.
       onSubmit={(event) => event.stopPropagation()}
+      onOpenAutoFocus={(event) => {
+        // Comes only where no field took the focus: then the layer has it, whose
+        // name is read, rather than the button that closes it.
+        event.preventDefault();
+        if (event.target instanceof HTMLElement) event.target.focus();
+      }}
       onCloseAutoFocus={(event) => {
         event.preventDefault();
         // What opened it may be gone by then, such as the row that was deleted.

@@ -22,10 +22,13 @@ export function Page({ title, heading, description, above, actions, children }: 
       {above && <div className="mb-1 text-sm text-soft">{above}</div>}
       <div className="mb-5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
         <div className="min-w-0">
-          <h1 tabIndex={-1} className="text-xl font-semibold tracking-tight break-words outline-none">
+          <h1
+            tabIndex={-1}
+            className="min-h-8 content-center text-xl font-semibold tracking-tight break-words outline-none max-sm:min-h-10"
+          >
             {heading ?? title}
           </h1>
-          {description && <p className="mt-0.5 max-w-prose text-sm text-soft">{description}</p>}
+          {description && <p className="max-w-prose text-sm text-soft">{description}</p>}
         </div>
         {actions && <div className="flex flex-wrap gap-2">{actions}</div>}
       </div>

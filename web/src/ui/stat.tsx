@@ -26,7 +26,7 @@ export function Stat({ label, value, now, before, lessIsBetter, note, sparkline 
         {value === undefined ? (
           <Skeleton className="my-1 h-5 w-20" />
         ) : (
-          <span className="truncate text-xl font-semibold">{value}</span>
+          <span className="min-w-0 text-xl font-semibold break-words max-sm:text-lg">{value}</span>
         )}
         {now !== undefined && before !== undefined && before !== 0 && (
           <Change share={(now - before) / before} lessIsBetter={lessIsBetter} />

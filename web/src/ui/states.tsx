@@ -11,7 +11,7 @@ interface EmptyProps {
 /** There is nothing here: why, and what to do about it. */
 export function Empty({ title, children, action }: EmptyProps) {
   return (
-    <div className="mx-auto flex max-w-sm flex-col items-center gap-1 px-4 py-14 text-center">
+    <div data-empty className="mx-auto flex max-w-sm flex-col items-center gap-1 px-4 py-14 text-center">
       <p className="text-sm font-medium">{title}</p>
       {children && <p className="text-sm text-soft">{children}</p>}
       {action && <div className="mt-3 flex gap-2">{action}</div>}
@@ -21,7 +21,9 @@ export function Empty({ title, children, action }: EmptyProps) {
 
 /** Stands where something will be, in its size. */
 export function Skeleton({ className }: { className?: string }) {
-  return <span aria-hidden className={cx("block animate-pulse rounded bg-hover", className ?? "h-4 w-full")} />;
+  return (
+    <span aria-hidden data-loading className={cx("block animate-pulse rounded bg-hover", className ?? "h-4 w-full")} />
+  );
 }
 
 /** A page that is not there yet. */

@@ -19,6 +19,8 @@ export interface Column<Row> {
   sortable?: boolean;
   /** Left out below this width of the window. */
   from?: "sm" | "md" | "lg" | "xl";
+  /** On a phone it gets the room that the others leave, so what is in it has to truncate. */
+  yields?: boolean;
   className?: string;
 }
 
@@ -109,6 +111,7 @@ export function Table<Row extends object>(props: Props<Row>) {
     return cx(
       "px-3 first:pl-4 last:pr-4",
       column?.align === "right" && "text-right",
+      column?.yields && "max-sm:w-full max-sm:max-w-0 max-sm:min-w-28",
       column?.from && shownFrom[column.from],
       column?.className,
     );
@@ -179,7 +182,10 @@ export function Table<Row extends object>(props: Props<Row>) {
                   {columns.map((column) => (
                     <td key={column.id} className={cx(cellClass(column.id), "h-11")}>
                       <Skeleton
-                        className={cx("h-3.5", column.align === "right" ? "ml-auto w-14" : "w-28 max-w-full")}
+                        className={cx(
+                          "h-3.5",
+                          column.align === "right" ? "ml-auto w-14 max-sm:w-10" : "w-28 max-w-full max-sm:w-14",
+                        )}
                       />
                     </td>
                   ))}

@@ -316,7 +316,7 @@ function TextField({ label, placeholder, value, onChange }: TextFieldProps) {
   useEffect(() => setText(value), [value]);
   return (
     <form
-      className="sm:w-44"
+      className="sm:w-48"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
         onChange(text.trim());
@@ -366,7 +366,7 @@ function ChainState() {
     <Card className="mb-4">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2 text-sm">
         {chain.error ? (
-          <Problem error={chain.error} retry={() => void chain.refetch()} />
+          <Problem error={chain.error} retry={() => void chain.refetch()} className="min-w-0 flex-1" />
         ) : (
           <p className="flex min-w-60 flex-1 items-start gap-2" role="status">
             <Icon aria-hidden className={`mt-0.5 size-4 shrink-0 ${broken ? "text-bad" : "text-good"}`} />

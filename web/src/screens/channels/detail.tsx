@@ -40,11 +40,25 @@ export function ChannelScreen() {
   const [editing, setEditing] = useState(false);
   const [deleting, setDeleting] = useState<readonly Channel[]>();
   const { bulk, duplicate } = useChannelActions();
-  if (error && !channel) return <Problem error={error} retry={() => void refetch()} large />;
+  if (error && !channel) {
+    return (
+      <Page
+        title={t("title")}
+        heading={
+          <Link to="/channels" className="rounded hover:underline">
+            {t("title")}
+          </Link>
+        }
+      >
+        <Problem error={error} retry={() => void refetch()} large />
+      </Page>
+    );
+  }
   if (!channel) return <PageLoading />;
   const summary = summarize(channel);
   const sum = spend.data?.get(id);
-  const known = spend.data !== undefined;
+  const spent = (of: (known: NonNullable<typeof sum> | undefined) => string) =>
+    spend.data ? of(sum) : spend.isError ? "—" : undefined;
   return (
     <Page
       title={channel.name}
@@ -92,11 +106,12 @@ export function ChannelScreen() {
         </>
       }
     >
+      {!spend.data && <Problem error={spend.error} retry={() => void spend.refetch()} className="mb-4" />}
       <div className="mb-4 grid grid-cols-2 gap-3 lg:grid-cols-4">
-        <Stat label={t("column.requests")} value={known ? format.number(sum?.requests ?? 0) : undefined} />
+        <Stat label={t("column.requests")} value={spent((known) => format.number(known?.requests ?? 0))} />
         <Stat
           label={t("stat.errors")}
-          value={known ? format.percent(sum && sum.requests > 0 ? sum.errors / sum.requests : 0) : undefined}
+          value={spent((known) => format.percent(known && known.requests > 0 ? known.errors / known.requests : 0))}
         />
         <Stat
           label={t("column.latency")}
@@ -105,7 +120,7 @@ export function ChannelScreen() {
         />
         <Stat
           label={t("column.spend")}
-          value={known ? format.usd(sum?.usd ?? 0) : undefined}
+          value={spent((known) => format.usd(known?.usd ?? 0))}
           note={t("stat.tokens", { tokens: format.compact((sum?.tokens_in ?? 0) + (sum?.tokens_out ?? 0)) })}
         />
       </div>

@@ -4,7 +4,7 @@ import { CircleCheck, CircleX } from "lucide-react";
 import { type FormEvent, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
-import { errorOf } from "@/api/error";
+import { ApiError, errorOf } from "@/api/error";
 import { useFormat } from "@/format/format";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -13,7 +13,7 @@ import { Field } from "@/ui/field";
 import { Input, Segments, Select } from "@/ui/input";
 import { Card, Page } from "@/ui/page";
 import { Problem } from "@/ui/problem";
-import { Empty } from "@/ui/states";
+import { Empty, Skeleton } from "@/ui/states";
 import { channelsKey, channelsQuery } from "./queries";
 import type { ExplainSearch } from "./search";
 import { StateBadge } from "./status";
@@ -163,12 +163,16 @@ export function ExplainScreen() {
           </form>
         </Card>
         <div className="flex min-w-0 flex-col gap-4" aria-live="polite">
-          <Problem error={fault} />
+          <Problem error={fault} retry={isOurs(fault) ? undefined : () => void explanation.refetch()} />
           {explanation.data ? (
             <Answer of={explanation.data} />
+          ) : explanation.isFetching ? (
+            <>
+              <Skeleton className="h-16" />
+              <Skeleton className="h-40" />
+            </>
           ) : (
-            !fault &&
-            !explanation.isFetching && (
+            !fault && (
               <Card>
                 <Empty title={t("explain.none")}>{t("explain.noneHelp")}</Empty>
               </Card>
@@ -180,8 +184,14 @@ export function ExplainScreen() {
   );
 }
 
+/** Whether it is what was asked for that is at fault: asking it again changes nothing. */
+function isOurs(fault: unknown): boolean {
+  return fault instanceof ApiError && fault.status >= 400 && fault.status < 500;
+}
+
 function Answer({ of }: { of: Schemas["Explanation"] }) {
   const { t } = useTranslation("channels");
+  const { t: groups } = useTranslation("groups");
   const format = useFormat();
   const Icon = of.allowed ? CircleCheck : CircleX;
   return (
@@ -234,7 +244,7 @@ function Answer({ of }: { of: Schemas["Explanation"] }) {
                     <StateBadge state={step.state} />
                     <Badge>{step.group}</Badge>
                     <span className="text-xs text-soft">
-                      {t("explain.step", { strategy: step.strategy, ratio: step.ratio })}
+                      {t("explain.step", { strategy: groups(`strategy.${step.strategy}`), ratio: step.ratio })}
                     </span>
                   </p>
                   <p className="text-xs break-words text-soft">{step.why}</p>

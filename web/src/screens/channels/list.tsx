@@ -98,17 +98,24 @@ export function ChannelsScreen() {
         id: "name",
         header: t("column.name"),
         sortable: true,
+        yields: true,
         cell: (channel) => (
-          <div className="max-w-40 min-w-28 sm:max-w-56">
+          <div className="sm:max-w-60 sm:min-w-28">
             <span className="flex items-center gap-1.5">
               <Link
                 to="/channels/$id"
                 params={{ id: String(channel.id) }}
-                className="truncate rounded font-medium hover:underline"
+                className="min-w-0 truncate rounded font-medium hover:underline"
               >
                 {channel.name}
               </Link>
-              {channel.tag && <Badge className="max-sm:hidden">{channel.tag}</Badge>}
+              {channel.tag && (
+                <Badge className="max-w-24 max-sm:hidden">
+                  <span className="truncate" title={channel.tag}>
+                    {channel.tag}
+                  </span>
+                </Badge>
+              )}
             </span>
             <span className="block truncate text-xs text-faint">
               {t(`kind.${channel.kind}`)}
@@ -130,7 +137,7 @@ export function ChannelsScreen() {
         header: t("column.models"),
         from: "xl",
         cell: (channel) => (
-          <span className="block max-w-36 truncate text-soft" title={channel.models.join(", ")}>
+          <span className="block max-w-44 truncate text-soft" title={channel.models.join(", ")}>
             {channel.models.slice(0, 2).join(", ")}
             {channel.models.length > 2 && ` +${format.number(channel.models.length - 2)}`}
           </span>
@@ -264,6 +271,7 @@ export function ChannelsScreen() {
           )}
           <Button
             look="primary"
+            className="max-sm:order-first"
             icon={<Plus aria-hidden className="size-3.5" />}
             onClick={() => setPanel({ open: true })}
           >

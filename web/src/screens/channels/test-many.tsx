@@ -92,13 +92,19 @@ export function TestMany({ channels, onClose }: Props) {
             </>
           )}
         </p>
-        <ul className="divide-y rounded-md border">
-          {all.map((channel) => (
-            <li key={channel.id} className="flex gap-2.5 px-3 py-2">
-              <Line name={channel.name} outcome={outcomes.get(channel.id) ?? { state: "waiting" }} />
-            </li>
-          ))}
-        </ul>
+        <section
+          // What scrolls must be reachable by keyboard.
+          tabIndex={0}
+          aria-label={t("testMany.progress")}
+        >
+          <ul className="divide-y rounded-md border">
+            {all.map((channel) => (
+              <li key={channel.id} className="flex gap-2.5 px-3 py-2">
+                <Line name={channel.name} outcome={outcomes.get(channel.id) ?? { state: "waiting" }} />
+              </li>
+            ))}
+          </ul>
+        </section>
       </div>
     </Dialog>
   );

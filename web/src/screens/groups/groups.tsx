@@ -42,8 +42,9 @@ export function GroupsScreen() {
       {
         id: "name",
         header: t("column.name"),
+        yields: true,
         cell: (group) => (
-          <div className="max-w-44 min-w-24 sm:max-w-72">
+          <div className="sm:max-w-72 sm:min-w-24">
             <Link
               to="/groups"
               search={{ group: group.name }}
@@ -80,7 +81,7 @@ export function GroupsScreen() {
           const models = Object.keys(group.limits.per_model ?? {}).length;
           if (set.length === 0 && models === 0) return <span className="text-faint">—</span>;
           return (
-            <span className="block max-w-64 truncate text-soft">
+            <span className="block max-w-96 truncate text-soft">
               {[
                 ...set.map((rate) => `${number(group.limits[rate] ?? 0)} ${limitText(`${rate}Short`)}`),
                 ...(models > 0 ? [limitText("models", { count: models })] : []),

@@ -64,7 +64,20 @@ export function KeyScreen() {
     onOpenChange: (to: boolean) => setOpen(to ? which : undefined),
   });
 
-  if (error && !key) return <Problem error={error} retry={() => void refetch()} large />;
+  if (error && !key) {
+    return (
+      <Page
+        title={t("title")}
+        heading={
+          <Link to="/keys" search={other === undefined ? {} : { user: other }} className="rounded hover:underline">
+            {t("title")}
+          </Link>
+        }
+      >
+        <Problem error={error} retry={() => void refetch()} large />
+      </Page>
+    );
+  }
   if (!key) return <PageLoading />;
   const disabled = key.status === 2;
   // What the child's own switch says is hidden behind its parent's.

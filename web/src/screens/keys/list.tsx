@@ -57,8 +57,9 @@ export function KeysScreen() {
         id: "name",
         header: t("column.name"),
         sortable: true,
+        yields: true,
         cell: (key) => (
-          <div className="max-w-72 min-w-28">
+          <div className="sm:max-w-72 sm:min-w-28">
             <Link
               to="/keys/$id"
               params={{ id: String(key.id) }}

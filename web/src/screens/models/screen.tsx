@@ -41,7 +41,7 @@ export function ModelsScreen() {
   const [open, setOpen] = useState<Offer>();
   const columns = useMemo<Column<Offer>[]>(() => {
     const tokens = (count: number | undefined) =>
-      count ? format.compact(count) : <span className="text-faint">—</span>;
+      count ? format.tokens(count) : <span className="text-faint">—</span>;
     const price = (usd: number | undefined) =>
       usd === undefined ? <span className="text-faint">—</span> : format.usd(usd);
     return [
@@ -49,7 +49,7 @@ export function ModelsScreen() {
         id: "model",
         header: t("column.model"),
         sortable: true,
-        className: "max-sm:w-full max-sm:max-w-0",
+        yields: true,
         cell: (offer) => (
           <>
             <button
@@ -111,7 +111,7 @@ export function ModelsScreen() {
   const narrowed = Boolean(search.q || search.group);
   return (
     <Page title={t("title")} description={t("help")}>
-      <div className="mb-3 grid grid-cols-[1fr_auto] gap-2 sm:flex sm:items-center">
+      <div className="mb-3 grid gap-2 sm:flex sm:items-center">
         <div className="sm:w-72">
           <Input
             type="search"
@@ -133,7 +133,7 @@ export function ModelsScreen() {
           ]}
         />
         {rows && (
-          <span className="text-sm text-soft max-sm:col-span-2">
+          <span className="text-sm text-soft">
             {t("count", { count: rows.length, models: format.number(rows.length) })}
           </span>
         )}

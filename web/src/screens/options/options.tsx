@@ -10,7 +10,7 @@ import { Field } from "@/ui/field";
 import { Checkbox, Input } from "@/ui/input";
 import { Page } from "@/ui/page";
 import { Problem } from "@/ui/problem";
-import { PageLoading } from "@/ui/states";
+import { Skeleton } from "@/ui/states";
 import { toast } from "@/ui/toast";
 
 type Option = Schemas["Option"];
@@ -23,9 +23,17 @@ export function OptionsScreen() {
     queryFn: async ({ signal }) =>
       (await data(api.GET("/api/option/", { signal, params: { query: { p: 1, page_size: 100 } } }))).items,
   });
-  if (options.error && !options.data)
-    return <Problem error={options.error} retry={() => void options.refetch()} large />;
-  if (!options.data) return <PageLoading />;
+  if (!options.data) {
+    return (
+      <Page title={t("title")} description={t("help")}>
+        {options.error ? (
+          <Problem error={options.error} retry={() => void options.refetch()} large />
+        ) : (
+          <Skeleton className="h-96 max-w-3xl" />
+        )}
+      </Page>
+    );
+  }
   return (
     <Page title={t("title")} description={t("help")}>
       <ul className="max-w-3xl divide-y rounded-lg border">

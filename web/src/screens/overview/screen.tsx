@@ -82,7 +82,7 @@ export function OverviewScreen() {
     >
       <div className="flex flex-col gap-4">
         {nobodyYet && self?.request_count === 0 && <FirstSteps admin={admin} />}
-        <Figures points={byModel.data} times={times} before={before.data} />
+        <Figures points={byModel.data} failed={byModel.isError} times={times} before={before.data} />
         <Card
           title={t("spend.title")}
           actions={
@@ -129,10 +129,13 @@ export function OverviewScreen() {
 
 function Figures({
   points,
+  failed,
   times,
   before,
 }: {
   points: Parameters<typeof sumUp>[0] | undefined;
+  /** Whether none are to be waited for; why is told below, where it can be tried again. */
+  failed: boolean;
   times: readonly number[];
   before: { usd: number; requests: number; tokens: number; errors: number; latency_ms: number } | undefined;
 }) {
@@ -141,20 +144,21 @@ function Figures({
   const sums = useMemo(() => points && sumUp(points), [points]);
   const each = useMemo(() => sumEach(points ?? [], times), [points, times]);
   const share = (errors: number, requests: number) => (requests > 0 ? errors / requests : 0);
+  const waiting = failed ? "—" : undefined;
   const line = (of: (sums: (typeof each)[number]) => number) =>
     sums && sums.requests > 0 ? <Sparkline values={each.map(of)} className="mt-1 h-7 w-full" /> : undefined;
   return (
     <div className="grid grid-cols-2 gap-3 lg:grid-cols-5 max-lg:[&>*:first-child]:col-span-2">
       <Stat
         label={t("figure.spend")}
-        value={sums && format.usd(sums.usd)}
+        value={sums ? format.usd(sums.usd) : waiting}
         now={sums?.usd}
         before={before?.usd}
         sparkline={line((one) => one.usd)}
       />
       <Stat
         label={t("figure.requests")}
-        value={sums && format.compact(sums.requests)}
+        value={sums ? format.compact(sums.requests) : waiting}
         now={sums?.requests}
         before={before?.requests}
         sparkline={line((one) => one.requests)}
@@ -162,10 +166,12 @@ function Figures({
       <Stat
         label={t("figure.tokens")}
         value={
-          sums && (
+          sums ? (
             <span title={t("figure.inOut", { in: format.number(sums.tokensIn), out: format.number(sums.tokensOut) })}>
               {format.compact(sums.tokensIn + sums.tokensOut)}
             </span>
+          ) : (
+            waiting
           )
         }
         now={sums && sums.tokensIn + sums.tokensOut}
@@ -174,7 +180,7 @@ function Figures({
       />
       <Stat
         label={t("figure.errors")}
-        value={sums && format.percent(share(sums.errors, sums.requests))}
+        value={sums ? format.percent(share(sums.errors, sums.requests)) : waiting}
         now={sums && share(sums.errors, sums.requests)}
         before={before && share(before.errors, before.requests)}
         lessIsBetter
@@ -182,7 +188,7 @@ function Figures({
       />
       <Stat
         label={t("figure.latency")}
-        value={sums && (sums.requests > sums.errors ? format.milliseconds(sums.latency) : "—")}
+        value={sums ? (sums.requests > sums.errors ? format.milliseconds(sums.latency) : "—") : waiting}
         now={sums && sums.requests > sums.errors ? sums.latency : undefined}
         before={before?.latency_ms}
         lessIsBetter

@@ -14,14 +14,11 @@ export const kinds = [
 ] as const;
 export type Kind = (typeof kinds)[number];
 
-/** The kinds that a tier has fields for; its others stay as they are. */
-export const tierKinds = ["input", "output", "cache_read"] as const;
-
+/** What some requests cost instead, by kind; empty where it is as without the tier. */
 export interface TierForm {
   /** A number of prompt tokens, or a service tier's name. */
   at: string;
-  rates: Record<(typeof tierKinds)[number], string>;
-  rest: Partial<Record<Kind, number>>;
+  rates: Record<Kind, string>;
 }
 
 /** A price as it is typed: dollars per million tokens, empty for none. */
@@ -51,14 +48,17 @@ export function priced(value: number): string {
   return value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 9 });
 }
 
-function tierOf(at: string, tier: Schemas["PriceTier"]): TierForm {
-  const { over: _, input, output, cache_read, ...rest } = tier;
-  return { at, rates: { input: text(input), output: text(output), cache_read: text(cache_read) }, rest };
+function ratesOf(of: Partial<Record<Kind, number>> | undefined): Record<Kind, string> {
+  return Object.fromEntries(kinds.map((kind) => [kind, text(of?.[kind])])) as Record<Kind, string>;
+}
+
+export function newTier(): TierForm {
+  return { at: "", rates: ratesOf(undefined) };
 }
 
 export function formOf(price: Schemas["PriceDefinition"] | undefined): PriceForm {
   return {
-    rates: Object.fromEntries(kinds.map((kind) => [kind, text(price?.[kind])])) as Record<Kind, string>,
+    rates: ratesOf(price),
     perRequest: text(price?.per_request),
     perSearch: text(price?.per_search),
     maxInput: text(price?.max_input_tokens),
@@ -67,8 +67,14 @@ export function formOf(price: Schemas["PriceDefinition"] | undefined): PriceForm
     mode: price?.mode ?? "",
     features: price?.features ?? [],
     created: price?.created,
-    longPrompts: (price?.above_prompt_tokens ?? []).map((tier) => tierOf(String(tier.over ?? ""), tier)),
-    serviceTiers: Object.entries(price?.service_tiers ?? {}).map(([name, tier]) => tierOf(name, tier)),
+    longPrompts: (price?.above_prompt_tokens ?? []).map((tier) => ({
+      at: String(tier.over ?? ""),
+      rates: ratesOf(tier),
+    })),
+    serviceTiers: Object.entries(price?.service_tiers ?? {}).map(([name, tier]) => ({
+      at: name,
+      rates: ratesOf(tier),
+    })),
   };
 }
 
@@ -83,14 +89,22 @@ function some<Name extends string>(of: Record<Name, string>): Partial<Record<Nam
   ) as Partial<Record<Name, string>>;
 }
 
+/** Whether anything is typed into a row: one that is empty says nothing. */
+export const isFilled = ({ at, rates }: TierForm) => at.trim() !== "" || Object.keys(some(rates)).length > 0;
+
+/** Names of service tiers that are there twice, of which only one could be sent. */
+export function namedTwice(tiers: readonly TierForm[]): Set<string> {
+  const names = tiers.map(({ at }) => at.trim()).filter(Boolean);
+  return new Set(names.filter((name, i) => names.indexOf(name) !== i));
+}
+
 /** The definition that the form says. */
 export function definitionOf(form: PriceForm): Schemas["PriceDefinition"] {
   const count = (typed: string) => (digits(typed) === "" ? undefined : Number(digits(typed)));
-  const tier = (one: TierForm) => ({ ...one.rest, ...some(one.rates) });
   const maxInput = count(form.maxInput);
   const maxOutput = count(form.maxOutput);
-  const longPrompts = form.longPrompts.filter((one) => one.at.trim() !== "");
-  const serviceTiers = form.serviceTiers.filter((one) => one.at.trim() !== "");
+  const longPrompts = form.longPrompts.filter(isFilled);
+  const serviceTiers = form.serviceTiers.filter(isFilled);
   const definition = {
     ...some(form.rates),
     ...some({ per_request: form.perRequest, per_search: form.perSearch }),
@@ -101,10 +115,10 @@ export function definitionOf(form: PriceForm): Schemas["PriceDefinition"] {
     ...(form.features.length > 0 && { features: form.features }),
     ...(form.created !== undefined && { created: form.created }),
     ...(longPrompts.length > 0 && {
-      above_prompt_tokens: longPrompts.map((one) => ({ over: count(one.at), ...tier(one) })),
+      above_prompt_tokens: longPrompts.map((one) => ({ over: count(one.at), ...some(one.rates) })),
     }),
     ...(serviceTiers.length > 0 && {
-      service_tiers: Object.fromEntries(serviceTiers.map((one) => [one.at.trim(), tier(one)])),
+      service_tiers: Object.fromEntries(serviceTiers.map((one) => [one.at.trim(), some(one.rates)])),
     }),
   };
   return definition as unknown as Schemas["PriceDefinition"]; // numbers may be strings

@@ -14,7 +14,17 @@ import { Input } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { PageLoading } from "@/ui/states";
 import { toast } from "@/ui/toast";
-import { definitionOf, formOf, kinds, type PriceForm, type TierForm, tierKinds } from "./form";
+import {
+  definitionOf,
+  formOf,
+  isFilled,
+  type Kind,
+  kinds,
+  namedTwice,
+  newTier,
+  type PriceForm,
+  type TierForm,
+} from "./form";
 import { priceQuery, pricesKey, versionsQuery } from "./queries";
 import { PeriodSelect, type RatedPeriod, RatedTotals, useRerate } from "./rerate";
 
@@ -95,6 +105,10 @@ function PriceFields({
     "mode",
     "vendor",
   );
+  const exactly = (...names: string[]) =>
+    fault instanceof ApiError && names.includes(fault.param ?? "") ? fault.message : undefined;
+  const inTiers = fault instanceof ApiError && /^(above_prompt_tokens\[|service_tiers\b)/.test(fault.param ?? "");
+  const twice = namedTwice(form.serviceTiers);
   const aborted = fault instanceof DOMException;
   return (
     <Form
@@ -102,7 +116,7 @@ function PriceFields({
       className="flex flex-col gap-5"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
-        if (!save.isPending) save.mutate();
+        if (!save.isPending && twice.size === 0) save.mutate();
       }}
     >
       {price && (
@@ -177,7 +191,9 @@ function PriceFields({
         help={t("part.longPromptsHelp")}
         at={t("field.over")}
         placeholder="200000"
-        error={told("above_prompt_tokens")}
+        path={(i) => `above_prompt_tokens[${i}]`}
+        fault={fault}
+        base={form.rates}
         tiers={form.longPrompts}
         onChange={(longPrompts) => set({ longPrompts })}
       />
@@ -186,7 +202,11 @@ function PriceFields({
         help={t("part.serviceTiersHelp")}
         at={t("field.tier")}
         placeholder="flex"
-        error={told("service_tiers")}
+        path={(_, name) => `service_tiers.${name}`}
+        twice={twice}
+        error={exactly("service_tiers")}
+        fault={fault}
+        base={form.rates}
         tiers={form.serviceTiers}
         onChange={(serviceTiers) => set({ serviceTiers })}
       />
@@ -228,7 +248,7 @@ function PriceFields({
           </ol>
         </Part>
       )}
-      {!aborted && fault && !placed && !told("above_prompt_tokens", "service_tiers") ? <Problem error={fault} /> : null}
+      {!aborted && fault && !placed && !inTiers ? <Problem error={fault} /> : null}
       <div className="sticky -bottom-6 -mx-5 -mb-6 flex flex-wrap justify-end gap-2 border-t bg-raised px-5 py-3">
         {price?.source === "custom" && (
           <Button look="quiet" className="mr-auto text-bad" onClick={() => setEnding(true)}>
@@ -282,56 +302,71 @@ function Part({ title, help, children }: { title: string; help?: string; childre
   );
 }
 
-function Tiers({
-  title,
-  help,
-  at,
-  placeholder,
-  error,
-  tiers,
-  onChange,
-}: {
+interface TiersProps {
   title: string;
   help: string;
+  /** What a tier is for, and an example. */
   at: string;
   placeholder: string;
-  error: string | undefined;
+  /** How the server calls a tier that is sent as the i-th, in what it says against it. */
+  path: (i: number, name: string) => string;
+  /** Names that are there twice. */
+  twice?: ReadonlySet<string>;
+  error?: string | undefined;
+  fault: unknown;
+  /** What is paid without a tier. */
+  base: PriceForm["rates"];
   tiers: readonly TierForm[];
   onChange: (tiers: TierForm[]) => void;
-}) {
+}
+
+function Tiers({ title, help, at, placeholder, path, twice, error, fault, base, tiers, onChange }: TiersProps) {
   const { t } = useTranslation("prices");
   const { t: common } = useTranslation();
   const change = (index: number, to: Partial<TierForm>) =>
     onChange(tiers.map((one, i) => (i === index ? { ...one, ...to } : one)));
+  const param = fault instanceof ApiError ? fault.param : undefined;
+  const told = (...names: string[]) =>
+    fault instanceof ApiError && param !== undefined && names.includes(param) ? fault.message : undefined;
+  const sent = tiers.filter(isFilled);
   return (
     <Part title={title} help={help}>
-      {tiers.map((tier, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
-        <div key={i} className="flex items-end gap-1.5">
-          <div className="grid flex-1 grid-cols-2 gap-1.5 sm:grid-cols-4">
-            <Field label={at}>
-              <Input
-                value={tier.at}
-                placeholder={placeholder}
-                onChange={(event) => change(i, { at: event.target.value })}
-              />
-            </Field>
-            {tierKinds.map((kind) => (
-              <Field key={kind} label={t(`kind.${kind}`)}>
-                <Input
-                  inputMode="decimal"
-                  lead="$"
-                  value={tier.rates[kind]}
-                  onChange={(event) => change(i, { rates: { ...tier.rates, [kind]: event.target.value } })}
-                />
-              </Field>
-            ))}
-          </div>
-          <IconButton label={common("action.remove")} onClick={() => onChange(tiers.filter((_, index) => index !== i))}>
-            <X aria-hidden className="size-3.5" />
-          </IconButton>
-        </div>
-      ))}
+      {tiers.map((tier, i) => {
+        const here = path(sent.indexOf(tier), tier.at.trim());
+        return (
+          <fieldset
+            // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
+            key={i}
+            aria-label={tier.at || at}
+            className="rounded-md border p-3"
+          >
+            <div className="mb-3 flex items-end gap-1.5">
+              <div className="min-w-0 flex-1 sm:max-w-60">
+                <Field label={at} error={twice?.has(tier.at.trim()) ? t("field.twice") : told(here, `${here}.over`)}>
+                  <Input
+                    value={tier.at}
+                    placeholder={placeholder}
+                    onChange={(event) => change(i, { at: event.target.value })}
+                  />
+                </Field>
+              </div>
+              <IconButton
+                label={common("action.remove")}
+                className="ml-auto"
+                onClick={() => onChange(tiers.filter((_, index) => index !== i))}
+              >
+                <X aria-hidden className="size-3.5" />
+              </IconButton>
+            </div>
+            <TierRates
+              rates={tier.rates}
+              base={base}
+              errorOf={(kind) => told(`${here}.${kind}`)}
+              onChange={(rates) => change(i, { rates })}
+            />
+          </fieldset>
+        );
+      })}
       {error && (
         <p role="alert" className="text-xs text-bad">
           {error}
@@ -341,10 +376,55 @@ function Tiers({
         size="small"
         className="self-start"
         icon={<Plus aria-hidden className="size-3.5" />}
-        onClick={() => onChange([...tiers, { at: "", rates: { input: "", output: "", cache_read: "" }, rest: {} }])}
+        onClick={() => onChange([...tiers, newTier()])}
       >
         {common("action.add")}
       </Button>
     </Part>
+  );
+}
+
+/** The kinds of tokens that a tier often has a price for; the others come on demand. */
+const usual: readonly Kind[] = ["input", "output", "cache_read"];
+
+function TierRates({
+  rates,
+  base,
+  errorOf,
+  onChange,
+}: {
+  rates: TierForm["rates"];
+  base: PriceForm["rates"];
+  errorOf: (kind: Kind) => string | undefined;
+  onChange: (rates: TierForm["rates"]) => void;
+}) {
+  const { t } = useTranslation("prices");
+  const [all, setAll] = useState(() => kinds.some((kind) => !usual.includes(kind) && rates[kind] !== ""));
+  return (
+    <>
+      <div className="grid grid-cols-2 gap-3 sm:grid-cols-3">
+        {(all ? kinds : usual).map((kind) => (
+          <Field key={kind} label={t(`kind.${kind}`)} error={errorOf(kind)}>
+            <Input
+              inputMode="decimal"
+              lead="$"
+              // What has no price anywhere costs as the tier's own input or output.
+              placeholder={
+                kind === "input" || kind === "output" || base[kind].trim() !== ""
+                  ? t("kind.without")
+                  : t("kind.asOther")
+              }
+              value={rates[kind]}
+              onChange={(event) => onChange({ ...rates, [kind]: event.target.value })}
+            />
+          </Field>
+        ))}
+      </div>
+      {!all && (
+        <Button size="small" look="quiet" className="mt-2" onClick={() => setAll(true)}>
+          {t("kind.all")}
+        </Button>
+      )}
+    </>
   );
 }

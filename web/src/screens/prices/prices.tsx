@@ -80,8 +80,9 @@ function PriceList() {
       {
         id: "model",
         header: t("column.model"),
+        yields: true,
         cell: (price) => (
-          <div className="max-w-44 min-w-28 sm:max-w-72">
+          <div className="sm:max-w-72 sm:min-w-28">
             <Link
               to="/prices"
               search={{ ...search, model: price.model }}

@@ -1,9 +1,8 @@
-import { useMutation, useQuery, useQueryClient, useSuspenseQuery } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Monitor, Smartphone } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
-import { statusQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -13,10 +12,9 @@ import { Skeleton } from "@/ui/states";
 import { toast, toastProblem } from "@/ui/toast";
 import { sessionsQuery, signInKey } from "./queries";
 import { Section } from "./section";
-import { deviceOf } from "./user-agent";
+import { useSessionWords } from "./session-words";
 
 type Session = Schemas["Session"];
-const methods = ["password", "password+totp", "password+recovery_code", "password+passkey", "passkey"] as const;
 
 /** Where one is signed in. */
 export function Sessions() {
@@ -80,14 +78,8 @@ export function Sessions() {
 function SessionRow({ session, onEnd, busy }: { session: Session; onEnd: () => void; busy: boolean }) {
   const { t } = useTranslation("settings");
   const format = useFormat();
-  const { browser, system, mobile } = deviceOf(session.user_agent);
+  const { device: name, mobile, method } = useSessionWords()(session);
   const Icon = mobile ? Smartphone : Monitor;
-  const name = [browser, system].filter(Boolean).join(" · ") || t("sessions.unknown");
-  const { data: status } = useSuspenseQuery(statusQuery);
-  const method = methods.find((one) => one === session.method);
-  // oidc:NAME is an identity provider.
-  const provider = session.method.replace(/^oidc:/, "");
-  const other = status.login_providers.find((one) => one.name === provider)?.label ?? provider;
   return (
     <li className="flex items-center gap-3 border-b px-4 py-2.5 last:border-0">
       <Icon aria-hidden className="size-4 shrink-0 text-soft" />
@@ -101,7 +93,7 @@ function SessionRow({ session, onEnd, busy }: { session: Session; onEnd: () => v
         <p className="text-xs text-soft">
           {session.ip}
           {" · "}
-          {method ? t(`sessions.method.${method}`) : other}
+          {method}
           {" · "}
           {session.current ? t("sessions.now") : t("sessions.seen", { ago: format.ago(session.seen_time) })}
         </p>

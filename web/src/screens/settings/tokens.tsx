@@ -51,8 +51,9 @@ export function TokensScreen() {
       {
         id: "name",
         header: t("tokens.name"),
+        yields: true,
         cell: (token) => (
-          <div className="max-w-64 min-w-28">
+          <div className="sm:max-w-64 sm:min-w-28">
             <span className="block truncate font-medium">{token.name}</span>
             <code className="block truncate font-mono text-xs text-faint">hpat_…{token.last4}</code>
           </div>

@@ -51,7 +51,13 @@ export function SystemScreen() {
     ],
     [t, format],
   );
-  if (system.error && !system.data) return <Problem error={system.error} retry={() => void system.refetch()} large />;
+  if (system.error && !system.data) {
+    return (
+      <Page title={t("title")}>
+        <Problem error={system.error} retry={() => void system.refetch()} large />
+      </Page>
+    );
+  }
   if (!system.data) return <PageLoading />;
   const { database, journal, queue, leases, nodes, ...server } = system.data;
   const rows = (items: [ReactNode, ReactNode][]) => items.map(([label, value]) => ({ label, value }));

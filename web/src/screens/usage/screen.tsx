@@ -37,6 +37,16 @@ export function UsageScreen() {
   const change = (to: Change) =>
     void navigate({ search: (now) => ({ ...now, page: undefined, ...to }) as UsageSearch, replace: true });
 
+  const reset = () =>
+    change({
+      key: undefined,
+      model: undefined,
+      status: undefined,
+      errors: undefined,
+      request: undefined,
+      user: undefined,
+    });
+
   const minute = Math.floor(Date.now() / 60_000) * 60;
   const period = parsePeriod(search.period);
   const text = periodText(period);
@@ -89,23 +99,10 @@ export function UsageScreen() {
           </span>
         )}
         {search.user !== undefined && <Badge>{t("filter.user", { id: search.user })}</Badge>}
+        {all && search.key !== undefined && <Badge>{t("filter.keyId", { id: search.key })}</Badge>}
         {search.request && <span>{t("filter.anyTime")}</span>}
         {isNarrowed(search) && (
-          <Button
-            look="quiet"
-            size="small"
-            className="-my-1"
-            onClick={() =>
-              change({
-                key: undefined,
-                model: undefined,
-                status: undefined,
-                errors: undefined,
-                request: undefined,
-                user: undefined,
-              })
-            }
-          >
+          <Button look="quiet" size="small" className="-my-1" onClick={reset}>
             {t("filter.reset")}
           </Button>
         )}
@@ -121,7 +118,9 @@ export function UsageScreen() {
           stale={list.isPlaceholderData}
           empty={
             isNarrowed(search) ? (
-              <Empty title={t("empty.filtered")}>{t("empty.filteredHelp")}</Empty>
+              <Empty title={t("empty.filtered")} action={<Button onClick={reset}>{t("filter.reset")}</Button>}>
+                {t("empty.filteredHelp")}
+              </Empty>
             ) : (
               <Empty title={t("empty.title")}>{t("empty.help")}</Empty>
             )
@@ -145,7 +144,7 @@ function useColumns(all: boolean, open: (row: Usage) => void): Column<Usage>[] {
         type="button"
         onClick={() => open(row)}
         title={format.exact(row.time)}
-        className="rounded text-left whitespace-nowrap hover:underline"
+        className="block max-w-full truncate rounded text-left hover:underline"
       >
         {format.dateTime(row.time)}
       </button>
@@ -154,11 +153,11 @@ function useColumns(all: boolean, open: (row: Usage) => void): Column<Usage>[] {
       {
         id: "time",
         header: t("column.time"),
-        className: "max-sm:w-full",
+        yields: true,
         cell: (row) => (
           <>
             {time(row)}
-            <code className="block max-w-44 truncate font-mono text-xs text-soft sm:hidden">{row.model || "—"}</code>
+            <code className="block truncate font-mono text-xs text-soft sm:hidden">{row.model || "—"}</code>
           </>
         ),
       },

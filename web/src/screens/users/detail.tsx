@@ -22,14 +22,16 @@ import { Meter, Stat } from "@/ui/stat";
 import { Empty, PageLoading } from "@/ui/states";
 import { type Column, Table } from "@/ui/table";
 import { toast, toastProblem } from "@/ui/toast";
+import { useSessionWords } from "../settings/session-words";
 import { UserPanel } from "./panel";
 import { factorsQuery, sessionsQuery, userQuery, usersKey } from "./queries";
+import { Tokens } from "./tokens";
 
 const route = getRouteApi("/app/admin/users/$id");
 type User = Schemas["User"];
 type Session = Schemas["Session"];
 
-/** One user: balance, limits, sessions, second factors. */
+/** One user: balance, limits, keys, second factors, sessions, access tokens. */
 export function UserScreen() {
   const { t } = useTranslation("users");
   const { t: common } = useTranslation();
@@ -61,7 +63,20 @@ export function UserScreen() {
       toast(t("done.deleted", { name: user?.username ?? "" }));
     },
   });
-  if (error && !user) return <Problem error={error} retry={() => void refetch()} large />;
+  if (error && !user) {
+    return (
+      <Page
+        title={t("title")}
+        heading={
+          <Link to="/users" className="rounded hover:underline">
+            {t("title")}
+          </Link>
+        }
+      >
+        <Problem error={error} retry={() => void refetch()} large />
+      </Page>
+    );
+  }
   if (!user) return <PageLoading />;
   const own = self?.id === user.id;
   const set = rates.filter((rate) => user.limits[rate] !== null);
@@ -171,6 +186,7 @@ export function UserScreen() {
         <Keys user={user} />
         <Factors user={user} own={own} />
         <Sessions user={user} />
+        <Tokens user={user} />
       </div>
       <UserPanel open={open === "edit"} onClose={() => setOpen(undefined)} user={user} />
       {open === "quota" && <QuotaDialog user={user} onClose={() => setOpen(undefined)} />}
@@ -395,21 +411,26 @@ function Sessions({ user }: { user: User }) {
     },
     onError: toastProblem,
   });
+  const words = useSessionWords();
   const columns = useMemo<Column<Session>[]>(
     () => [
       {
         id: "where",
         header: t("sessions.where"),
-        cell: (session) => (
-          <div className="max-w-56 min-w-28">
-            <span className="block truncate" title={session.user_agent}>
-              {session.user_agent || t("sessions.unknown")}
-            </span>
-            <span className="block truncate text-xs text-faint">
-              {session.ip} · {session.method}
-            </span>
-          </div>
-        ),
+        yields: true,
+        cell: (session) => {
+          const { device, method } = words(session);
+          return (
+            <div className="sm:max-w-56 sm:min-w-28">
+              <span className="block truncate" title={session.user_agent}>
+                {device}
+              </span>
+              <span className="block truncate text-xs text-faint">
+                {session.ip} · {method}
+              </span>
+            </div>
+          );
+        },
       },
       {
         id: "seen",
@@ -429,7 +450,7 @@ function Sessions({ user }: { user: User }) {
         ),
       },
     ],
-    [t, format, end],
+    [t, format, end, words],
   );
   return (
     <Card

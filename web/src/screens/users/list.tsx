@@ -41,8 +41,9 @@ export function UsersScreen() {
       {
         id: "name",
         header: t("column.user"),
+        yields: true,
         cell: (user) => (
-          <div className="max-w-44 min-w-24 sm:max-w-64">
+          <div className="sm:max-w-64 sm:min-w-24">
             <Link
               to="/users/$id"
               params={{ id: String(user.id) }}

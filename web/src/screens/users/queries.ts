@@ -28,6 +28,14 @@ export function sessionsQuery(id: number) {
   });
 }
 
+export function tokensQuery(id: number) {
+  return queryOptions({
+    queryKey: [...usersKey, "tokens", id],
+    queryFn: ({ signal }) =>
+      data(api.GET("/api/user/{id}/token", { signal, params: { path: { id }, query: { p: 1, page_size: 100 } } })),
+  });
+}
+
 export function factorsQuery(id: number) {
   return queryOptions({
     queryKey: [...usersKey, "factors", id],
