@@ -69,7 +69,7 @@ test("a channel is made from a preset, with a real request before it is saved, a
   assert.equal(await ask(key.key, "comet-1"), 404, "nor does it serve");
   await panel.getByRole("button", { name: "Create" }).click();
   await page.getByText("Comets was added").waitFor();
-  await rowOf(page, "Comets").getByText("Not seen yet").waitFor();
+  await rowOf(page, "Comets").getByText("No recent traffic").waitFor();
   assert.equal(await servedBy("comet-1"), "Comets");
   await page.reload();
   await rowOf(page, "Comets").getByText("Healthy").waitFor();
