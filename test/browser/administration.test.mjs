@@ -257,6 +257,7 @@ test("a model that the catalog does not know is served to limited keys once it h
 });
 
 test("a user is made, changed, given a balance, disabled with undo, freed of lost second factors, and deleted", async () => {
+  await root("POST", "/api/group/", { name: "uraniborg" });
   const { page, quiet, close } = await open({ cookies });
   await page.goto(`${base}/users`);
   await page.getByRole("button", { name: "New user" }).click();
@@ -296,10 +297,12 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   await edit(async (panel) => {
     await panel.getByRole("textbox", { name: "Display name" }).fill("Tycho Brahe");
     await panel.getByRole("combobox", { name: "Role" }).selectOption("admin");
+    await panel.getByRole("combobox", { name: "Group" }).selectOption("uraniborg");
     await panel.getByRole("textbox", { name: "Requests per minute" }).first().fill("2");
     await panel.getByLabel("New password").fill("tycho likes comets");
   });
-  assert.deepEqual([(await read()).role, (await read()).display_name, (await read()).limits.rpm], ["admin", "Tycho Brahe", 2]);
+  const { role, group, display_name, limits } = await read();
+  assert.deepEqual([role, group, display_name, limits.rpm], ["admin", "uraniborg", "Tycho Brahe", 2]);
 
   // They choose a password, administer, and spend within their limit.
   const first = await open();
@@ -315,6 +318,9 @@ test("a user is made, changed, given a balance, disabled with undo, freed of los
   assert.equal((await call("GET", "/api/channel/")).status, 200);
   assert.equal((await call("GET", "/api/option/")).status, 403);
   const { data: theirs } = await call("POST", "/api/token/", { name: "Mars", unlimited_quota: true });
+  assert.notEqual(await ask(theirs.key), 200, "no channel serves their group");
+  const channel = (await root("GET", "/api/channel/")).items.find(({ name }) => name === "Old demo");
+  await root("PATCH", `/api/channel/${channel.id}`, { groups: ["default", "uraniborg"] });
   assert.deepEqual([await ask(theirs.key), await ask(theirs.key), await ask(theirs.key)], [200, 200, 429]);
 
   // A token of whoever was here before them, and an app that they lose.

@@ -121,6 +121,19 @@ test("a live test that fails says why; with what was wrong put right it works, t
   assert.equal(mirror.channel_id, (await channelNamed("Mirror")).id);
   assert.equal(mirror.served_model, "comet-1");
   assert.ok(!(await page.content()).includes(key.key), "a saved key is not shown again");
+
+  // A change of the saved one is tried out with the key that it has.
+  await rowOf(page, "Mirror").getByRole("button", { name: "Actions for Mirror" }).click();
+  await page.getByRole("menuitem", { name: "Edit" }).click();
+  const edit = page.getByRole("dialog", { name: "Edit Mirror" });
+  await edit.getByText(`…${key.key.slice(-4)}`).waitFor();
+  await edit.getByRole("combobox", { name: "Upstream's name" }).fill("no-such-model");
+  await edit.getByRole("button", { name: "Test", exact: true }).click();
+  await edit.getByText(/^HTTP 404/).waitFor();
+  await edit.getByRole("combobox", { name: "Upstream's name" }).fill("comet-1");
+  await edit.getByRole("button", { name: "Test", exact: true }).click();
+  await edit.getByText("Works", { exact: true }).waitFor();
+  await edit.getByRole("button", { name: "Cancel" }).click();
   quiet();
   await close();
 });

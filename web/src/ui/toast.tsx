@@ -46,12 +46,12 @@ export function Toasts() {
     () => toasts,
   );
   return (
-    // Over a panel or dialog they keep off the buttons at its bottom.
+    // They keep off buttons at the bottom: a panel's, a dialog's, a bar's.
     <section
       aria-label={t("toast.region")}
       aria-live="polite"
       data-toasts
-      className="pointer-events-none fixed right-4 bottom-4 left-4 z-60 flex flex-col items-end gap-2 [:root:has([data-modal])_&]:bottom-20"
+      className="pointer-events-none fixed right-4 bottom-4 left-4 z-60 flex flex-col items-end gap-2 [:root:has([data-modal],[data-bar])_&]:bottom-20"
     >
       {shown.map((one) => (
         <ToastCard key={one.id} toast={one} />

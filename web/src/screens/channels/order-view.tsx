@@ -204,7 +204,10 @@ export function OrderView({ channels, group, q, error, retry }: Props) {
       ))}
       {between(tiers.length)}
       {edited && (
-        <div className="sticky bottom-4 mt-3 flex flex-wrap items-center justify-end gap-2 rounded-lg border bg-raised px-4 py-2.5 shadow-pop">
+        <div
+          data-bar
+          className="sticky bottom-4 mt-3 flex flex-wrap items-center justify-end gap-2 rounded-lg border bg-raised px-4 py-2.5 shadow-pop"
+        >
           <span className="mr-auto text-sm" role="status">
             {save.isPending
               ? t("order.saving", { done: number(done), count: changes.length })

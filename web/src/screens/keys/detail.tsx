@@ -458,7 +458,7 @@ function Rules({ of: key, parent, whose }: { of: Key; parent: Key | undefined; w
           {
             label: t("column.key"),
             value: (
-              <span className="-my-1 flex items-center gap-1">
+              <span className={`flex items-center gap-1 ${open ? "-my-1" : ""}`}>
                 <code className="font-mono text-xs">{masked(key.key)}</code>
                 {open && <CopyButton value={key.key} label={t("value.copy")} />}
               </span>

@@ -282,6 +282,7 @@ function Bulk({ keys, onDone }: { keys: readonly Key[]; onDone: () => void }) {
   return (
     <section
       aria-label={t("bulk.label")}
+      data-bar
       className="sticky bottom-4 z-10 mx-auto mt-4 flex w-fit max-w-full flex-wrap items-center gap-2 rounded-lg border bg-raised py-2 pr-2 pl-4 text-sm shadow-pop"
     >
       <span className="mr-2 font-medium">{t("bulk.selected", { count: keys.length })}</span>
