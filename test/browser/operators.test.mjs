@@ -290,6 +290,17 @@ test("an upstream that fails is left out, and the console says which, since when
   await target.getByText(/attempts failed .* status 500/).waitFor();
   await accessible(page, "a broken channel");
 
+  // A request that met both tells so.
+  const { items } = await root("GET", `/api/log/?key_id=${key.id}&model=ailing&page_size=100`);
+  const both = items.find(({ trail }) => trail?.length > 1);
+  await page.goto(`${base}/usage?who=all&request=${both.request_id}`);
+  await page.getByText("1–1 of 1").waitFor();
+  await page.getByRole("row").nth(1).getByRole("button").click();
+  const attempts = page.getByRole("dialog", { name: /ailing/ }).getByRole("list", { name: "Attempts" }).getByRole("listitem");
+  await attempts.nth(0).getByText("Ill", { exact: true }).waitFor();
+  await attempts.nth(0).getByText(/status 500/).waitFor();
+  await attempts.nth(1).getByText("Well", { exact: true }).waitFor();
+
   await page.goto(`${base}/channels`);
   await page.getByRole("link", { name: "Route explainer" }).click();
   await page.getByRole("combobox", { name: "API key" }).fill(String(key.id));
