@@ -2,8 +2,10 @@ package option_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
+	"os"
 	"sync"
 	"testing"
 
@@ -39,6 +41,30 @@ func setup() (*option.Service, *table) {
 	store := &table{rows: map[string]string{}}
 	groups := map[string]bool{"default": true, "vip": true}
 	return option.NewService(store, func(name string) bool { return groups[name] }), store
+}
+
+// The console explains the options in the viewer's language, from catalogs whose
+// English is what the server says: whoever changes that is led to the translations.
+func TestTheConsoleExplainsEveryOptionAsTheServerDoes(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../web/src/messages/en/options.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var catalog struct {
+		Explained map[string]string `json:"explained"`
+	}
+	if err := json.Unmarshal(text, &catalog); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := setup()
+	want := map[string]string{}
+	for _, o := range s.List() {
+		want[o.Name] = o.Help
+	}
+	if diff := cmp.Diff(want, catalog.Explained); diff != "" {
+		t.Errorf("web/src/messages/en/options.json, explained (-server +console); the other languages follow it:\n%s", diff)
+	}
 }
 
 func TestEveryOptionExplainsItself(t *testing.T) {

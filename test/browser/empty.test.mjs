@@ -5,7 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { base, open, sessionOf, start, stop } from "./browser.mjs";
-import { screens } from "./screens.mjs";
+import { addressOf, screens } from "./screens.mjs";
 
 const pictures = process.env.HALLEY_SCREENSHOTS;
 /** Screens that are a list of what people make. */
@@ -23,7 +23,7 @@ test("every screen of a new server", async (t) => {
   const { page, settled, quiet } = window;
   for (const screen of screens.filter((screen) => !screen.act && !screen.signedOut)) {
     await t.test(screen.name, async () => {
-      await page.goto(base + screen.path);
+      await page.goto(await addressOf(page, base, screen));
       await settled();
       assert.notEqual(await page.locator("main").innerText(), "");
       const empty = page.locator("[data-empty]");

@@ -20,6 +20,18 @@ async function firstRow(page) {
   await dialog(page).waitFor();
 }
 
+/**
+ * A screen's address. {token:NAME} in it is the id of what is called so, or begins
+ * so, on the server; where nothing is, an id that nothing has.
+ */
+export async function addressOf(page, base, { path }) {
+  const [whole, kind, name] = /\{(\w+):([^}]+)\}/.exec(path) ?? [];
+  if (!whole) return base + path;
+  const { data } = await (await page.request.get(`${base}/api/${kind}/?p=1&page_size=100`)).json();
+  const found = data.items.find((one) => (one.name ?? one.username).startsWith(name));
+  return base + path.replace(whole, found?.id ?? 999_999);
+}
+
 /** @type {{name: string, path: string, act?: (page) => Promise<void>, signedOut?: boolean}[]} */
 export const screens = [
   { name: "sign-in", path: "/sign-in", signedOut: true },
@@ -55,8 +67,8 @@ export const screens = [
       await dialog(page).locator('input[value="demo-embed"]').scrollIntoViewIfNeeded();
     },
   },
-  { name: "key-long-word", path: "/keys/34" },
-  { name: "key-long-chinese", path: "/keys/33" },
+  { name: "key-long-word", path: "/keys/{token:checkout-recommendations}" },
+  { name: "key-long-chinese", path: "/keys/{token:面向}" },
   {
     name: "key-rotate",
     path: "/keys/1?period=24h",
@@ -135,17 +147,17 @@ export const screens = [
     },
   },
   { name: "channel", path: "/channels/1" },
-  { name: "channel-broken", path: "/channels/6" },
-  { name: "channel-long", path: "/channels/7" },
+  { name: "channel-broken", path: "/channels/{channel:Mirror in Virginia}" },
+  { name: "channel-long", path: "/channels/{channel:面向}" },
   {
     name: "channel-edit",
-    path: "/channels/2",
+    path: "/channels/{channel:OpenAI, Frankfurt}",
     act: async (page) => {
       await page.getByRole("button", { name: /^(Edit|编辑)$/ }).click();
       await dialog(page).waitFor();
     },
   },
-  { name: "route-explainer", path: "/channels/explain?model=gpt-4o&key=35" },
+  { name: "route-explainer", path: "/channels/explain?model=gpt-4o&key={token:Support assistant}" },
   { name: "groups", path: "/groups" },
   { name: "group", path: "/groups?group=default" },
   { name: "prices", path: "/prices" },
@@ -158,7 +170,7 @@ export const screens = [
   },
   { name: "users", path: "/users" },
   { name: "user", path: "/users/1" },
-  { name: "user-long", path: "/users/5" },
+  { name: "user-long", path: "/users/{user:checkout-recommendations}" },
   { name: "user-new", path: "/users", act: (page) => page.getByRole("button", { name: /^(New user|新建用户)$/ }).click() },
   { name: "options", path: "/options" },
   { name: "audit", path: "/audit" },

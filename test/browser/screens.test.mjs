@@ -11,7 +11,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { accessible, base, open, sessionOf, start, stop } from "./browser.mjs";
-import { screens } from "./screens.mjs";
+import { addressOf, screens } from "./screens.mjs";
 
 const pictures = process.env.HALLEY_SCREENSHOTS;
 const desk = { width: 1440, height: 900 };
@@ -39,7 +39,7 @@ for (const { locale, lang, looks, others } of languages) {
       await t.test(screen.name, async () => {
         const { page, quiet, settled } = screen.signedOut ? windows.out : windows.in;
         await look(page, size, scheme);
-        await page.goto(base + screen.path);
+        await page.goto(await addressOf(page, base, screen));
         await settled();
         if (screen.act) {
           await screen.act(page);
@@ -63,6 +63,7 @@ for (const { locale, lang, looks, others } of languages) {
 async function examine(page, name) {
   // What lies over the page stands where the window is.
   const fullPage = (await page.locator("[role=dialog], [role=menu]").count()) === 0;
+  if (pictures && fullPage) await page.evaluate(() => window.scrollTo(0, 0));
   if (pictures) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage });
   await accessible(page, name);
   const text = await page.locator("body").innerText();

@@ -335,13 +335,24 @@ function TextField({ label, placeholder, value, onChange }: TextFieldProps) {
 }
 
 function summary(entry: Entry): string {
-  const changed = differences(entry.before, entry.after);
+  const made = entry.before === null;
+  const changed = differences(entry.before, entry.after).filter((one) => !made || tells(one.after));
   if (changed.length > 0) {
     return changed
       .map((one) => `${one.name}: ${one.before === undefined ? "" : `${one.before} → `}${one.after ?? "∅"}`)
       .join(", ");
   }
-  return entry.detail;
+  const asked = membersOf(entry.detail);
+  return asked
+    ? Object.entries(asked)
+        .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+        .join(", ")
+    : entry.detail;
+}
+
+/** Whether a member of what was made says anything in one line: most begin with nothing. */
+function tells(value: string | undefined): boolean {
+  return value !== undefined && !["", "null", "false", "0", "[]", "{}"].includes(value);
 }
 
 /** Whether no record was changed or taken away. */

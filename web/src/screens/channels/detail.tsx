@@ -162,8 +162,9 @@ function HealthCard({ channel }: { channel: Channel }) {
       {
         id: "target",
         header: t("health.target"),
+        yields: true,
         cell: (row) => (
-          <div className="max-w-56 min-w-28">
+          <div className="sm:max-w-56 sm:min-w-28">
             <span className="block truncate font-medium">{row.model || t("health.wholeKey")}</span>
             <span className="block font-mono text-xs text-faint">{row.key ? `…${row.key}` : t("health.noKey")}</span>
           </div>

@@ -38,8 +38,9 @@ export function Children({ of: key, user, onIssue }: Props) {
       {
         id: "name",
         header: t("column.name"),
+        yields: true,
         cell: (child) => (
-          <div className="max-w-56 min-w-28">
+          <div className="sm:max-w-56 sm:min-w-28">
             <Link
               to="/keys/$id"
               params={{ id: String(child.id) }}

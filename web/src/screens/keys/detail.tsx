@@ -373,9 +373,10 @@ function Requests({ id, user }: OfKey) {
       {
         id: "model",
         header: t("requests.model"),
+        yields: true,
         cell: (row) => (
           <>
-            <code className="block max-w-56 truncate font-mono text-xs">{row.model || "—"}</code>
+            <code className="block truncate font-mono text-xs sm:max-w-56">{row.model || "—"}</code>
             <span className="text-xs text-faint sm:hidden">{format.ago(row.time)}</span>
           </>
         ),

@@ -1,10 +1,10 @@
-import { queryOptions, useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery, useSuspenseQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
-import { ownGroupsQuery } from "@/api/queries";
+import { ownGroupsQuery, selfQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { Badge } from "@/ui/badge";
 import { Button } from "@/ui/button";
@@ -30,6 +30,8 @@ const catalogQuery = queryOptions({
 /** The models that the viewer may use, with prices, limits and groups. */
 export function ModelsScreen() {
   const { t } = useTranslation("models");
+  const { t: common } = useTranslation();
+  const { data: self } = useSuspenseQuery(selfQuery);
   const format = useFormat();
   const search = route.useSearch();
   const navigate = route.useNavigate();
@@ -158,7 +160,19 @@ export function ModelsScreen() {
                 {t("empty.filteredHelp")}
               </Empty>
             ) : (
-              <Empty title={t("empty.title")}>{t("empty.help")}</Empty>
+              <Empty
+                title={t("empty.title")}
+                action={
+                  self &&
+                  self.role !== "user" && (
+                    <Button asChild>
+                      <Link to="/channels">{common("nav.channels")}</Link>
+                    </Button>
+                  )
+                }
+              >
+                {t("empty.help")}
+              </Empty>
             )
           }
         />

@@ -48,7 +48,7 @@ export function OptionsScreen() {
 }
 
 function OptionForm({ option }: { option: Option }) {
-  const { t } = useTranslation("options");
+  const { t, i18n } = useTranslation("options");
   const { t: common } = useTranslation();
   const { number } = useFormat();
   const queries = useQueryClient();
@@ -84,7 +84,9 @@ function OptionForm({ option }: { option: Option }) {
       <Field
         label={<code className="font-mono">{option.name}</code>}
         aside={t("type", { type: t(`types.${option.type}`), value: told(option.default) })}
-        help={option.help}
+        help={
+          i18n.exists(`options:explained.${option.name}`) ? t(`explained.${option.name as "affinity"}`) : option.help
+        }
         error={wrong ? t("whole") : undefined}
         group={option.type === "boolean"}
       >

@@ -138,7 +138,11 @@ function PriceFields({
               <Input
                 inputMode="decimal"
                 lead="$"
-                placeholder={kind === "input" || kind === "output" ? "" : t("kind.asOther")}
+                placeholder={
+                  kind === "input" || kind === "output"
+                    ? ""
+                    : t(kind.endsWith("output") ? "kind.asOutput" : "kind.asInput")
+                }
                 value={form.rates[kind]}
                 onChange={(event) => set({ rates: { ...form.rates, [kind]: event.target.value } })}
               />
@@ -412,7 +416,7 @@ function TierRates({
               placeholder={
                 kind === "input" || kind === "output" || base[kind].trim() !== ""
                   ? t("kind.without")
-                  : t("kind.asOther")
+                  : t(kind.endsWith("output") ? "kind.asOutput" : "kind.asInput")
               }
               value={rates[kind]}
               onChange={(event) => onChange({ ...rates, [kind]: event.target.value })}

@@ -210,11 +210,12 @@ function History() {
       {
         id: "model",
         header: t("column.model"),
+        yields: true,
         cell: (version) => (
           <Link
             to="/prices"
             search={{ ...search, model: version.model }}
-            className="block max-w-44 truncate rounded font-medium hover:underline sm:max-w-72"
+            className="block truncate rounded font-medium hover:underline sm:max-w-72"
           >
             {version.model}
           </Link>

@@ -84,7 +84,8 @@ export function RerateView() {
       {
         id: "model",
         header: t("column.model"),
-        cell: (row) => <span className="block max-w-40 truncate font-medium sm:max-w-72">{row.model || "—"}</span>,
+        yields: true,
+        cell: (row) => <span className="block truncate font-medium sm:max-w-72">{row.model || "—"}</span>,
       },
       {
         id: "requests",

@@ -81,6 +81,7 @@ export function TokensScreen() {
       {
         id: "expires",
         header: t("tokens.expires"),
+        className: "whitespace-nowrap",
         cell: (token) => {
           if (token.expires_at < 0) return <span className="text-faint">{t("tokens.never")}</span>;
           return token.expires_at * 1000 < Date.now() ? (

@@ -287,8 +287,9 @@ function Keys({ user }: { user: User }) {
       {
         id: "name",
         header: keyText("column.name"),
+        yields: true,
         cell: (key) => (
-          <div className="max-w-56 min-w-28">
+          <div className="sm:max-w-56 sm:min-w-28">
             <Link
               to="/keys/$id"
               params={{ id: String(key.id) }}

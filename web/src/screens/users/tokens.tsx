@@ -83,7 +83,7 @@ export function Tokens({ user }: { user: Schemas["User"] }) {
         rowId={(token) => String(token.id)}
         error={tokens.error}
         retry={() => void tokens.refetch()}
-        empty={<Empty title={t("tokens.none")} />}
+        empty={<Empty title={t("tokens.none")}>{t("tokens.noneHelp")}</Empty>}
       />
       <Confirm
         open={ending !== undefined}
