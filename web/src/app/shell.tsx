@@ -41,8 +41,10 @@ export function Shell() {
       >
         {t("shell.skip")}
       </button>
-      <aside className="sticky top-0 hidden h-dvh flex-col border-r bg-sunken lg:flex">
-        <Sidebar />
+      <aside className="hidden border-r bg-sunken lg:block">
+        <div className="sticky top-0 flex h-dvh flex-col">
+          <Sidebar />
+        </div>
       </aside>
       <Radix.Root open={drawer} onOpenChange={setDrawer}>
         <Radix.Portal>
