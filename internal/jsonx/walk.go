@@ -1,8 +1,8 @@
 package jsonx
 
 import (
-	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -217,27 +217,16 @@ func (w *Walker) skipArray(i, depth int) int {
 	}
 }
 
-// skipString jumps from quote to backslash to quote, so that long plain text
-// costs next to nothing.
+// skipString gives where the string at i ends, behind its quote.
 func skipString(b []byte, i int) int {
-	i++
-	quote := bytes.IndexByte(b[i:], '"')
-	if quote < 0 {
-		return -1
-	}
-	quote += i
-	for {
-		slash := bytes.IndexByte(b[i:quote], '\\')
-		if slash < 0 {
-			if hasControl(b[i:quote]) {
-				return -1
-			}
-			return quote + 1
-		}
-		if hasControl(b[i : i+slash]) {
+	for i = skipPlain(b, i+1); i < len(b); i = skipPlain(b, i) {
+		switch {
+		case b[i] == '"':
+			return i + 1
+		case b[i] != '\\' || i+1 == len(b): // a control character, or an escape that is cut off
 			return -1
 		}
-		i += slash + 1 // b[i] is what is escaped; quote ≥ i, so it is there
+		i++
 		switch b[i] {
 		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 			i++
@@ -249,32 +238,38 @@ func skipString(b []byte, i int) int {
 		default:
 			return -1
 		}
-		if i > quote { // the quote was escaped
-			next := bytes.IndexByte(b[i:], '"')
-			if next < 0 {
-				return -1
-			}
-			quote = i + next
-		}
 	}
+	return -1
 }
 
-// hasControl reports a byte below 0x20, eight bytes at a time.
-func hasControl(b []byte) bool {
+// skipPlain gives the first of a quote, a backslash and a control character from i
+// on, or the end.
+func skipPlain(b []byte, i int) int {
+	for len(b)-i >= 16 {
+		two := b[i : i+16 : i+16]
+		first, second := special(binary.LittleEndian.Uint64(two)), special(binary.LittleEndian.Uint64(two[8:]))
+		if first|second == 0 {
+			i += 16
+			continue
+		}
+		if first != 0 {
+			return i + bits.TrailingZeros64(first)/8
+		}
+		return i + 8 + bits.TrailingZeros64(second)/8
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
+		i++
+	}
+	return i
+}
+
+// special has the high bit of the first of eight bytes set that is a quote, a
+// backslash or a control character, and nothing set below it: a byte that is less
+// than n has it in (x - n) &^ x, as perhaps one above such a byte has, too.
+func special(x uint64) uint64 {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for len(b) >= 8 {
-		x := binary.LittleEndian.Uint64(b)
-		if (x-ones*0x20)&^x&highs != 0 {
-			return true
-		}
-		b = b[8:]
-	}
-	for _, c := range b {
-		if c < 0x20 {
-			return true
-		}
-	}
-	return false
+	quote, slash := x^ones*'"', x^ones*'\\'
+	return ((x-ones*0x20)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & highs
 }
 
 func isHex(c byte) bool {

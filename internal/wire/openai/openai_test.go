@@ -225,8 +225,9 @@ func TestErrorShape(t *testing.T) {
 }
 
 func BenchmarkScanRequest(b *testing.B) {
-	for name, size := range map[string]int{"1KB": 1 << 10, "100KB": 100 << 10} {
-		body := []byte(`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"` + strings.Repeat("hello wor", size/9) + `"}]}`)
+	const code = `\tif got := told(\"comet\"); got != want {\n\t\treturn fmt.Errorf(\"%q\", got)\n\t}\n`
+	for name, text := range map[string]string{"1KB": strings.Repeat("hello wor", 1<<10/9), "100KB": strings.Repeat("hello wor", 100<<10/9), "100KB of code": strings.Repeat(code, 100<<10/len(code))} {
+		body := []byte(`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"` + text + `"}]}`)
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
