@@ -10,9 +10,11 @@ import (
 	"halley/internal/usage"
 )
 
-// note keeps what became of an attempt that did not serve.
+// note keeps what became of an attempt that did not serve, as far as there is room
+// in the record beside the last one, of which see trail. Attempts that an upstream
+// has no words for are as many as there are channels.
 func (t *ticket) note(p *plan, o health.Outcome, began time.Time) {
-	if len(t.tries) < usage.MaxTries {
+	if len(t.tries) < usage.MaxTries-1 {
 		t.tries = append(t.tries, t.recall(p, o, began, t.gateway.Now()))
 	}
 }

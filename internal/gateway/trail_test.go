@@ -10,7 +10,9 @@ import (
 
 	"halley/internal/account"
 	"halley/internal/group"
+	"halley/internal/provider"
 	"halley/internal/usage"
+	wireanthropic "halley/internal/wire/anthropic"
 )
 
 // The record tells what became of each attempt, unless there was but one and it
@@ -68,6 +70,29 @@ func TestARecordTellsWhatBecameOfEachAttempt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Each channel that has no words for a request is passed over and noted. The trail
+// keeps to its bound, or the journal could not read the record, and the last
+// attempt has its place.
+func TestATrailIsBoundedHoweverManyArePassedOver(t *testing.T) {
+	t.Parallel()
+	var u claude
+	h := dialects(t, func(http.ResponseWriter, *http.Request) { t.Error("asked for what it has no words for") }, &u, func(h *house) {
+		for i := range int64(2 * usage.MaxTries) {
+			mute := *h.channel
+			mute.ID, mute.Priority = 100+i, 500
+			h.more = append(h.more, &mute)
+		}
+	})
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, searching, &c)
+	if c.status != 200 || len(r.Trail) != usage.MaxTries {
+		t.Fatalf("client got %d, %d attempts are kept", c.status, len(r.Trail))
+	}
+	if last := r.Trail[usage.MaxTries-1]; last.ChannelID != 9 || last.Outcome != "success" {
+		t.Errorf("the last attempt is %+v", last)
 	}
 }
 

@@ -252,9 +252,10 @@ func appendFields(b []byte, r *usage.Record) []byte {
 	number(int64(r.ParentGrantDelta))
 	number(r.Term)
 	number(r.Tokens.Searches)
-	number(int64(len(r.Trail)))
-	for i := range r.Trail {
-		one := &r.Trail[i]
+	trail := r.Trail[:min(len(r.Trail), usage.MaxTries)] // else nobody could read the frame
+	number(int64(len(trail)))
+	for i := range trail {
+		one := &trail[i]
 		number(one.ChannelID)
 		text(one.Outcome[:min(len(one.Outcome), maxShort)])
 		text(one.Detail[:min(len(one.Detail), maxShort)])

@@ -71,7 +71,7 @@ func TestLongTextIsClippedAndFits(t *testing.T) {
 	r := usage.Record{
 		EventID: "e", RequestID: long, KeyName: long, Model: long, ServedModel: long, Group: long, Dialect: long, Endpoint: long,
 		ErrorCode: long, PriceVersion: long, Source: usage.Source(long), EndUser: long, IP: long,
-		Trail: slices.Repeat([]usage.Try{{ChannelID: math.MinInt64, Outcome: long, Detail: long, Began: math.MinInt64, Took: math.MinInt64}}, usage.MaxTries),
+		Trail: slices.Repeat([]usage.Try{{ChannelID: math.MinInt64, Outcome: long, Detail: long, Began: math.MinInt64, Took: math.MinInt64}}, usage.MaxTries+1),
 	}
 	s := newStamp([8]byte{1, 2, 3})
 	frame := s.appendRecord(nil, 1, &r)
@@ -79,7 +79,7 @@ func TestLongTextIsClippedAndFits(t *testing.T) {
 		t.Errorf("%d bytes", len(frame))
 	}
 	f, size := s.read(frame)
-	if size != len(frame) || f.record.Model != long[:maxText] {
+	if size != len(frame) || f.record.Model != long[:maxText] || len(f.record.Trail) != usage.MaxTries {
 		t.Errorf("read %d of %d bytes", size, len(frame))
 	}
 }
