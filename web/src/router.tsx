@@ -1,6 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { createRootRouteWithContext, createRoute, createRouter, Outlet, redirect } from "@tanstack/react-router";
-import { newQueryClient, selfQuery, statusQuery } from "./api/queries";
+import { administers, newQueryClient, selfQuery, statusQuery } from "./api/queries";
 import { speakAs } from "./app/language";
 import { lazyPage } from "./app/lazy-page";
 import { AdminsOnly, NotFound, RouteError } from "./app/route-error";
@@ -98,7 +98,7 @@ const admin = createRoute({
   id: "admin",
   component: function Admins() {
     const { self } = app.useRouteContext();
-    return self.role === "user" ? <AdminsOnly /> : <Outlet />;
+    return administers(self) ? <Outlet /> : <AdminsOnly />;
   },
 });
 

@@ -22,6 +22,11 @@ export const selfQuery = queryOptions({
   staleTime: 60_000,
 });
 
+/** Whether a user's role lets them administer. */
+export function administers(user: Schemas["User"] | null | undefined): boolean {
+  return user?.role === "admin" || user?.role === "root";
+}
+
 export const statusQuery = queryOptions({
   queryKey: ["status"],
   queryFn: ({ signal }) => data(api.GET("/api/status", { signal })),

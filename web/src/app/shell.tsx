@@ -5,7 +5,7 @@ import { Dialog as Radix } from "radix-ui";
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { useTranslation } from "react-i18next";
 import { api, data } from "@/api/client";
-import { changeViewer, selfQuery, statusQuery } from "@/api/queries";
+import { administers, changeViewer, selfQuery, statusQuery } from "@/api/queries";
 import { type Language, languages, speak } from "@/messages";
 import { IconButton } from "@/ui/button";
 import { cx } from "@/ui/cx";
@@ -90,7 +90,7 @@ function Sidebar() {
   const { t } = useTranslation();
   const { data: self } = useSuspenseQuery(selfQuery);
   const { data: status } = useSuspenseQuery(statusQuery);
-  const admin = self?.role === "admin" || self?.role === "root";
+  const admin = administers(self);
   return (
     <>
       <Link to="/" className="mx-2 mt-2 flex h-9 w-fit items-center gap-2 rounded-md px-2 text-base font-semibold">

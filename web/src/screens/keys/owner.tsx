@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { UserRound } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
-import { selfQuery } from "@/api/queries";
+import { administers, selfQuery } from "@/api/queries";
 import { userQuery } from "@/screens/users/queries";
 
 /** The user of an address or a record, unless that is the viewer. */
@@ -15,7 +15,7 @@ export function useOther(user: number | undefined): number | undefined {
 /** Who somebody else is, and whether the viewer may change their keys. */
 export function useOwner(other: number | undefined): { owner: Schemas["User"] | undefined; mayChange: boolean } {
   const { data: self } = useSuspenseQuery(selfQuery);
-  const admin = self?.role === "admin" || self?.role === "root";
+  const admin = administers(self);
   const { data: owner } = useQuery({
     ...userQuery(other ?? 0),
     enabled: admin && other !== undefined,

@@ -2,7 +2,7 @@ import { useQuery, useSuspenseQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { lazy, Suspense, useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { selfQuery } from "@/api/queries";
+import { administers, selfQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { bucketsOf, parsePeriod, periodText, rangeOf } from "@/format/period";
 import { Segments } from "@/ui/input";
@@ -31,7 +31,7 @@ export function OverviewScreen() {
   const change = (to: { [Name in keyof OverviewSearch]: OverviewSearch[Name] | undefined }) =>
     void navigate({ search: (now) => ({ ...now, ...to }) as OverviewSearch, replace: true });
   const { data: self } = useSuspenseQuery(selfQuery);
-  const admin = self?.role === "admin" || self?.role === "root";
+  const admin = administers(self);
   const who: Who = admin && search.who === "all" ? "all" : "own";
   const owner = who === "all" ? "user" : "key";
 

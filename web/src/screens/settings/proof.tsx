@@ -2,9 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError, errorOf } from "@/api/error";
-import { Field } from "@/ui/field";
-import { Input } from "@/ui/input";
-import { PasswordInput } from "@/ui/password-input";
+import { bareCode, ProofCode, ProofPassword } from "./proof-fields";
 
 export interface PasswordProof {
   password?: string;
@@ -34,7 +32,7 @@ export function useProven<Answer>(
   };
   const call = useMutation({
     mutationFn: () => {
-      const totp = code.replaceAll(/\s/g, "");
+      const totp = bareCode(code);
       return run({ ...(password !== "" && { password }), ...(totp !== "" && { totp }) });
     },
     onSuccess: (answer) => {
@@ -61,31 +59,21 @@ export function useProven<Answer>(
     field: (asks || asksCode) && (
       <>
         {asks && (
-          <Field label={t("proof.password")} help={t("proof.help")} error={errorOf(error, "password")} required>
-            <PasswordInput
-              name="proof"
-              value={password}
-              onChange={(event) => setPassword(event.target.value)}
-              autoComplete="current-password"
-              autoFocus
-              required
-            />
-          </Field>
+          <ProofPassword
+            value={password}
+            onChange={setPassword}
+            help={t("proof.help")}
+            error={errorOf(error, "password")}
+          />
         )}
         {asksCode && (
-          <Field label={t("totp.code")} help={t("proof.codeHelp")} error={errorOf(error, "totp")} required>
-            <Input
-              name="totp"
-              value={code}
-              onChange={(event) => setCode(event.target.value)}
-              autoComplete="one-time-code"
-              autoCapitalize="none"
-              spellCheck={false}
-              autoFocus
-              required
-              className="font-mono tracking-widest"
-            />
-          </Field>
+          <ProofCode
+            value={code}
+            onChange={setCode}
+            help={t("proof.codeHelp")}
+            error={errorOf(error, "totp")}
+            autoFocus
+          />
         )}
       </>
     ),

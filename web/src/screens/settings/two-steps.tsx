@@ -10,10 +10,10 @@ import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { Field } from "@/ui/field";
 import { Input } from "@/ui/input";
-import { PasswordInput } from "@/ui/password-input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
 import { useProven } from "./proof";
+import { bareCode, ProofCode, ProofPassword } from "./proof-fields";
 import { qr } from "./qr";
 import { secondFactorQuery, signInKey } from "./queries";
 import { RecoveryCodes } from "./recovery-codes";
@@ -112,7 +112,7 @@ function Enrol({
     hasPassword,
   );
   const confirm = useMutation({
-    mutationFn: () => data(api.POST("/api/user/totp/confirm", { body: { totp: code.replaceAll(/\s/g, "") } })),
+    mutationFn: () => data(api.POST("/api/user/totp/confirm", { body: { totp: bareCode(code) } })),
     onSuccess: (made) => onCodes(made.recovery_codes),
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: it begins once, when it opens
@@ -214,7 +214,7 @@ function Proven({
   const [code, setCode] = useState("");
   const call = useMutation({
     mutationFn: async () => {
-      const body = { totp: code.replaceAll(/\s/g, ""), ...(hasPassword && { password }) };
+      const body = { totp: bareCode(code), ...(hasPassword && { password }) };
       if (what === "renew") return (await data(api.POST("/api/user/recovery_code", { body }))).recovery_codes;
       await data(api.POST("/api/user/totp/disable", { body }));
       return undefined;
@@ -247,34 +247,15 @@ function Proven({
         }}
       >
         {hasPassword && (
-          <Field label={t("proof.password")} error={errorOf(call.error, "password")} required>
-            <PasswordInput
-              name="proof"
-              value={password}
-              onChange={(event) => setPassword(event.target.value)}
-              autoComplete="current-password"
-              autoFocus
-              required
-            />
-          </Field>
+          <ProofPassword value={password} onChange={setPassword} error={errorOf(call.error, "password")} />
         )}
-        <Field
-          label={t("totp.code")}
+        <ProofCode
+          value={code}
+          onChange={setCode}
           help={t(optional ? "proof.codeOptional" : "proof.codeHelp")}
           error={errorOf(call.error, "totp")}
-          required={!optional}
-        >
-          <Input
-            name="totp"
-            value={code}
-            onChange={(event) => setCode(event.target.value)}
-            autoComplete="one-time-code"
-            autoCapitalize="none"
-            spellCheck={false}
-            required={!optional}
-            className="font-mono tracking-widest"
-          />
-        </Field>
+          optional={optional}
+        />
         <Problem error={call.error} />
       </form>
     </Dialog>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
-import { selfQuery } from "@/api/queries";
+import { administers, selfQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { cx } from "@/ui/cx";
 import { channelQuery } from "../channels/queries";
@@ -60,7 +60,7 @@ function toneOf({ outcome }: Try): string {
 /** A channel by its name for those who may see channels, by its id for others. */
 export function ChannelName({ id }: { id: number }) {
   const { data: self } = useQuery(selfQuery);
-  const admin = self?.role === "admin" || self?.role === "root";
+  const admin = administers(self);
   const channel = useQuery({ ...channelQuery(id), enabled: admin, refetchInterval: false, retry: false });
   if (!admin) return `#${id}`;
   if (!channel.data) return <span className={cx(channel.isError && "text-soft")}>#{id}</span>; // deleted, perhaps

@@ -3,7 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
-import { selfQuery } from "@/api/queries";
+import { administers, selfQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { parsePeriod, periodText, rangeOf } from "@/format/period";
 import { Badge } from "@/ui/badge";
@@ -32,7 +32,7 @@ export function UsageScreen() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const { data: self } = useSuspenseQuery(selfQuery);
-  const admin = self?.role === "admin" || self?.role === "root";
+  const admin = administers(self);
   const all = admin && search.who === "all";
   const change = (to: Change) =>
     void navigate({ search: (now) => ({ ...now, page: undefined, ...to }) as UsageSearch, replace: true });
