@@ -63,7 +63,7 @@ func (c channelListCommand) Run(r *run) error {
 				return err
 			}
 			for _, ch := range list.Items {
-				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", ch.ID, ch.Name, ch.Kind, channelStatus(ch.Status),
+				_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", ch.ID, ch.Name, ch.Kind, enabledWord(ch.Status == 1),
 					ch.Priority, ch.Weight, keyEnds(ch.Keys), strings.Join(ch.Groups, ","), few(ch.Models, 4), ch.BaseURL)
 			}
 			if len(list.Items) == 0 || len(list.Items) < list.PageSize {
@@ -221,8 +221,9 @@ func readKeys(from io.Reader) ([]string, error) {
 	return keys, nil
 }
 
-func channelStatus(status int64) string {
-	if status == 1 {
+// enabledWord says whether a record is enabled.
+func enabledWord(on bool) string {
+	if on {
 		return "enabled"
 	}
 	return "disabled"

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -278,9 +276,9 @@ type keyInspectCommand struct {
 func (c keyInspectCommand) Run(r *run) error {
 	value := c.Value
 	if value == "" {
-		line, err := bufio.NewReader(io.LimitReader(r.process.Stdin, 4096)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read the value from standard input: %w", err)
+		line, err := firstLine(r.process.Stdin, "the value")
+		if err != nil {
+			return err
 		}
 		value = strings.TrimSpace(line)
 	}

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -94,9 +92,12 @@ func (c providerAddCommand) Run(r *run) error {
 		body["label"] = c.Name
 	}
 	if c.SecretStdin {
-		secret, err := readSecret(r.process.Stdin)
+		secret, err := firstLine(r.process.Stdin, "the secret")
 		if err != nil {
 			return err
+		}
+		if secret == "" {
+			return errors.New("standard input has no secret")
 		}
 		body["client_secret"] = secret
 	}
@@ -129,26 +130,6 @@ func (c providerAddCommand) Run(r *run) error {
 		}
 		return nil
 	})
-}
-
-// readSecret reads the first line.
-func readSecret(stdin io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(stdin, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("read the secret from standard input: %w", err)
-	}
-	secret := strings.TrimRight(line, "\r\n")
-	if secret == "" {
-		return "", errors.New("standard input has no secret")
-	}
-	return secret, nil
-}
-
-func enabledWord(on bool) string {
-	if on {
-		return "enabled"
-	}
-	return "disabled"
 }
 
 type providerDisableCommand struct {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -58,7 +57,7 @@ func (c userListCommand) Run(r *run) error {
 		table := tabwriter.NewWriter(r.process.Stdout, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintln(table, "ID\tUSERNAME\tROLE\tSTATUS\tGROUP\tBALANCE\tUSED\tREQUESTS") // Flush tells
 		err := a.eachUser(r, c.Keyword, func(u userRecord) bool {
-			_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", u.ID, u.Username, u.Role, userStatus(u.Status), u.Group, u.balance(), u.UsedQuota, u.RequestCount)
+			_, _ = fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", u.ID, u.Username, u.Role, enabledWord(u.Status == 1), u.Group, u.balance(), u.UsedQuota, u.RequestCount)
 			return true
 		})
 		return errors.Join(err, table.Flush())
@@ -266,11 +265,9 @@ func choosePassword(stdin io.Reader, fromStdin bool) (password string, generated
 	if !fromStdin {
 		return strings.ToLower(rand.Text()), true, nil
 	}
-	line, err := bufio.NewReader(io.LimitReader(stdin, 4096)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", false, fmt.Errorf("read the password from standard input: %w", err)
+	if password, err = firstLine(stdin, "the password"); err != nil {
+		return "", false, err
 	}
-	password = strings.TrimRight(line, "\r\n")
 	if password == "" {
 		return "", false, errors.New("standard input has no password")
 	}
@@ -284,10 +281,3 @@ func (r *run) showPassword(password string, generated bool) {
 }
 
 func userPath(id int64) string { return "/api/user/" + strconv.FormatInt(id, 10) }
-
-func userStatus(status int64) string {
-	if status == 1 {
-		return "enabled"
-	}
-	return "disabled"
-}
