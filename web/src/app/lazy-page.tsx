@@ -1,19 +1,17 @@
 import { type ComponentType, createElement, use } from "react";
 import { ApiError } from "@/api/error";
 
-// What is done when pages whose code did not come are tried again.
-const failures = new Set<() => void>();
-
-/** Has pages whose code did not come ask for it again when they are drawn next. */
-export function tryPagesAgain(): void {
-  for (const forget of failures) forget();
-  failures.clear();
+/** The code of a page did not come, as the server could not be reached. */
+export class PageNotLoaded extends ApiError {
+  constructor() {
+    super(0, "offline", "The server cannot be reached.", undefined, undefined);
+  }
 }
 
 /**
  * A page whose code is loaded when it is opened. The router's own reloads the
  * window when that fails, and without a network that leaves nothing at all; here
- * the page tells so, and can be tried again.
+ * the page tells so, and reopen tries again.
  */
 export function lazyPage<Name extends string>(load: () => Promise<Record<Name, ComponentType>>, name: Name) {
   let component: ComponentType | undefined;
@@ -25,12 +23,7 @@ export function lazyPage<Name extends string>(load: () => Promise<Record<Name, C
         return module[name];
       },
       async (cause: unknown) => {
-        failures.add(() => {
-          coming = undefined;
-        });
-        throw (await reachable())
-          ? cause
-          : new ApiError(0, "offline", "The server cannot be reached.", undefined, undefined);
+        throw (await reachable()) ? cause : new PageNotLoaded();
       },
     );
     return coming;
@@ -42,6 +35,15 @@ export function lazyPage<Name extends string>(load: () => Promise<Record<Name, C
     await ask().catch(() => undefined);
   };
   return Page;
+}
+
+/**
+ * Opens the page anew, once the server answers. Importing its code again would not
+ * do: some browsers, Chromium 148 among them, remember for as long as the window
+ * lives that a module could not be had.
+ */
+export async function reopen(): Promise<void> {
+  if (await reachable()) window.location.reload();
 }
 
 /** Whether the server answers at all: then it is the code that is gone, after an update. */

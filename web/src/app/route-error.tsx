@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Button } from "@/ui/button";
 import { Problem } from "@/ui/problem";
 import { Empty } from "@/ui/states";
-import { tryPagesAgain } from "./lazy-page";
+import { PageNotLoaded, reopen } from "./lazy-page";
 
 /** What is shown in the place of a screen that has failed; the shell stays. */
 export function RouteError({ error, reset }: ErrorComponentProps) {
@@ -31,7 +31,7 @@ export function RouteError({ error, reset }: ErrorComponentProps) {
       large
       error={error}
       retry={() => {
-        tryPagesAgain();
+        if (error instanceof PageNotLoaded) return void reopen();
         reset();
         void router.invalidate();
       }}
