@@ -3,10 +3,9 @@
 package console
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
-	"html/template"
+	"html"
 	"io/fs"
 	"net/http"
 	"path"
@@ -43,24 +42,25 @@ func handler(built fs.FS, version string) (http.Handler, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	if files[page] == nil {
-		text, err := unbuilt(version)
+		text, err := newVariant(unbuilt(version), "")
 		if err != nil {
 			return nil, fmt.Errorf("console: %w", err)
 		}
-		files = map[string]*file{page: {name: page, plain: newVariant(text, "")}}
+		files = map[string]*file{page: {name: page, plain: text}}
 	}
 	return &site{files: files}, nil
 }
 
-func unbuilt(version string) ([]byte, error) {
-	text, err := template.New("welcome").Parse(welcome)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = text.Execute(&b, version)
-	return b.Bytes(), err
+// unbuilt opens the page that says how to build the console.
+func unbuilt(version string) func() (content, error) {
+	text := strings.ReplaceAll(welcome, "{{version}}", html.EscapeString(version))
+	return func() (content, error) { return readable{strings.NewReader(text)}, nil }
 }
+
+// readable is a text as an open file.
+type readable struct{ *strings.Reader }
+
+func (readable) Close() error { return nil }
 
 // site answers with the console's files.
 type site struct {
@@ -136,6 +136,12 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 			h.Set("Content-Encoding", v.encoding)
 		}
 	}
+	text, err := v.open()
+	if err != nil { // it could be when the server started
+		http.Error(w, "This page cannot be read.", http.StatusInternalServerError)
+		return
+	}
+	defer func() { _ = text.Close() }() // nothing was written
 	h.Set("ETag", v.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(v.text))
+	http.ServeContent(w, r, "", time.Time{}, text)
 }

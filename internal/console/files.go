@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strconv"
@@ -20,16 +21,42 @@ type file struct {
 	brotli, gzip *variant // nil where that would not be smaller
 }
 
-// variant is a file in one encoding.
+// variant is a file in one encoding. Its bytes are not copied: what is embedded
+// is read where it lies.
 type variant struct {
 	encoding string // "" is none
-	text     []byte
+	open     func() (content, error)
 	etag     string
 }
 
-func newVariant(text []byte, encoding string) *variant {
-	sum := sha256.Sum256(text)
-	return &variant{encoding: encoding, text: text, etag: strconv.Quote(base64.RawURLEncoding.EncodeToString(sum[:12]))}
+type content interface {
+	io.ReadSeeker
+	io.Closer
+}
+
+func newVariant(open func() (content, error), encoding string) (*variant, error) {
+	text, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = text.Close() }() // nothing was written
+	sum := sha256.New()
+	if _, err := io.Copy(sum, text); err != nil {
+		return nil, err
+	}
+	tag := base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12])
+	return &variant{encoding: encoding, open: open, etag: strconv.Quote(tag)}, nil
+}
+
+// in gives what opens a file, whose file system must let its files be sought in.
+func in(built fs.FS, name string) func() (content, error) {
+	return func() (content, error) {
+		f, err := built.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		return f.(content), nil //nolint:forcetypeassert // embedded files can, and those of tests
+	}
 }
 
 // load reads the built console, by name. There may be none.
@@ -45,19 +72,15 @@ func load(built fs.FS) (map[string]*file, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := fs.ReadFile(built, name)
-		if err != nil {
-			return err
-		}
 		switch path.Ext(name) {
 		case ".br":
-			of(strings.TrimSuffix(name, ".br")).brotli = newVariant(text, "br")
+			of(strings.TrimSuffix(name, ".br")).brotli, err = newVariant(in(built, name), "br")
 		case ".gz":
-			of(strings.TrimSuffix(name, ".gz")).gzip = newVariant(text, "gzip")
+			of(strings.TrimSuffix(name, ".gz")).gzip, err = newVariant(in(built, name), "gzip")
 		default:
-			of(name).plain = newVariant(text, "")
+			of(name).plain, err = newVariant(in(built, name), "")
 		}
-		return nil
+		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return files, nil
