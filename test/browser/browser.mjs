@@ -5,6 +5,8 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
+/** How long anything may take, in milliseconds: to wait in vain costs this, a slow machine nothing. */
+export const patience = 30_000;
 export const base = required("HALLEY_BASE_URL");
 export const password = required("HALLEY_PASSWORD");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -38,7 +40,7 @@ export async function open({ width = 1440, height = 900, scheme = "light", local
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale, timezoneId: "Europe/Berlin", reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
   if (cookies) await context.addCookies(cookies);
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(patience);
   const faults = [];
   const underway = new Set();
   page.on("request", (request) => underway.add(request));
@@ -68,7 +70,7 @@ export async function open({ width = 1440, height = 900, scheme = "light", local
  * what came has been drawn.
  */
 async function settled(page, underway) {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + patience;
   for (let calm = 0; calm < 2; ) {
     assert.ok(Date.now() < deadline, `the page does not come to rest: ${[...underway].map((request) => request.url()).join(" ")}`);
     const still = await page.evaluate(async () => {
@@ -128,7 +130,7 @@ export function management(cookies) {
 
 /** Asks again until the answer is one: what the server tells may come a moment late. */
 export async function until(what, get) {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + patience;
   for (;;) {
     const found = await get();
     if (found) return found;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { base, open, sessionOf, start, stop } from "./browser.mjs";
+import { base, open, patience, sessionOf, start, stop } from "./browser.mjs";
 import { addressOf, screens } from "./screens.mjs";
 
 const message = "The table of everything is locked.";
@@ -99,7 +99,7 @@ test("a screen whose data the server refuses says why, which request it was, and
 
 /** Waits until something is there, and makes the page's own waits short. */
 async function eventually(page, locator) {
-  for (const end = performance.now() + 15_000; performance.now() < end; ) {
+  for (const end = performance.now() + patience; performance.now() < end; ) {
     if (await locator.first().isVisible()) return;
     await page.clock.fastForward(1000);
     await new Promise((later) => setTimeout(later, 50));
