@@ -10,6 +10,7 @@ import (
 
 	"halley/internal/fault"
 	"halley/internal/oidc"
+	"halley/internal/speech"
 )
 
 // LoginProvider is an identity provider that people may sign in at.
@@ -193,7 +194,7 @@ func (s *Service) applyProvider(p *LoginProvider, patch ProviderPatch) error {
 
 func (s *Service) checkProvider(p *LoginProvider, secret *string) error {
 	invalid := func(field, rule string) error {
-		return fault.New(fault.Invalid, "invalid_"+field, "%s %s", field, rule).Field(field)
+		return fault.New(fault.Invalid, "invalid_"+field, "%s %s", field, speech.Phrase(rule)).Field(field)
 	}
 	const longest = 500
 	for field, text := range map[string]string{"label": p.Label, "client_id": p.ClientID, "group_claim": p.GroupClaim, "role_claim": p.RoleClaim} {

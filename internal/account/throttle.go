@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"halley/internal/fault"
+	"halley/internal/speech"
 )
 
 const (
@@ -81,7 +82,7 @@ func (t *throttle) admit(ctx context.Context, refusal string, counters ...tallie
 		}
 		if wait > 0 {
 			t.mu.Unlock()
-			return nil, fault.New(fault.RateLimited, "too_many_attempts", "%s", refusal).Retry(wait)
+			return nil, fault.New(fault.RateLimited, "too_many_attempts", "%s", speech.Phrase(refusal)).Retry(wait)
 		}
 		if room {
 			for _, c := range counters {

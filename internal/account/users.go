@@ -8,6 +8,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/group"
 	"halley/internal/money"
+	"halley/internal/speech"
 )
 
 // NewUser is a user to be made.
@@ -579,7 +580,7 @@ func mayUpdate(by *Identity, target *User, p Patch) error {
 func ownAccount(by *Identity, target *User) bool { return target.ID == by.User.ID && !by.Local() }
 
 func errOwnAccount(verb string) error {
-	return fault.New(fault.Forbidden, "own_account", "You cannot %s your own account.", verb)
+	return fault.New(fault.Forbidden, "own_account", "You cannot %s your own account.", speech.Phrase(verb))
 }
 
 // lostRoot reports whether an enabled root is one no longer.

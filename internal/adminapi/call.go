@@ -13,6 +13,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/speech"
 )
 
 // call is one management request as its handler sees it.
@@ -24,7 +25,12 @@ type call struct {
 	body    []byte
 	header  http.Header   // what the handler wants in the answer
 	request *http.Request // for cookies, user agent and credentials
+	// language is the one to answer people in.
+	language *speech.Language
 }
+
+// say is a text in the caller's language.
+func (c *call) say(t speech.Text) string { return c.language.Say(t) }
 
 // set adds a header to the answer.
 func (c *call) set(name, value string) {

@@ -34,7 +34,7 @@ type envelopeNoData struct {
 
 type envelopeError struct {
 	Success bool   `json:"success" enum:"false"`
-	Message string `json:"message" doc:"Says to people which field broke which rule."`
+	Message string `json:"message" doc:"Says to people which field broke which rule, in the language that Accept-Language asks for: English or Simplified Chinese."`
 	Code    string `json:"code" doc:"Says the same to programs; it stays the same."`
 	Param   string `json:"param,omitempty" doc:"The field at fault."`
 	// Data is for who signs in and has shown the right password.
@@ -66,7 +66,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.write(w, r, statusOf(w, e), jsonx.Value(openai.Error(e, requestID(r))))
 		return
 	}
-	body := envelopeError{Message: e.Message, Code: e.Code, Param: e.Param}
+	language := s.languages.For(r.Header.Get("Accept-Language"))
+	body := envelopeError{Message: e.In(language), Code: e.Code, Param: e.Param}
 	if required, ok := errors.AsType[*account.SecondFactorRequired](err); ok {
 		body.Data = &secondFactorChoice{Methods: required.Methods}
 		if required.Passkey != nil {

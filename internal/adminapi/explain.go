@@ -82,7 +82,7 @@ func (s *Server) explainRoute(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return viewExplanation(k, &verdict), nil
+	return c.viewExplanation(k, &verdict), nil
 }
 
 func (s *Server) explainedKey(c *call, body *explainBody) (*key.Key, error) {
@@ -98,18 +98,19 @@ func (s *Server) explainedKey(c *call, body *explainBody) (*key.Key, error) {
 	return s.Keys.ByID(c.ctx, body.KeyID.Value)
 }
 
-func viewExplanation(k *key.Key, v *gateway.Verdict) explanation {
+func (c *call) viewExplanation(k *key.Key, v *gateway.Verdict) explanation {
 	e := explanation{
-		Allowed: v.Allowed, Code: v.Code, Message: v.Message,
-		Key:    explainedKey{ID: k.ID, Name: k.Name, UserID: k.UserID, Group: k.Group},
-		Groups: append([]string{}, v.Groups...), CrossGroupRetry: v.CrossGroup, MaxAttempts: v.MaxAttempts,
+		Allowed: v.Allowed,
+		Key:     explainedKey{ID: k.ID, Name: k.Name, UserID: k.UserID, Group: k.Group},
+		Groups:  append([]string{}, v.Groups...), CrossGroupRetry: v.CrossGroup, MaxAttempts: v.MaxAttempts,
 		Plan: []explainedStep{}, PassedOver: []passedOverView{},
 	}
+	e.Code, e.Message = c.refusal(v)
 	for _, step := range v.Plan {
-		e.Plan = append(e.Plan, explainedStep{stepView: viewStep(step), Name: step.Channel.Name, UpstreamKey: step.UpstreamKey})
+		e.Plan = append(e.Plan, explainedStep{stepView: c.viewStep(step), Name: step.Channel.Name, UpstreamKey: step.UpstreamKey})
 	}
 	for _, p := range v.PassedOver {
-		e.PassedOver = append(e.PassedOver, passedOverView{ChannelID: p.Channel.ID, Name: p.Channel.Name, Group: p.Group, Why: p.Why})
+		e.PassedOver = append(e.PassedOver, passedOverView{ChannelID: p.Channel.ID, Name: p.Channel.Name, Group: p.Group, Why: c.say(p.Why)})
 	}
 	return e
 }

@@ -20,6 +20,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/clientip"
 	"halley/internal/fault"
+	"halley/internal/speech"
 )
 
 // MaxBody caps a management request's body.
@@ -56,11 +57,13 @@ type Server struct {
 	origin *http.CrossOriginProtection
 	// document is the OpenAPI document, made when somebody first asks.
 	document func() ([]byte, error)
+	// languages are those in which people are told what went wrong.
+	languages *speech.Languages
 }
 
 // New builds the server from the services it speaks for.
 func New(base Base, services Services) (*Server, error) {
-	s := &Server{Services: services, base: base, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	s := &Server{Services: services, base: base, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), languages: speech.New()}
 	for _, origin := range base.AllowedOrigins {
 		if origin == "*" {
 			continue // any page may call with a token; a session stays the console's own
@@ -130,7 +133,10 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 // handler runs one route: body, credential, role, handler, answer.
 func (s *Server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{ctx: r.Context(), request: r, query: r.URL.Query(), ip: s.base.ClientIP.Of(r)}
+		c := &call{
+			ctx: r.Context(), request: r, query: r.URL.Query(), ip: s.base.ClientIP.Of(r),
+			language: s.languages.For(r.Header.Get("Accept-Language")),
+		}
 		result, err := s.safely(rt, c, w)
 		if err != nil {
 			s.fail(w, r, err)

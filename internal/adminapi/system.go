@@ -3,6 +3,8 @@ package adminapi
 import (
 	"context"
 	"net/http"
+
+	"halley/internal/speech"
 )
 
 // System knows the server and what it runs on.
@@ -10,7 +12,7 @@ type System interface {
 	// Look tells what is known at once.
 	Look(ctx context.Context) (SystemState, error)
 	// Examine looks for what needs mending, upstreams included.
-	Examine(ctx context.Context) []SystemFinding
+	Examine(ctx context.Context) []Finding
 }
 
 // SystemState is what a server knows of itself and of those beside it.
@@ -74,7 +76,15 @@ type SystemQueue struct {
 	Dropped     int64 `json:"dropped" doc:"Records of refused requests left out while full, since the start."`
 }
 
-// SystemFinding is one thing that was looked at.
+// Finding is one thing that the doctor looked at.
+type Finding struct {
+	What speech.Text // "database"
+	OK   bool
+	Text speech.Text // what was seen
+	Mend speech.Text // what to do about it, when it is not OK
+}
+
+// SystemFinding is a finding in words.
 type SystemFinding struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
@@ -107,5 +117,9 @@ func (s *Server) getSystem(c *call) (any, error) {
 }
 
 func (s *Server) examineSystem(c *call) (any, error) {
-	return append([]SystemFinding{}, s.System.Examine(c.ctx)...), nil
+	views := []SystemFinding{}
+	for _, f := range s.System.Examine(c.ctx) {
+		views = append(views, SystemFinding{What: c.say(f.What), OK: f.OK, Text: c.say(f.Text), Mend: c.say(f.Mend)})
+	}
+	return views, nil
 }

@@ -7,18 +7,19 @@ import (
 	"testing"
 
 	"halley/internal/adminapi"
+	"halley/internal/speech"
 )
 
 // machine stands in for the application, which has tests of its own.
 type machine struct {
 	state    adminapi.SystemState
-	findings []adminapi.SystemFinding
+	findings []adminapi.Finding
 	err      error
 }
 
 func (m *machine) Look(context.Context) (adminapi.SystemState, error) { return m.state, m.err }
 
-func (m *machine) Examine(context.Context) []adminapi.SystemFinding { return m.findings }
+func (m *machine) Examine(context.Context) []adminapi.Finding { return m.findings }
 
 func TestAdministratorsSeeHowTheServerIsDoing(t *testing.T) {
 	t.Parallel()
@@ -30,8 +31,11 @@ func TestAdministratorsSeeHowTheServerIsDoing(t *testing.T) {
 	if a := d.must(t, "GET", "/api/system/doctor", ""); string(a.Data) != `[]` {
 		t.Error(a.raw)
 	}
-	d.machine.findings = []adminapi.SystemFinding{{What: "clock", Text: "5 minutes apart", Mend: "set it"}}
-	if a := d.must(t, "GET", "/api/system/doctor", ""); string(a.Data) != `[{"what":"clock","ok":false,"text":"5 minutes apart","mend":"set it"}]` {
+	d.machine.findings = []adminapi.Finding{{What: speech.Say("clock"), Text: speech.Phrase("5 minutes apart"), Mend: speech.Say("check the database")}}
+	if a := d.must(t, "GET", "/api/system/doctor", ""); string(a.Data) != `[{"what":"clock","ok":false,"text":"5 minutes apart","mend":"check the database"}]` {
+		t.Error(a.raw)
+	}
+	if a := d.do(t, admin, "GET", "/api/system/doctor", "", "Accept-Language: zh-CN"); string(a.Data) != `[{"what":"时钟","ok":false,"text":"5 minutes apart","mend":"检查数据库"}]` {
 		t.Error(a.raw)
 	}
 	for _, path := range []string{"/api/system/", "/api/system/doctor"} {

@@ -55,9 +55,9 @@ type stepView struct {
 	Ratio     string `json:"ratio" doc:"The group's price ratio."`
 }
 
-func viewStep(step gateway.Step) stepView {
+func (c *call) viewStep(step gateway.Step) stepView {
 	v := stepView{
-		ChannelID: step.Channel.ID, Group: step.Group, Why: step.Why, State: step.State.String(), Reason: step.Reason,
+		ChannelID: step.Channel.ID, Group: step.Group, Why: c.say(step.Why), State: step.State.String(), Reason: step.Reason,
 		Priority: step.Channel.Priority, Weight: step.Channel.Weight, Strategy: string(step.Strategy), Ratio: step.Ratio.String(),
 	}
 	if !step.OutUntil.IsZero() {
@@ -91,11 +91,20 @@ func (s *Server) verifyKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := verdictView{Allowed: verdict.Allowed, Code: verdict.Code, Message: verdict.Message, Plan: []stepView{}}
+	answer := verdictView{Allowed: verdict.Allowed, Plan: []stepView{}}
+	answer.Code, answer.Message = c.refusal(&verdict)
 	for _, step := range verdict.Plan {
-		answer.Plan = append(answer.Plan, viewStep(step))
+		answer.Plan = append(answer.Plan, c.viewStep(step))
 	}
 	return answer, nil
+}
+
+// refusal is why a request would not be admitted, for programs and for people.
+func (c *call) refusal(v *gateway.Verdict) (code, message string) {
+	if v.Refusal == nil {
+		return "", ""
+	}
+	return v.Refusal.Code, v.Refusal.In(c.language)
 }
 
 func (b verifyBody) question() (gateway.Question, error) {

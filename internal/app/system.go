@@ -9,6 +9,7 @@ import (
 
 	"halley/internal/adminapi"
 	"halley/internal/channel"
+	"halley/internal/speech"
 	"halley/internal/store"
 )
 
@@ -69,24 +70,19 @@ func signed(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
 // Examine implements adminapi.System with what the doctor looks at that a running
 // server can see of itself.
-func (y system) Examine(ctx context.Context) []adminapi.SystemFinding {
+func (y system) Examine(ctx context.Context) []Finding {
 	a := y.app
 	findings := []Finding{proxies(a.cfg), a.database(ctx), journalFinding(a.cfg), a.clock(ctx), a.trail(ctx)}
-	findings = append(findings, a.channelFindings(ctx)...)
-	views := make([]adminapi.SystemFinding, 0, len(findings))
-	for _, f := range findings {
-		views = append(views, adminapi.SystemFinding(f))
-	}
-	return views
+	return append(findings, a.channelFindings(ctx)...)
 }
 
 // database asks it for a sign of life.
 func (a *App) database(ctx context.Context) Finding {
 	if err := a.services.db.Ping(ctx); err != nil {
 		a.log.Warn("the database does not answer", "error", err)
-		return Finding{What: "database", Text: "does not answer", Mend: "see the server's log, and that the database runs and accepts the account"}
+		return Finding{What: speech.Say("database"), Text: speech.Say("does not answer"), Mend: speech.Say("see the server's log, and that the database runs and accepts the account")}
 	}
-	return Finding{What: "database", OK: true, Text: string(a.services.db.Engine()) + " answers, the schema is up to date"}
+	return Finding{What: speech.Say("database"), OK: true, Text: speech.Say("%s answers, the schema is up to date", a.services.db.Engine())}
 }
 
 // askAtOnce is how many upstreams are asked at the same time.

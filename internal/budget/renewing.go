@@ -10,6 +10,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/money"
+	"halley/internal/speech"
 )
 
 // maxRenewing is how many renewing budgets a key or an account may have.
@@ -68,7 +69,7 @@ func ParseRenewing(from []jsonx.Opt[RenewingPatch], r RenewingRules) ([]Renewing
 }
 
 func invalidRenewing(field, format string, args ...any) error {
-	return fault.New(fault.Invalid, "invalid_limits", field+" "+format, args...).Field(field)
+	return fault.New(fault.Invalid, "invalid_limits", "%s %s", field, speech.Say(format, args...)).Field(field)
 }
 
 func (p RenewingPatch) parse(field string, r RenewingRules) (Renewing, error) {

@@ -7,10 +7,11 @@ package fault
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
+
+	"halley/internal/speech"
 )
 
 // Kind classifies an error by what the caller can do about it.
@@ -53,16 +54,26 @@ type Error struct {
 	Param      string        // the request field at fault, "" when none
 	RetryAfter time.Duration // > 0 when waiting helps
 	Cause      error         // for the log only
+	text       speech.Text   // Message, for other languages
 }
 
 // New makes an error; format and args give the public message. What is not
 // UTF-8 in it, as a path may hold, becomes U+FFFD: no dialect could write it.
 func New(kind Kind, code, format string, args ...any) *Error {
+	text := speech.Say(format, args...)
 	msg := format
 	if len(args) > 0 {
-		msg = strings.ToValidUTF8(fmt.Sprintf(format, args...), "\ufffd")
+		msg = strings.ToValidUTF8(text.String(), "\ufffd")
 	}
-	return &Error{Kind: kind, Code: code, Message: msg}
+	return &Error{Kind: kind, Code: code, Message: msg, text: text}
+}
+
+// In is the message in a language.
+func (e *Error) In(l *speech.Language) string {
+	if e.text.Format == "" { // it was not made by New
+		return e.Message
+	}
+	return strings.ToValidUTF8(l.Say(e.text), "\ufffd")
 }
 
 // Wrap makes an error with a cause that is logged but not shown.

@@ -94,7 +94,7 @@ func TestAChildIsAdmittedOnlyWhereItsParentIs(t *testing.T) {
 			}
 			model, _, _ := strings.Cut(strings.TrimPrefix(row.body, `{"model":"`), `"`)
 			v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: model, IP: netip.MustParseAddr("192.0.2.1"), Endpoint: "chat"})
-			if err != nil || v.Allowed || v.Code != row.code || strings.Contains(v.Message, "parent") != row.parents {
+			if err != nil || v.Allowed || v.Refusal.Code != row.code || strings.Contains(v.Refusal.Message, "parent") != row.parents {
 				t.Errorf("verify says %+v, %v", v, err)
 			}
 		})

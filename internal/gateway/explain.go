@@ -9,6 +9,7 @@ import (
 	"halley/internal/group"
 	"halley/internal/health"
 	"halley/internal/money"
+	"halley/internal/speech"
 )
 
 // Route is where a request would go.
@@ -25,7 +26,7 @@ type Step struct {
 	Channel     *channel.Channel
 	UpstreamKey string // its id, "" for a channel without
 	Group       string
-	Why         string // all of the below, in words
+	Why         speech.Text // all of the below, in words
 	State       health.State
 	// OutUntil is when a channel that is out is tried again without need; zero for
 	// one that is not out.
@@ -39,7 +40,7 @@ type Step struct {
 type PassedOver struct {
 	Channel *channel.Channel
 	Group   string
-	Why     string
+	Why     speech.Text
 }
 
 // maxExplained bounds a plan that is shown, and what is shown of others.
@@ -81,12 +82,12 @@ func (p *plan) explained(now time.Time) Step {
 	return s
 }
 
-func (w *way) passedOver(ch *channel.Channel) string {
+func (w *way) passedOver(ch *channel.Channel) speech.Text {
 	switch {
 	case ch.Status != channel.Enabled:
-		return "disabled"
+		return speech.Say("disabled")
 	case !w.who.unlimited() && w.snap.priceOf(w.model, ch) == nil:
-		return "the model has no price here"
+		return speech.Say("the model has no price here")
 	}
-	return "another group serves, and cross_group_retry is off"
+	return speech.Say("another group serves, and cross_group_retry is off")
 }

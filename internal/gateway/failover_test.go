@@ -469,7 +469,7 @@ func TestABreakerKeepsRequestsAwayFromWhatIsBroken(t *testing.T) {
 		t.Errorf("20 requests took %d attempts, want 5 that failed and 20 that served", n)
 	}
 	v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
-	if err != nil || len(v.Plan) != 2 || v.Plan[0].Channel.ID != 9 || v.Plan[1].Channel.ID != 5 || !strings.Contains(v.Plan[1].Why, "5 attempts failed") && !strings.Contains(v.Plan[1].Why, "status 503") {
+	if err != nil || len(v.Plan) != 2 || v.Plan[0].Channel.ID != 9 || v.Plan[1].Channel.ID != 5 || !strings.Contains(v.Plan[1].Why.String(), "5 attempts failed") && !strings.Contains(v.Plan[1].Why.String(), "status 503") {
 		t.Errorf("verify says %+v, %v", v, err)
 	}
 }

@@ -645,7 +645,7 @@ func TestAnAccountsSpentBudgetRefusesEveryKey(t *testing.T) {
 		}
 	}
 	v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
-	if err != nil || v.Allowed || v.Code != "budget_exhausted" {
+	if err != nil || v.Allowed || v.Refusal.Code != "budget_exhausted" {
 		t.Errorf("verify says %+v, %v", v, err)
 	}
 }
@@ -749,7 +749,7 @@ func TestARenewingBudgetLowersTheCapAndThenRefuses(t *testing.T) {
 				}
 			}
 			v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "m"})
-			if err != nil || v.Allowed || v.Code != "budget_exhausted" {
+			if err != nil || v.Allowed || v.Refusal.Code != "budget_exhausted" {
 				t.Errorf("verify says %+v, %v", v, err)
 			}
 		})

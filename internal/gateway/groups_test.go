@@ -38,7 +38,7 @@ func TestAutomaticRoutingTakesOnlyGroupsThatTheOwnerMayUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(v.Groups, row.want) || v.Allowed != (row.want != nil) {
-				t.Errorf("the groups are %v, allowed %v %s", v.Groups, v.Allowed, v.Code)
+				t.Errorf("the groups are %v, allowed %v: %v", v.Groups, v.Allowed, v.Refusal)
 			}
 			var c client
 			h.do(t.Context(), `{"model":"m"}`, &c)
@@ -77,7 +77,7 @@ func TestAPlanSaysWhichChannelsAreLeftOut(t *testing.T) {
 				t.Errorf("the plan is %v, left out are %+v", plan, v.PassedOver)
 			}
 			for _, p := range v.PassedOver {
-				if row.over[p.Channel.ID] != p.Why {
+				if row.over[p.Channel.ID] != p.Why.String() {
 					t.Errorf("channel %d is left out because: %s", p.Channel.ID, p.Why)
 				}
 			}
@@ -89,7 +89,7 @@ func TestAModelWithoutAPriceIsExplained(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil, func(h *house) { h.transport = http.DefaultTransport })
 	v, err := h.Verify(t.Context(), h.key, h.owner, gateway.Question{Model: "unpriced"})
-	if err != nil || v.Allowed || v.Code != "model_not_priced" || len(v.PassedOver) != 1 || v.PassedOver[0].Why != "the model has no price here" {
+	if err != nil || v.Allowed || v.Refusal.Code != "model_not_priced" || len(v.PassedOver) != 1 || v.PassedOver[0].Why.String() != "the model has no price here" {
 		t.Errorf("%+v, %v", v, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"halley/internal/key"
 	"halley/internal/money"
 	"halley/internal/provider"
+	"halley/internal/speech"
 	"halley/internal/wire"
 )
 
@@ -21,12 +22,10 @@ type Question struct {
 	Endpoint string
 }
 
-// Verdict says whether the request would be admitted, with the error table's
-// code when not, and where it would go.
+// Verdict says whether the request would be admitted, and where it would go.
 type Verdict struct {
 	Allowed bool
-	Code    string
-	Message string
+	Refusal *fault.Error // nil when it is allowed
 	Route
 }
 
@@ -45,7 +44,7 @@ func (g *Gateway) Verify(ctx context.Context, k *key.Key, owner *account.User, q
 	if f.Kind == fault.Internal || f.Code == "store_unavailable" {
 		return Verdict{}, err
 	}
-	v.Code, v.Message = f.Code, f.Message
+	v.Refusal = f
 	return v, nil
 }
 
@@ -88,13 +87,13 @@ func (g *Gateway) affords(ctx context.Context, who caller, p *plan, a *ask) erro
 		subject budget.Subject
 		lifted  bool
 		code    string
-		whose   string
+		whose   speech.Text
 	}
-	gates := []gate{{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", "This API key's quota"}}
+	gates := []gate{{budget.Subject{Kind: budget.Key, ID: who.key.ID}, who.key.Unlimited, "key_quota_exhausted", speech.Phrase("This API key's quota")}}
 	if who.parent != nil {
-		gates = append(gates, gate{budget.Subject{Kind: budget.Key, ID: who.parent.ID}, who.parent.Unlimited, "key_quota_exhausted", "The quota of this API key's parent"})
+		gates = append(gates, gate{budget.Subject{Kind: budget.Key, ID: who.parent.ID}, who.parent.Unlimited, "key_quota_exhausted", speech.Phrase("The quota of this API key's parent")})
 	}
-	gates = append(gates, gate{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", "The account's balance"})
+	gates = append(gates, gate{budget.Subject{Kind: budget.User, ID: who.owner.ID}, who.owner.Unlimited, "insufficient_balance", speech.Phrase("The account's balance")})
 	for _, gate := range gates {
 		states, err := g.Ledger.Allowances(ctx, gate.subject)
 		if err != nil {

@@ -187,7 +187,7 @@ func (s *Service) Delete(ctx context.Context, name, moveTo string) (Moved, error
 	case err != nil:
 		return Moved{}, fmt.Errorf("delete the group: %w", err)
 	case !uses.None():
-		return Moved{}, fault.New(fault.Conflict, "group_in_use", "The group %q is in use by %s.", name, uses).Field("name")
+		return Moved{}, fault.New(fault.Conflict, "group_in_use", "The group %q is in use by %s.", name, uses.text()).Field("name")
 	}
 	for _, f := range s.onMove {
 		if moved.None() {

@@ -3,6 +3,8 @@ package group
 import (
 	"fmt"
 	"strings"
+
+	"halley/internal/speech"
 )
 
 // Uses are what refers to a group.
@@ -35,27 +37,30 @@ func (u Uses) None() bool { return u.Keys.N == 0 && u.Users.N == 0 && u.Channels
 
 // String counts in words: "2 keys (a 3, b 4) and 1 channel (c 1)", a name and an
 // id each.
-func (u Uses) String() string {
-	var parts []string
-	for _, p := range []struct {
-		Use
-		what string
-	}{{u.Keys, "key"}, {u.Users, "user"}, {u.Channels, "channel"}} {
+func (u Uses) String() string { return u.text().String() }
+
+func (u Uses) text() speech.Text {
+	var parts []any
+	add := func(use Use, one, more string) {
 		switch {
-		case p.N == 1:
-			parts = append(parts, "1 "+p.what+p.list())
-		case p.N > 1:
-			parts = append(parts, fmt.Sprintf("%d %ss%s", p.N, p.what, p.list()))
+		case use.N == 1:
+			parts = append(parts, speech.Say(one, use.list()))
+		case use.N > 1:
+			parts = append(parts, speech.Say(more, use.N, use.list()))
 		}
 	}
+	add(u.Keys, "1 key%s", "%d keys%s")
+	add(u.Users, "1 user%s", "%d users%s")
+	add(u.Channels, "1 channel%s", "%d channels%s")
 	switch len(parts) {
 	case 0:
-		return "nothing"
-	case 1:
-		return parts[0]
+		return speech.Say("nothing")
+	case 2:
+		return speech.Say("%s and %s", parts...)
+	case 3:
+		return speech.Say("%s, %s and %s", parts...)
 	}
-	last := len(parts) - 1
-	return strings.Join(parts[:last], ", ") + " and " + parts[last]
+	return speech.Say("%s", parts...)
 }
 
 func (u Use) list() string {

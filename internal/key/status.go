@@ -5,6 +5,7 @@ import (
 
 	"halley/internal/budget"
 	"halley/internal/fault"
+	"halley/internal/speech"
 )
 
 // Effective is what is true now, whatever is stored: disabled before expired
@@ -48,10 +49,10 @@ func stricter(a, b Status) Status {
 // and its parent's (nil without one) tell; whether the quotas cover a request is
 // the ledger's question.
 func Admissible(k, parent *Key, now time.Time) error {
-	state, whose := k.state(now), "This API key"
+	state, whose := k.state(now), speech.Phrase("This API key")
 	if parent != nil {
 		if s := stricter(state, parent.state(now)); s != state {
-			state, whose = s, "The parent of this API key"
+			state, whose = s, speech.Phrase("The parent of this API key")
 		}
 	}
 	switch state {

@@ -9,6 +9,7 @@ import (
 
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/speech"
 )
 
 // The bounds of a limits object.
@@ -98,7 +99,7 @@ func CheckSize(limits any) error {
 
 // Invalid is the fault of a member that breaks a rule of the limits object.
 func Invalid(field, format string, args ...any) error {
-	return fault.New(fault.Invalid, "invalid_limits", field+" "+format, args...).Field(field)
+	return fault.New(fault.Invalid, "invalid_limits", "%s %s", field, speech.Say(format, args...)).Field(field)
 }
 
 func checkCount(field string, o jsonx.Opt[int64]) error {

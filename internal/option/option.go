@@ -14,6 +14,7 @@ import (
 	"halley/internal/group"
 	"halley/internal/jsonx"
 	"halley/internal/money"
+	"halley/internal/speech"
 )
 
 // Values are all options at one moment, never changed once handed out. One
@@ -153,7 +154,7 @@ func (v *Values) checkAutoGroups(exists func(string) bool) error {
 }
 
 func invalid(name, rule string, args ...any) error {
-	return fault.New(fault.Invalid, "invalid_value", name+" "+rule+".", args...).Field("value")
+	return fault.New(fault.Invalid, "invalid_value", "%s %s.", name, speech.Say(rule, args...)).Field("value")
 }
 
 // with is a copy of v with one option read from JSON. A value of the wrong type

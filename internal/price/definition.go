@@ -14,6 +14,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/jsonx"
 	"halley/internal/money"
+	"halley/internal/speech"
 )
 
 // Bounds of a definition.
@@ -65,7 +66,7 @@ type ServiceTier struct {
 // none of them a control character, and no space at either end.
 func CheckModel(model string) error {
 	refuse := func(rule string) error {
-		return fault.New(fault.Invalid, "invalid_model", "The model name %s.", rule).Field("model")
+		return fault.New(fault.Invalid, "invalid_model", "The model name %s.", speech.Phrase(rule)).Field("model")
 	}
 	switch {
 	case !utf8.ValidString(model):
@@ -150,11 +151,11 @@ func parseObject(value []byte, name string) (map[string]jsonx.Value, error) {
 }
 
 func wrongType(name, want string) *fault.Error {
-	return fault.New(fault.Malformed, "invalid_type", "%s must be %s.", name, want).Field(name)
+	return fault.New(fault.Malformed, "invalid_type", "%s must be %s.", name, speech.Phrase(want)).Field(name)
 }
 
 func invalid(name, format string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, "invalid_price", "%s %s.", name, fmt.Sprintf(format, args...)).Field(name)
+	return fault.New(fault.Invalid, "invalid_price", "%s %s.", name, speech.Say(format, args...)).Field(name)
 }
 
 // reader reads members of one object and keeps the first error.

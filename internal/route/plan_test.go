@@ -389,7 +389,7 @@ func TestTheOnlyChannelMayBeTriedAgainWithAnotherKey(t *testing.T) {
 		if !ok || second.Channel.ID != 1 || second.Credential.ID == first.Credential.ID {
 			t.Fatalf("%+v comes after %+v", second, first)
 		}
-		if got := second.Reason(start); got != "once more, there is no other channel, priority 7, weight 2 of 2" {
+		if got := second.Reason(start).String(); got != "once more, there is no other channel, priority 7, weight 2 of 2" {
 			t.Error(got)
 		}
 		b, _ := p.Begin(start, &second)

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"halley/internal/channel"
 	"halley/internal/group"
 	"halley/internal/health"
+	"halley/internal/speech"
 )
 
 // Step is one attempt of a plan.
@@ -39,82 +39,89 @@ func (s *Step) credentialID() string {
 }
 
 // Reason says in words why the step comes where it does.
-func (s *Step) Reason(now time.Time) string {
-	var why []string
+func (s *Step) Reason(now time.Time) speech.Text {
+	var why []any
 	if s.again {
-		why = append(why, "once more, there is no other channel")
+		why = append(why, speech.Say("once more, there is no other channel"))
 	}
 	if s.preferred {
-		why = append(why, "served this conversation before")
+		why = append(why, speech.Say("served this conversation before"))
 	}
-	why = append(why, fmt.Sprintf("priority %d", s.Channel.Priority))
+	why = append(why, speech.Say("priority %d", s.Channel.Priority))
 	switch {
 	case s.health == nil:
 	case s.Strategy == group.LeastLatency:
 		why = append(why, s.latency(now))
 	case s.Strategy == group.LeastBusy:
-		why = append(why, fmt.Sprintf("%d under way", s.health.InFlight(s.Channel.ID)))
+		why = append(why, speech.Say("%d under way", s.health.InFlight(s.Channel.ID)))
 	}
 	if s.Strategy == group.Cheapest && (s.Channel.Weight > 0 || s.tier.weighted.total == 0) {
 		why = append(why, s.cost())
 	}
 	why = append(why, s.weight())
-	if words := s.condition(); words != "" {
+	if words := s.condition(); words.Format != "" {
 		why = append(why, words)
 	}
-	return strings.Join(why, ", ")
+	return speech.Say(strings.Repeat("%s, ", len(why)-1)+"%s", why...)
 }
 
-func (s *Step) latency(now time.Time) string {
+func (s *Step) latency(now time.Time) speech.Text {
 	if d, known := s.health.FirstByte(now, s.Target()); known {
-		return fmt.Sprintf("%s to first byte", d.Round(time.Millisecond))
+		return speech.Say("%s to first byte", d.Round(time.Millisecond))
 	}
-	return "time to first byte not known"
+	return speech.Say("time to first byte not known")
 }
 
-func (s *Step) cost() string {
+func (s *Step) cost() speech.Text {
 	if s.tier.cost == math.MaxInt64 {
-		return "cost not known"
+		return speech.Say("cost not known")
 	}
-	return fmt.Sprintf("cost %d", s.tier.cost)
+	return speech.Say("cost %d", s.tier.cost)
 }
 
-func (s *Step) weight() string {
+func (s *Step) weight() speech.Text {
 	switch {
 	case s.Channel.Weight > 0:
-		return fmt.Sprintf("weight %d of %d", s.Channel.Weight, s.tier.weighted.total)
+		return speech.Say("weight %d of %d", s.Channel.Weight, s.tier.weighted.total)
 	case s.tier.weighted.total == 0:
-		return "weight 0 like all of them"
+		return speech.Say("weight 0 like all of them")
 	}
-	return "weight 0, tried because nothing with a weight is left"
+	return speech.Say("weight 0, tried because nothing with a weight is left")
 }
 
-// condition says how the upstream is doing, "" when it is well.
-func (s *Step) condition() string {
-	const last = ", tried because nothing better is left"
+// condition says how the upstream is doing, nothing when it is well.
+func (s *Step) condition() speech.Text {
 	v := &s.Verdict
 	because := ""
 	if v.Reason != "" {
 		because = " (" + v.Reason + ")"
 	}
-	until := " until " + v.Until.UTC().Format(time.RFC3339)
+	until := v.Until.UTC().Format(time.RFC3339)
 	switch v.State {
 	case health.Closed:
-		return ""
-	case health.SlowStart, health.Suspected:
-		words := fmt.Sprintf("%s with %.0f%% of its traffic%s%s", v.State, 100*v.Share, until, because)
-		if s.turn == spared {
-			words += ", spared" + last
-		}
-		return words
+		return speech.Text{}
+	case health.SlowStart:
+		return s.eased(speech.Say("slow-start with %.0f%% of its traffic until %s%s", 100*v.Share, until, because))
+	case health.Suspected:
+		return s.eased(speech.Say("suspected with %.0f%% of its traffic until %s%s", 100*v.Share, until, because))
 	case health.HalfOpen:
 		if v.Probe {
-			return "half-open probe" + because
+			return speech.Say("half-open probe%s", because)
 		}
-		return "half-open, somebody else probes" + because + last
+		return speech.Say("half-open, somebody else probes%s, tried because nothing better is left", because)
 	case health.CoolingDown:
-		return "cooling down" + until + because + last
-	case health.Open, health.Out:
+		return speech.Say("cooling down until %s%s, tried because nothing better is left", until, because)
+	case health.Open:
+		return speech.Say("open until %s%s, tried because nothing better is left", until, because)
+	case health.Out:
 	}
-	return v.State.String() + until + because + last
+	return speech.Say("out until %s%s, tried because nothing better is left", until, because)
+}
+
+// eased adds that the upstream is tried although others are to have its traffic.
+func (s *Step) eased(words speech.Text) speech.Text {
+	if s.turn == spared {
+		return speech.Say("%s, spared, tried because nothing better is left", words)
+	}
+	return words
 }

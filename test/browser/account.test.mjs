@@ -302,6 +302,15 @@ test("language and time zone go with the account", async () => {
   await elsewhere.close();
 });
 
+test("a refusal is told in the language of the page", async () => {
+  const { page, quiet, close } = await open({ locale: "zh-CN" });
+  await page.goto(`${base}/sign-in`);
+  await fillIn(page, "someone", "not the password");
+  await page.getByRole("alert").filter({ hasText: "用户名或密码不正确。" }).waitFor();
+  quiet();
+  await close();
+});
+
 test("whoever guesses is locked out, and told for how long", async () => {
   const { page, quiet, close } = await open();
   await page.goto(`${base}/sign-in`);

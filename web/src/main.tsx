@@ -1,5 +1,6 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
+import i18next from "i18next";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { selfQuery, statusQuery } from "./api/queries";
@@ -17,6 +18,8 @@ if (!host) throw new Error("index.html has no #root");
 void queries.prefetchQuery(selfQuery);
 void queries.prefetchQuery(statusQuery);
 await startMessages(firstLanguage());
+// What the server told in words is asked for in the other language.
+i18next.on("languageChanged", () => void queries.invalidateQueries());
 createRoot(host).render(
   <StrictMode>
     <QueryClientProvider client={queries}>

@@ -35,6 +35,7 @@ async function patiently(request: Request): Promise<Response> {
 }
 
 async function reach(request: Request): Promise<Response> {
+  request.headers.set("Accept-Language", document.documentElement.lang); // the one that was chosen here
   try {
     return await fetch(request);
   } catch (cause) {

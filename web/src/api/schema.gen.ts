@@ -2396,7 +2396,7 @@ export interface components {
             code: string;
             /** @description With totp_required and passkey_required only: what may be shown. */
             data?: components["schemas"]["SecondFactorChoice"] | null;
-            /** @description Says to people which field broke which rule. */
+            /** @description Says to people which field broke which rule, in the language that Accept-Language asks for: English or Simplified Chinese. */
             message: string;
             /** @description The field at fault. */
             param?: string;
