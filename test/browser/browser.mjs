@@ -139,6 +139,16 @@ export async function until(what, get) {
   }
 }
 
+/**
+ * Drags something with the mouse. Where Chromium does not say that a drag has begun,
+ * as 148 without a window does not, Playwright would wait for it for ever.
+ */
+export async function dragged(byMouse) {
+  const late = Symbol();
+  const end = await Promise.race([byMouse(), new Promise((resolve) => setTimeout(resolve, patience, late).unref())]);
+  assert.notEqual(end, late, "this Chromium does not say that a drag has begun");
+}
+
 /** Fails on serious and critical findings of axe. */
 export async function accessible(page, where) {
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);

@@ -104,7 +104,7 @@ func needs(t *testing.T) string {
 // run runs a file of stories against a server. Extra is added to its environment.
 func run(t *testing.T, file string, s *harness.Server, chromium string, extra ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", "--test", file)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=600000", file)
 	cmd.Env = append(os.Environ(), "HALLEY_BASE_URL="+named(s), "HALLEY_PASSWORD="+harness.Password, "HALLEY_CHROMIUM="+chromium)
 	cmd.Env = append(cmd.Env, extra...)
 	out, err := cmd.CombinedOutput()

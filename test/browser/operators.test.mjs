@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { totp } from "./authenticators.mjs";
-import { accessible, ask, base, caller, management, open, password, request, required, sessionOf, signIn, start, stop, until } from "./browser.mjs";
+import { accessible, ask, base, caller, dragged, management, open, password, request, required, sessionOf, signIn, start, stop, until } from "./browser.mjs";
 
 const upstream = required("HALLEY_UPSTREAM");
 const away = required("HALLEY_UPSTREAM_AWAY");
@@ -182,14 +182,16 @@ test("the order in which channels stand, dragged and moved by keys, is the order
   const first = page.getByRole("region", { name: "Step 1", exact: true });
 
   // C is dragged to the very top, above the first box.
-  const from = await itemOf("Order C").boundingBox();
-  const to = await first.boundingBox();
-  await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
-  await page.mouse.down();
-  await page.mouse.move(to.x + to.width / 2, to.y + to.height / 2, { steps: 4 });
-  const top = await first.boundingBox();
-  await page.mouse.move(top.x + top.width / 2, top.y - 8, { steps: 2 });
-  await page.mouse.up();
+  await dragged(async () => {
+    const from = await itemOf("Order C").boundingBox();
+    const to = await first.boundingBox();
+    await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(to.x + to.width / 2, to.y + to.height / 2, { steps: 4 });
+    const top = await first.boundingBox();
+    await page.mouse.move(top.x + top.width / 2, top.y - 8, { steps: 2 });
+    await page.mouse.up();
+  });
   await first.getByRole("link", { name: "Order C" }).waitFor();
   assert.equal(await servedBy("ordered"), "Order A", "nothing counts before it is saved");
   await page.getByRole("button", { name: "Save" }).click();
