@@ -120,15 +120,12 @@ type holder struct {
 }
 
 // keyHolder is whose API key the request shows. Keys that are expired or
-// exhausted may ask, disabled ones may not. inQuery is tried last, as in the
-// contract's table.
+// exhausted may ask, disabled ones may not. inQuery is the query's key, "" where
+// none counts.
 func (s *Server) keyHolder(c *call, inQuery string) (holder, error) {
-	credentials, err := gateway.Credentials(c.request.Header)
+	credentials, err := gateway.Credentials(c.request.Header, inQuery)
 	if err != nil {
 		return holder{}, err
-	}
-	if inQuery != "" {
-		credentials = append(credentials, inQuery)
 	}
 	k, owner, err := s.KeyHolders.Authenticate(c.ctx, credentials)
 	if err != nil {

@@ -61,14 +61,10 @@ func geminiMethod(name string) bool {
 
 // credentialsOf are the request's credentials: on Gemini's routes also ?key=.
 func credentialsOf(r *http.Request) ([]string, error) {
-	values, err := gateway.Credentials(r.Header)
-	if err != nil || !isGemini(r) {
-		return values, err
+	if !isGemini(r) {
+		return gateway.Credentials(r.Header, "")
 	}
-	if key := r.URL.Query().Get("key"); key != "" {
-		values = append(values, key)
-	}
-	return values, nil
+	return gateway.Credentials(r.Header, r.URL.Query().Get("key"))
 }
 
 func isGemini(r *http.Request) bool {
