@@ -267,7 +267,10 @@ func quotaDays(c *call, owner *account.User) (*daySpan, error) {
 		}
 		*date.to = day
 	}
-	if span.to.Before(span.from) || span.to.Sub(span.from) > maxQuotaDays*24*time.Hour {
+	if span.to.Before(span.from) {
+		return nil, fault.New(fault.Invalid, "invalid_date", "end_date must not be before start_date.").Field("end_date")
+	}
+	if span.to.Sub(span.from) > maxQuotaDays*24*time.Hour {
 		return nil, fault.New(fault.Invalid, "invalid_date", "end_date must be at most %d days after start_date.", maxQuotaDays).Field("end_date")
 	}
 	return span, nil

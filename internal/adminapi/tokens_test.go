@@ -1033,6 +1033,9 @@ func TestAKeyAsksForItsAccountsQuota(t *testing.T) {
 			t.Errorf("the answer repeats the key: %s", body)
 		}
 	}
+	if _, _, body := d.self(t, "/user/quota?start_date=2027-03-02&end_date=2027-03-01&key="+query.Key); !strings.Contains(string(body), "end_date must not be before start_date.") {
+		t.Errorf("days the wrong way round: %s", body)
+	}
 }
 
 func TestAdministratorsSeeWhatAUserMayUse(t *testing.T) {
