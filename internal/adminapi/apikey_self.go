@@ -120,15 +120,12 @@ type holder struct {
 }
 
 // keyHolder is whose API key the request shows. Keys that are expired or
-// exhausted may ask, disabled ones may not. inQuery is tried last, as in the
-// contract's table.
+// exhausted may ask, disabled ones may not. inQuery is the query's key, "" where
+// none counts.
 func (s *Server) keyHolder(c *call, inQuery string) (holder, error) {
-	credentials, err := gateway.Credentials(c.request.Header)
+	credentials, err := gateway.Credentials(c.request.Header, inQuery)
 	if err != nil {
 		return holder{}, err
-	}
-	if inQuery != "" {
-		credentials = append(credentials, inQuery)
 	}
 	k, owner, err := s.KeyHolders.Authenticate(c.ctx, credentials)
 	if err != nil {
@@ -270,7 +267,10 @@ func quotaDays(c *call, owner *account.User) (*daySpan, error) {
 		}
 		*date.to = day
 	}
-	if span.to.Before(span.from) || span.to.Sub(span.from) > maxQuotaDays*24*time.Hour {
+	if span.to.Before(span.from) {
+		return nil, fault.New(fault.Invalid, "invalid_date", "end_date must not be before start_date.").Field("end_date")
+	}
+	if span.to.Sub(span.from) > maxQuotaDays*24*time.Hour {
 		return nil, fault.New(fault.Invalid, "invalid_date", "end_date must be at most %d days after start_date.", maxQuotaDays).Field("end_date")
 	}
 	return span, nil

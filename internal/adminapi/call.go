@@ -137,7 +137,7 @@ func decode[T any](c *call) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	if err := jsonx.Decode(text, &v); err != nil {
+	if err := jsonx.DecodeOwn(text, &v); err != nil {
 		return v, malformed(err)
 	}
 	return v, nil

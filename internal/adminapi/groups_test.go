@@ -85,6 +85,8 @@ func TestBadGroupsAreRefusedByName(t *testing.T) {
 		{`{"name":"x","usable_by":5}`, 400, "invalid_type", "usable_by"},
 		{`{"name":"x","usable_by":{"a":1}}`, 400, "invalid_type", "usable_by"},
 		{`{"name":"x","usable_by":["a",5]}`, 400, "invalid_type", "usable_by"},
+		{`{"name":"x","usable_by":["a",null]}`, 400, "invalid_type", "usable_by"},
+		{`{"name":"x","usable_by":{"users":[null]}}`, 400, "invalid_type", "usable_by"},
 		{`{"name":"x","usable_by":["a b"]}`, 422, "invalid_usable_by", "usable_by"},
 		{`{"name":"x","desc":5}`, 400, "invalid_type", "desc"},
 		{`{"name":"x","limits":null}`, 400, "invalid_type", "limits"},

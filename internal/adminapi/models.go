@@ -24,11 +24,17 @@ type publicModels struct {
 	Data     []price.PublicModel `json:"data"`
 }
 
-// listPublicModels is not paginated unless asked, and then says page 0.
+// listPublicModels is not paginated unless asked, and then says page 0 of size 0,
+// which asks for the same: 0 is as good as missing.
 func (s *Server) listPublicModels(c *call) (any, error) {
 	all := s.Prices.Book().PublicModels()
 	answer := publicModels{Success: true, Total: int64(len(all)), Data: all}
-	if c.query.Get("p") == "" && c.query.Get("page_size") == "" {
+	number, errNumber := c.queryInt("p", 0)
+	size, errSize := c.queryInt("page_size", 0)
+	if err := firstError(errNumber, errSize); err != nil {
+		return nil, err
+	}
+	if number == 0 && size == 0 {
 		return bare{answer}, nil
 	}
 	p, err := c.page()

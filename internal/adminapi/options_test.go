@@ -53,6 +53,7 @@ func TestBadOptionsAreRefusedByName(t *testing.T) {
 		{"new_user_quota", `{"value":null}`, 400, "invalid_type"},
 		{"new_user_quota", `{"value":"1"}`, 400, "invalid_type"},
 		{"new_user_quota", `{"value":-1}`, 422, "invalid_value"},
+		{"auto_groups", `{"value":[null]}`, 400, "invalid_type"},
 		{"auto_groups", `{"value":["gone"]}`, 422, "invalid_group"},
 		{"keys_reveal", `{"value":"once"}`, 404, "option_not_found"},
 	} {

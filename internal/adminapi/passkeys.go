@@ -82,7 +82,8 @@ func (s *Server) passkeyRoutes() []route {
 	}
 }
 
-// site is where passkeys of this call belong. Without a public URL that is
+// site is where passkeys of this call belong, and where identity providers send
+// back to. Without a public URL that is
 // certain only where the browser is on the server's own machine: elsewhere the
 // Host header is the caller's word.
 func (s *Server) site(c *call) (passkey.Site, error) {
@@ -99,7 +100,7 @@ func (s *Server) site(c *call) (passkey.Site, error) {
 		name = h
 	}
 	if name = strings.ToLower(name); name != "localhost" && !strings.HasSuffix(name, ".localhost") {
-		return passkey.Site{}, fault.New(fault.Conflict, "public_url_required", "Passkeys need the option public_url (HALLEY_PUBLIC_URL), the address at which browsers see this server; without it they work at http://localhost only.")
+		return passkey.Site{}, fault.New(fault.Conflict, "public_url_required", "Passkeys and identity providers need the option public_url (HALLEY_PUBLIC_URL), the address at which browsers see this server; without it they work at http://localhost only.")
 	}
 	scheme := "http"
 	if s.secure(c.request) {

@@ -253,4 +253,7 @@ func TestPasskeysNeedAnAddressThatIsCertain(t *testing.T) {
 	if got := d.do(t, nobody, "POST", "/api/user/login/passkey/begin", ""); got.status != 409 || got.Code != "public_url_required" {
 		t.Errorf("begun at example.com: %d %s", got.status, got.raw)
 	}
+	if got := d.do(t, nobody, "GET", "/api/user/oidc/work/begin", ""); got.status != 409 || got.Code != "public_url_required" || !strings.Contains(got.raw, "identity providers") {
+		t.Errorf("begun at an identity provider: %d %s", got.status, got.raw)
+	}
 }

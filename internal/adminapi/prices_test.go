@@ -136,6 +136,11 @@ func TestAnybodySeesModelsAndStatus(t *testing.T) {
 	if second := read("?p=2&page_size=10"); second.Page != 2 || second.PageSize != 10 || len(second.Data) != 10 || second.Data[0]["code"] != all.Data[10]["code"] || second.Total != all.Total {
 		t.Errorf("the second page is %+v", second)
 	}
+	for _, query := range []string{"?p=0", "?page_size=0", "?p=0&page_size=0"} {
+		if same := read(query); same.Page != 0 || same.PageSize != 0 || len(same.Data) != all.Total {
+			t.Errorf("%s: page %d of size %d with %d models", query, same.Page, same.PageSize, len(same.Data))
+		}
+	}
 	if one := read("?page_size=7"); one.Page != 1 || len(one.Data) != 7 {
 		t.Errorf("%+v", one)
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
@@ -134,7 +135,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 func (s *Server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{
-			ctx: r.Context(), request: r, query: r.URL.Query(), ip: s.base.ClientIP.Of(r),
+			ctx: r.Context(), request: r, ip: s.base.ClientIP.Of(r),
 			language: s.languages.For(r.Header.Get("Accept-Language")),
 		}
 		result, err := s.safely(rt, c, w)
@@ -167,6 +168,14 @@ func (s *Server) run(rt route, c *call, w http.ResponseWriter) (any, error) {
 	if len(r.Header.Values("Authorization")) > 1 {
 		return nil, fault.New(fault.Malformed, "repeated_header", "The Authorization header is given more than once.").Field("Authorization")
 	}
+	// A parameter that cannot be read must not count as one that is missing:
+	// status_only=true; would change everything, keyword=100% list everything.
+	// The library's error quotes the text, which may be a key.
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, fault.New(fault.Malformed, "invalid_query", "The query cannot be read: a percent sign or a semicolon in a parameter must be percent-encoded.")
+	}
+	c.query = query
 	if rt.access != public && rt.access != ownCredential {
 		who, err := s.identify(r)
 		if err != nil {

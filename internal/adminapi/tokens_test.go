@@ -442,6 +442,29 @@ func TestStatusOnlyChangesTheStatusOnly(t *testing.T) {
 	}
 }
 
+func TestAQueryThatCannotBeReadIsNotTakenForNone(t *testing.T) {
+	t.Parallel()
+	d := newKeyDesk(t)
+	made := d.create(t, d.ada, fields{"name": "kept"})
+	const rename = "/api/token/?status_only=true;"
+	got := d.send(t, d.ada.token, "PUT", rename, fields{"id": made.ID, "status": 2, "name": "other"})
+	if got.status != 400 || got.Code != "invalid_query" {
+		t.Errorf("PUT %s: %d %s", rename, got.status, got.text)
+	}
+	if name := d.get(t, d.ada, made.ID).Name; name != "kept" {
+		t.Errorf("the key is called %q now", name)
+	}
+	for _, path := range []string{
+		"/api/token/?keyword=100%", "/api/token/search?token=%zz", "/api/token/?user_id=1;p=2", "/api/user/?keyword=a;b", "/api/log/?key_id=1;",
+		"/user/quota?key=" + made.Key + "%",
+	} {
+		got := d.send(t, d.root.token, "GET", path, nil)
+		if got.status != 400 || !strings.Contains(got.text, `"code":"invalid_query"`) || strings.Contains(got.text, made.Key) {
+			t.Errorf("GET %s: %d %s", path, got.status, got.text)
+		}
+	}
+}
+
 func TestAPutIsConditionalOnTheVersion(t *testing.T) {
 	t.Parallel()
 	d := newKeyDesk(t)
@@ -1009,6 +1032,9 @@ func TestAKeyAsksForItsAccountsQuota(t *testing.T) {
 		if strings.Contains(string(body), query.Key[6:]) {
 			t.Errorf("the answer repeats the key: %s", body)
 		}
+	}
+	if _, _, body := d.self(t, "/user/quota?start_date=2027-03-02&end_date=2027-03-01&key="+query.Key); !strings.Contains(string(body), "end_date must not be before start_date.") {
+		t.Errorf("days the wrong way round: %s", body)
 	}
 }
 

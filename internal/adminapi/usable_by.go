@@ -40,7 +40,7 @@ func (u usableBy) MarshalJSON() ([]byte, error) {
 func (u *usableBy) UnmarshalJSON(text []byte) error {
 	*u = usableBy{}
 	var word string
-	if jsonx.Decode(text, &word) == nil {
+	if jsonx.DecodeOwn(text, &word) == nil {
 		if word != "all" {
 			u.bad = fault.New(fault.Invalid, "invalid_usable_by", `usable_by must be "all", a list of user groups, or an object with "groups" and "users".`).Field("usable_by")
 		}
@@ -51,7 +51,7 @@ func (u *usableBy) UnmarshalJSON(text []byte) error {
 		u.readObject(text)
 		return nil
 	}
-	u.bad = badAudience(jsonx.Decode(text, &u.audience.Groups), `must be "all", a list of strings, or an object with "groups" and "users"`)
+	u.bad = badAudience(jsonx.DecodeOwn(text, &u.audience.Groups), `must be "all", a list of strings, or an object with "groups" and "users"`)
 	return nil
 }
 
@@ -61,7 +61,7 @@ func (u *usableBy) readObject(text []byte) {
 		Groups jsonx.Opt[[]string] `json:"groups"`
 		Users  jsonx.Opt[[]int64]  `json:"users"`
 	}
-	err := jsonx.Decode(text, &body)
+	err := jsonx.DecodeOwn(text, &body)
 	switch {
 	case err != nil:
 	case body.Groups.Null || body.Users.Null, !body.Groups.Set && !body.Users.Set:

@@ -118,7 +118,7 @@ func (s *Server) createUser(c *call) (any, error) {
 	if err := firstError(
 		notNull("username", body.Username), notNull("password", body.Password), notNull("display_name", body.DisplayName), notNull("email", body.Email),
 		notNull("role", body.Role), notNull("group", body.Group), notNull("quota", body.Quota), notNull("unlimited_quota", body.UnlimitedQuota),
-		notNull("limits", body.Limits), notBlank("role", body.Role), notBlank("group", body.Group),
+		notNull("limits", body.Limits), notNull("must_change_password", body.MustChange), notBlank("role", body.Role), notBlank("group", body.Group),
 	); err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (s *Server) patchUser(c *call) (any, error) {
 	if err := firstError(
 		notNull("status", body.Status), notNull("role", body.Role), notNull("group", body.Group), notNull("display_name", body.DisplayName),
 		notNull("email", body.Email), notNull("password", body.Password), notNull("unlimited_quota", body.UnlimitedQuota),
-		notNull("limits", body.Limits),
+		notNull("limits", body.Limits), notNull("must_change_password", body.MustChange),
 	); err != nil {
 		return nil, err
 	}
@@ -219,6 +219,7 @@ func (b userPatchBody) changes() map[string]any {
 	note(changes, "display_name", b.DisplayName)
 	note(changes, "email", b.Email)
 	note(changes, "unlimited_quota", b.UnlimitedQuota)
+	note(changes, "must_change_password", b.MustChange)
 	if b.Password.Set {
 		changes["password"] = "changed"
 	}

@@ -341,6 +341,8 @@ func TestBadUsersAreRefusedByName(t *testing.T) {
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":null}`, 400, "invalid_type", "quota"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":-1}`, 422, "quota_too_low", "quota"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","quota":4000000000000001}`, 422, "quota_too_high", "quota"},
+		{"POST", "/api/user/", `{"username":"x","password":"correct horse","must_change_password":null}`, 400, "invalid_type", "must_change_password"},
+		{"PATCH", path, `{"must_change_password":null}`, 400, "invalid_type", "must_change_password"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","limits":null}`, 400, "invalid_type", "limits"},
 		{"POST", "/api/user/", `{"username":"x","password":"correct horse","limits":{"rpm":-1}}`, 422, "invalid_limits", "limits.rpm"},
 		{"PATCH", path, `{"limits":[]}`, 400, "invalid_type", "limits"},

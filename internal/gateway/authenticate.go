@@ -43,9 +43,9 @@ func (c caller) payers() budget.Payers {
 }
 
 // Credentials are the values a model request shows, in the contract's order.
-// Personal access tokens are passed over. A repeated Authorization header is a
-// fault.
-func Credentials(h http.Header) ([]string, error) {
+// query is its ?key=, "" on routes that take none. A repeated Authorization
+// header is a fault.
+func Credentials(h http.Header, query string) ([]string, error) {
 	if len(h["Authorization"]) > 1 {
 		return nil, fault.New(fault.Malformed, "invalid_request", "The Authorization header is given more than once.").Field("Authorization")
 	}
@@ -66,7 +66,23 @@ func Credentials(h http.Header) ([]string, error) {
 			}
 		}
 	}
-	return values, nil
+	if query != "" {
+		values = append(values, query)
+	}
+	return appendSubprotocols(values, h), nil
+}
+
+// appendSubprotocols adds the keys among the WebSocket subprotocols that are
+// offered: browsers can set no other header of such a request.
+func appendSubprotocols(values []string, h http.Header) []string {
+	for _, line := range h["Sec-Websocket-Protocol"] {
+		for offered := range strings.SplitSeq(line, ",") {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(offered), "openai-insecure-api-key."); ok && value != "" {
+				values = append(values, value)
+			}
+		}
+	}
+	return values
 }
 
 // Authenticate finds the first credential that names a known key, with its

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -679,6 +680,33 @@ func TestCredentialsAreTriedInOrderAndTokensPassedOver(t *testing.T) {
 	}
 	if h.unknown != 3 || len(h.records) != 1 {
 		t.Errorf("%d unknown keys counted, %d records", h.unknown, len(h.records))
+	}
+}
+
+func TestCredentialsAreReadInTheContractsOrder(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		header []string // name, value, name, value
+		query  string
+		want   []string
+	}{
+		"none":                           {nil, "", nil},
+		"all six":                        {[]string{"Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.f, openai-beta.realtime-v1", "Api-Key", "d", "X-Goog-Api-Key", "c", "X-Api-Key", "b", "Authorization", "Bearer a"}, "e", []string{"a", "b", "c", "d", "e", "f"}},
+		"two subprotocols, on two lines": {[]string{"Sec-WebSocket-Protocol", "openai-insecure-api-key.a", "Sec-WebSocket-Protocol", "x,openai-insecure-api-key.b"}, "", []string{"a", "b"}},
+		"subprotocols of another kind":   {[]string{"Sec-WebSocket-Protocol", "openai-insecure-api-key., openai-insecure-api-key, realtime"}, "", nil},
+		"raw in Authorization":           {[]string{"Authorization", " a "}, "", []string{"a"}},
+		"another scheme":                 {[]string{"Authorization", "Basic a"}, "", nil},
+	} {
+		h := http.Header{}
+		for i := 0; i < len(row.header); i += 2 {
+			h.Add(row.header[i], row.header[i+1])
+		}
+		if got, err := gateway.Credentials(h, row.query); err != nil || !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, row.want)
+		}
+	}
+	if _, err := gateway.Credentials(http.Header{"Authorization": {"Bearer a", "Bearer a"}}, ""); !fault.Is(err, fault.Malformed) {
+		t.Errorf("a repeated Authorization header: %v", err)
 	}
 }
 

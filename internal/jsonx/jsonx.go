@@ -118,8 +118,10 @@ func (e *DecodeError) Unwrap() error { return e.cause }
 // type, an integer with a fraction or beyond 64 bits, a member given twice,
 // text that is not UTF-8, nesting beyond 10,000 levels and anything after the
 // value are *DecodeErrors.
-func Decode(data []byte, v any) error {
-	err := json.Unmarshal(data, v)
+func Decode(data []byte, v any) error { return decode(data, v) }
+
+func decode(data []byte, v any, with ...json.Options) error {
+	err := json.Unmarshal(data, v, with...)
 	if err == nil {
 		return nil
 	}
@@ -133,6 +135,26 @@ func Decode(data []byte, v any) error {
 		return &DecodeError{Reason: "the body is not valid JSON (at byte " + fmt.Sprint(syntactic.ByteOffset) + ")", cause: err}
 	}
 	return &DecodeError{Reason: "the body is not valid JSON", cause: err}
+}
+
+// DecodeOwn is Decode for what is ours to define: null is a *DecodeError, too,
+// where a text, a number or a flag is wanted and no Opt is there to take it, as in
+// lists and maps. Decode reads it as the zero value there.
+func DecodeOwn(data []byte, v any) error {
+	return decode(data, v, json.WithUnmarshalers(json.JoinUnmarshalers(
+		json.UnmarshalFromFunc(refuseNull[string]), json.UnmarshalFromFunc(refuseNull[int64]), json.UnmarshalFromFunc(refuseNull[bool]),
+	)))
+}
+
+// refuseNull leaves everything but null to the library.
+func refuseNull[T any](dec *jsontext.Decoder, _ *T) error {
+	if dec.PeekKind() != 'n' {
+		return errors.ErrUnsupported
+	}
+	if err := dec.SkipValue(); err != nil { // so that the decoder stands at the null
+		return err
+	}
+	return &json.SemanticError{JSONPointer: dec.StackPointer(), JSONKind: 'n', GoType: reflect.TypeFor[T]()}
 }
 
 func dotted(p jsontext.Pointer) string {

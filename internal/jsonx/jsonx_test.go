@@ -2,6 +2,7 @@ package jsonx_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -46,6 +47,41 @@ func TestDecodeNamesTheMemberAtFault(t *testing.T) {
 				t.Errorf("got field %q reason %q, want %q with %q", bad.Field, bad.Reason, row.field, row.reason)
 			}
 		})
+	}
+}
+
+func TestWhereOursHasNoPlaceForNullItIsRefused(t *testing.T) {
+	t.Parallel()
+	type ours struct {
+		List jsonx.Opt[[]string]          `json:"list"`
+		IDs  jsonx.Opt[[]int64]           `json:"ids"`
+		Map  jsonx.Opt[map[string]string] `json:"map"`
+		Deep struct {
+			List []bool `json:"list"`
+		} `json:"deep"`
+		Any  jsonx.Opt[map[string]jsonx.Value] `json:"any"`
+		Name jsonx.Opt[string]                 `json:"name"`
+		Opts jsonx.Opt[[]jsonx.Opt[int64]]     `json:"opts"`
+	}
+	for in, field := range map[string]string{
+		`{"list":["a",null]}`: "list.1", `{"ids":[null]}`: "ids.0", `{"map":{"a":"b","c":null}}`: "map.c", `{"deep":{"list":[true,null]}}`: "deep.list.1",
+		`{"list":null,"ids":null,"map":null}`: "", `{"any":{"a":null}}`: "", `{"name":null}`: "", `{"opts":[null]}`: "", `{"unknown":[null]}`: "",
+		`{"list":["a"],"ids":[1],"map":{"a":"b"},"deep":{"list":[true]}}`: "",
+	} {
+		var lax, own ours
+		if err := jsonx.Decode([]byte(in), &lax); err != nil {
+			t.Errorf("Decode %s: %v", in, err)
+		}
+		err := jsonx.DecodeOwn([]byte(in), &own)
+		bad, refused := errors.AsType[*jsonx.DecodeError](err)
+		switch {
+		case refused != (field != "") || (err != nil && !refused):
+			t.Errorf("DecodeOwn %s: %v", in, err)
+		case refused && (bad.Field != field || !strings.HasSuffix(bad.Reason, ", not null")):
+			t.Errorf("DecodeOwn %s names %q: %s", in, bad.Field, bad.Reason)
+		case !refused && !reflect.DeepEqual(own, lax):
+			t.Errorf("DecodeOwn %s: %+v, Decode %+v", in, own, lax)
+		}
 	}
 }
 

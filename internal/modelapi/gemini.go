@@ -12,8 +12,9 @@ import (
 )
 
 // geminiModel serves what stands below /v1beta/models/: a model's entry, or a
-// call such as gemini-2.5-pro:generateContent. Some clients' base URLs double
-// the "models/".
+// call such as gemini-2.5-pro:generateContent. What follows a colon and is no
+// call's name is the model's own, as in llama3:8b. Some clients' base URLs
+// double the "models/".
 func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 	rest := r.PathValue("call")
 	for strings.HasPrefix(rest, "models/") {
@@ -24,8 +25,8 @@ func (s *Server) geminiModel(w http.ResponseWriter, r *http.Request) {
 		model, method = rest[:i], rest[i+1:]
 	}
 	switch {
-	case method == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		s.told(func(w http.ResponseWriter, r *http.Request) { s.getGeminiModel(w, r, model) })(w, r)
+	case !geminiMethod(method) && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		s.told(func(w http.ResponseWriter, r *http.Request) { s.getGeminiModel(w, r, rest) })(w, r)
 	case model == "" || !geminiMethod(method):
 		s.told(notFound)(w, r)
 	case r.Method != http.MethodPost:
@@ -61,14 +62,10 @@ func geminiMethod(name string) bool {
 
 // credentialsOf are the request's credentials: on Gemini's routes also ?key=.
 func credentialsOf(r *http.Request) ([]string, error) {
-	values, err := gateway.Credentials(r.Header)
-	if err != nil || !isGemini(r) {
-		return values, err
+	if !isGemini(r) {
+		return gateway.Credentials(r.Header, "")
 	}
-	if key := r.URL.Query().Get("key"); key != "" {
-		values = append(values, key)
-	}
-	return values, nil
+	return gateway.Credentials(r.Header, r.URL.Query().Get("key"))
 }
 
 func isGemini(r *http.Request) bool {

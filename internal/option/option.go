@@ -167,7 +167,7 @@ func (v *Values) with(name string, text []byte, groupExists func(string) bool) (
 	next := *v
 	field := reflect.ValueOf(&next).Elem().Field(i)
 	value := reflect.New(field.Type()) // not the old value's memory, which is shared
-	if err := jsonx.Decode(text, value.Interface()); err != nil {
+	if err := jsonx.DecodeOwn(text, value.Interface()); err != nil {
 		reason := "cannot be read"
 		if bad, ok := errors.AsType[*jsonx.DecodeError](err); ok {
 			reason = bad.Reason
