@@ -102,11 +102,20 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 			out.ToolCalls = append(out.ToolCalls, t)
 		case *translate.Media:
 			if p.Kind == translate.Image {
-				out.Images = joinLists(out.Images, imageList(p))
+				list := imageList(p)
+				if same && p.Raw != nil {
+					list = ownImageList(p)
+				}
+				out.Images = joinLists(out.Images, list)
 			}
 		case *translate.Other:
-			if p.Kind == "audio" && same {
+			var own part
+			switch {
+			case !same:
+			case p.Kind == audioPart:
 				out.Audio = p.Raw
+			case jsonx.Unmarshal(p.Raw, &own) == nil: // Mistral's references
+				said = append(said, own)
 			}
 		}
 	}
@@ -122,6 +131,11 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 func imageList(m *translate.Media) jsontext.Value {
 	one := part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png")})}
 	return marshal([]part{one})
+}
+
+// ownImageList is imageList for one that came in this dialect, as it came.
+func ownImageList(m *translate.Media) jsontext.Value {
+	return slices.Concat(jsontext.Value{'['}, m.Raw, jsontext.Value{']'})
 }
 
 // arguments are never empty for clients, which parse them.

@@ -23,6 +23,7 @@ type streamEncoder struct {
 	tokens *translate.Usage
 	usage  jsontext.Value // in the upstream's words, when they are the dialect's
 	tier   string
+	same   bool // the answer is of this dialect
 }
 
 // writing is what is being written of a choice.
@@ -113,6 +114,7 @@ func (s *streamEncoder) begin(e translate.Event) {
 	if e.From != translate.Chat {
 		id = answerID(id)
 	}
+	s.same = e.From == translate.Chat
 	s.head = append([]byte(`{"id":`), wire.Quote(id)...)
 	s.head = append(s.head, `,"object":"chat.completion.chunk","created":`...)
 	s.head = strconv.AppendInt(s.head, created, 10)
@@ -231,6 +233,14 @@ func (s *streamEncoder) whole(dst []byte, e translate.Event) []byte {
 	case *translate.Media:
 		if p.Kind == translate.Image {
 			dst = s.delta(dst, e.Candidate, `{"images":`, imageList(p), `}`)
+		}
+	case *translate.Other:
+		switch {
+		case !s.same:
+		case p.Kind == audioPart:
+			dst = s.delta(dst, e.Candidate, `{"audio":`, p.Raw, `}`)
+		default:
+			dst = s.delta(dst, e.Candidate, `{"content":[`, p.Raw, `]}`)
 		}
 	}
 	if e.Text != "" {
