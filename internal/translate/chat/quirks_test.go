@@ -122,3 +122,18 @@ func TestOddServersAreUnderstood(t *testing.T) {
 		}
 	}
 }
+
+func TestOutputThatItsModelSpoiledIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	c := &translate.Conversation{From: translate.Chat, IncludeUsage: true}
+	a := &translate.Answer{From: translate.Gemini, Candidates: []translate.Candidate{{Stop: translate.Broken}}}
+	if out, err := (chat.Codec{}).EncodeAnswer(c, a); err == nil {
+		t.Errorf("an answer: %s", out)
+	}
+	out := string(translatetest.Written(chat.Codec{}.EncodeStream(c), []translate.Event{
+		{Kind: translate.Begin, From: translate.Gemini}, {Kind: translate.Finish, Stop: translate.Broken}, {Kind: translate.Done},
+	}))
+	if !strings.Contains(out, `"error":{`) || strings.Contains(out, `"finish_reason":"`) || strings.Contains(out, "[DONE]") {
+		t.Error(out)
+	}
+}

@@ -635,7 +635,7 @@ func (e *encoder) result(p *translate.ToolResult) error {
 			if err != nil {
 				return err
 			}
-			if e.same {
+			if e.same || part.Text != "" { // which the dialect has as text
 				said = append(said, media)
 			} else {
 				shown = append(shown, media)

@@ -24,6 +24,7 @@ type streamEncoder struct {
 	usage  jsontext.Value // in the upstream's words, when they are the dialect's
 	tier   string
 	same   bool // the answer is of this dialect
+	spoilt bool // the model spoiled its output
 }
 
 // writing is what is being written of a choice.
@@ -71,6 +72,10 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 		dst = append(dst, e.Raw...)
 		return s.endChoice(append(dst, `},"finish_reason":null`...))
 	case translate.Finish:
+		if n := s.c.Candidates; e.Stop == translate.Broken && !s.same && (n == nil || *n < 2) {
+			s.spoilt = true
+			return dst // told at the end
+		}
 		word := finishReason(e.Stop)
 		if e.From == translate.Chat && e.StopWord != "" {
 			word = e.StopWord
@@ -89,6 +94,9 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 			s.usage = e.UsageRaw
 		}
 	case translate.Done:
+		if s.spoilt {
+			return s.Fail(dst, translate.Failure{Status: 502, Kind: translate.Internal, Message: errBroken.Error()}, "")
+		}
 		if s.usage == nil && s.tokens != nil {
 			s.usage = usageObject(*s.tokens)
 		}
