@@ -211,3 +211,16 @@ func TestMadeUpCallIDsComeBack(t *testing.T) {
 		t.Error("a signature was made up for a model that wants none")
 	}
 }
+
+func TestWhatAToolFoundStaysInItsResult(t *testing.T) {
+	t.Parallel()
+	const body = `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},
+		{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"search","input":{}}]},
+		{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"search_result","source":"https://a.b","title":"t","content":[{"type":"text","text":"found"}]}]}]}]}`
+	for _, far := range []translate.Codec{gemini.Codec{}, chat.Codec{}} {
+		_, after, refused := translatetest.Through(t, []byte(body), messages.Codec{}, far, "gemini-2.5-pro")
+		if refused != "" || len(after.Results) != 1 || !strings.Contains(after.Results[0], "found") || strings.Contains(after.User, "found") {
+			t.Errorf("%T: %+v, %s", far, after, refused)
+		}
+	}
+}
