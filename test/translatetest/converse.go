@@ -2,6 +2,7 @@ package translatetest
 
 import (
 	"encoding/json"
+	"slices"
 )
 
 // PlainConverse takes out of a body what makes no difference in the dialect. These are
@@ -113,6 +114,7 @@ func WholeConverse(list []Happening) ([]byte, error) {
 			}
 		}
 	}
+	content = slices.DeleteFunc(content, func(b any) bool { return b.(map[string]any)["toolResult"] != nil }) // of Amazon's tools
 	out["output"].(map[string]any)["message"].(map[string]any)["content"] = content
 	return json.Marshal(out)
 }
