@@ -69,6 +69,9 @@ func (g *Gist) take(role translate.Role, parts []translate.Part) {
 			g.Results = append(g.Results, p.CallID+" "+inner.User)
 			g.Media = append(g.Media, inner.Media...)
 		case *translate.Media:
+			if p.Thought {
+				continue
+			}
 			if text := textIn(p); text != "" { // a document that is text is words to those without documents
 				g.say(role, text)
 				continue

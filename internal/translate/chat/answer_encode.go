@@ -115,7 +115,7 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 			t.sign(p)
 			out.ToolCalls = append(out.ToolCalls, t)
 		case *translate.Media:
-			if p.Kind == translate.Image {
+			if p.Kind == translate.Image && !p.Thought {
 				list := imageList(p)
 				if same && p.Raw != nil {
 					list = ownImageList(p)

@@ -239,7 +239,7 @@ func (s *streamEncoder) whole(dst []byte, e translate.Event) []byte {
 	case *translate.Thinking:
 		e.Text = p.Text
 	case *translate.Media:
-		if p.Kind == translate.Image {
+		if p.Kind == translate.Image && !p.Thought {
 			dst = s.delta(dst, e.Candidate, `{"images":`, imageList(p), `}`)
 		}
 	case *translate.Other:

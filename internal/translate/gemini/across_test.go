@@ -224,3 +224,28 @@ func TestWhatAToolFoundStaysInItsResult(t *testing.T) {
 		}
 	}
 }
+
+func TestAPictureOfThoughtsIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	const draft, final = "iVBORw0KGgoA", "iVBORw0KGgoB"
+	body := `{"candidates":[{"content":{"role":"model","parts":[{"inlineData":{"mimeType":"image/png","data":"` + draft + `"},"thought":true},{"inlineData":{"mimeType":"image/png","data":"` + final + `"}}]},"finishReason":"STOP"}],"responseId":"r","modelVersion":"m"}`
+	a, err := gemini.Codec{}.DecodeAnswer([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := translatetest.Events(gemini.Codec{}.DecodeStream(), []byte("data: "+body+"\n\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range []translate.Codec{chat.Codec{}, responses.Codec{}} {
+		whole, err := client.EncodeAnswer(&translate.Conversation{}, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, out := range [][]byte{whole, translatetest.Written(client.EncodeStream(&translate.Conversation{}), events)} {
+			if !strings.Contains(string(out), final) || strings.Contains(string(out), draft) {
+				t.Errorf("%T: %s", client, out)
+			}
+		}
+	}
+}
