@@ -61,7 +61,10 @@ type Media struct {
 	Text   string // a document that is text
 	Name   string // file name or title
 	Detail string // OpenAI image detail
-	Cache  *CacheMark
+	// Thought says that the model made it while thinking: it is no part of the
+	// answer.
+	Thought bool
+	Cache   *CacheMark
 	// Raw is the part in the words of the dialect it came in, when it is more
 	// than these say.
 	Raw   jsontext.Value

@@ -314,6 +314,9 @@ func (j *judge) streamThrough(far *dialect, list []translatetest.Happening) erro
 		return nil // cut, or an error: sameStream has seen to it
 	}
 	given(events)
+	if a.Candidates != nil && a.Candidates[0].Stop == translate.Broken {
+		return j.spoilt(far, events)
+	}
 	other := far.codec(j.in)
 	there, err := translatetest.Run(other.DecodeStream(), j.written(far, other.EncodeStream(&translate.Conversation{From: far.name, IncludeUsage: true, Stream: true}), events))
 	if err != nil {
@@ -349,6 +352,12 @@ func (j *judge) answerThrough(far *dialect) error {
 		a.ID = "id-1"
 	}
 	there, err := carried(far.codec(j.in), far.name, a)
+	if a.Candidates != nil && a.Candidates[0].Stop == translate.Broken { // an error, or the dialect's own word for it
+		if err == nil && there.Candidates[0].Stop != translate.Broken {
+			return errors.New("spoilt output counts as whole")
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("there: %w", err)
 	}
@@ -393,6 +402,18 @@ func (j *judge) requestThrough(far *dialect) error {
 		return fmt.Errorf("and back: %w in %s", err, out)
 	}
 	return alike(far, translatetest.OfConversation(c).WithoutNames(c), translatetest.OfConversation(back).WithoutNames(c).WithoutNames(there))
+}
+
+// spoilt wants output that its model spoiled told as an error, or by the dialect's
+// own word for it.
+func (j *judge) spoilt(far *dialect, events []translate.Event) error {
+	other := far.codec(j.in)
+	there, err := translatetest.Run(other.DecodeStream(), j.written(far, other.EncodeStream(&translate.Conversation{From: far.name, Stream: true}), events))
+	a, whole, fault := translatetest.Assembled(there)
+	if err == nil && whole && fault == nil && (a.Candidates == nil || a.Candidates[0].Stop != translate.Broken) {
+		return errors.New("spoilt output counts as whole")
+	}
+	return nil
 }
 
 func sameAnswers(far *dialect, a, b translatetest.Gist) error {

@@ -41,7 +41,7 @@ type kind struct {
 func refusable() []kind {
 	return []kind{
 		{
-			"tools that the provider runs", regexp.MustCompile(`is run by the provider|no counterpart of (the|a) tool|googleSearch does not take|cannot have functions and googleSearch`),
+			"tools that the provider runs", regexp.MustCompile(`is run by the provider|no counterpart of (the|a) tool|googleSearch (does not take|takes)|cannot have functions and googleSearch|web search takes domains|does not search the web`),
 			"Where both have a counterpart (web search, code execution, fetching) it is translated; where the answer does not depend on it, it is left out and named as dropped. What is refused would be answered without what the tool finds.",
 		},
 		{
@@ -49,7 +49,7 @@ func refusable() []kind {
 			"The turns that follow lean on it.",
 		},
 		{
-			"what is kept at a provider", regexp.MustCompile(`knows no uploaded files|is not at the upstream|"?(conversation|cachedContent|compaction|container_upload)"?|are not at the upstream|previous_response`),
+			"what is kept at a provider", regexp.MustCompile(`knows no uploaded files|is not at the upstream|"?(conversation|cachedContent|compaction|container_upload)"?|"(item_reference|prompt)" part|type "(item_reference|prompt)"|are not at the upstream|previous_response`),
 			"Only the provider that keeps it can read it: uploads, containers, conversations, cached contents, sealed compactions.",
 		},
 		{
@@ -58,15 +58,18 @@ func refusable() []kind {
 		},
 		{"media by URL", regexp.MustCompile(`does not fetch URLs`), "Bedrock takes media inline. The gateway fetches nothing for clients."},
 		{"video", regexp.MustCompile(`(?i)video`), "Only Gemini, Nova and some servers of the Chat dialect see video."},
-		{"audio", regexp.MustCompile(`(?i)audio|sounds`), "Only Gemini and the Chat dialect hear audio, the latter as data."},
+		{"audio", regexp.MustCompile(`(?i)audio|sounds|speak|speech`), "Only Gemini and the Chat dialect hear audio, the latter as data."},
 		{"images as answers", regexp.MustCompile(`make(s)? images|answers with text alone`), "Only Gemini and some servers of the Chat dialect answer with images."},
 		{"parts that a guardrail is to check", regexp.MustCompile(`guardContent`), "Which part of a prompt a guardrail checks is said to Bedrock alone."},
 		{"token ids in place of texts", regexp.MustCompile(`token ids of another's tokenizer`), "Another model's tokenizer means other words by them."},
 		{"embeddings of several texts", regexp.MustCompile(`embeds one text a request`), "One client's request is one upstream request: its price and its failures would be several."},
 		{"several candidates", regexp.MustCompile(`one answer to a request`), "Only Chat and Gemini give several; asking several times would cost several prompts."},
 		{"log probabilities", regexp.MustCompile(`log probabilities`), "Only OpenAI's dialects and Gemini give them in a common form."},
+		{"a bias for tokens", regexp.MustCompile(`bias`), "It is told by token ids of another's tokenizer; only OpenAI's Chat takes it."},
+		{"tools of free text", regexp.MustCompile(`takes free text`), "The codecs alone take functions; on the way to them the gateway makes such tools functions of one string (ADR 0028)."},
 		{"stop sequences", regexp.MustCompile(`stop sequences|stop at white space`), "Responses has none, and Claude none of white space alone: the answer would run on."},
-		{"structured output that the model cannot have", regexp.MustCompile(`JSON output format|schema must be that of an object`), "Gemini before version 3 has tools or a format, not both; some models take schemas of objects only."},
+		{"structured output that the model cannot have", regexp.MustCompile(`JSON output format|schema must be that of an object|kind of output format|counterpart of this format`), "Gemini before version 3 has tools or a format, not both; some models take schemas of objects only."},
+		{"parts that one dialect alone has", regexp.MustCompile(`^An? "\w+" part has no counterpart|counterpart of a part of the type`), "Calls of tools of its own that the client runs (a shell, a computer, a patch), documents of several kinds in one, what was found beside the prompt."},
 	}
 }
 

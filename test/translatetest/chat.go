@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // PlainChat takes out of a body what makes no difference in the dialect: the
@@ -13,6 +14,7 @@ import (
 //   - a text that is a list of one plain part is a string, a single stop a list;
 //   - functions say that they are, and calls do not say which of the list they
 //     are; a call of nothing is none;
+//   - the order of modalities makes no difference;
 //   - usage is always asked for, a stream that is not wanted need not be said, and
 //     newer models get the newer name of the bound.
 func PlainChat(body any) any {
@@ -23,6 +25,9 @@ func PlainChat(body any) any {
 	delete(m, "stream_options")
 	if m["stream"] == false {
 		delete(m, "stream")
+	}
+	if kinds, ok := m["modalities"].([]any); ok {
+		slices.SortFunc(kinds, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 	}
 	if bound, ok := m["max_tokens"]; ok {
 		m["max_completion_tokens"] = bound
@@ -147,7 +152,15 @@ func growCalls(message map[string]any, pieces []any) {
 	calls := listOf(message["tool_calls"])
 	for _, p := range pieces {
 		piece := p.(map[string]any)
-		i := slices.IndexFunc(calls, func(c any) bool { return c.(map[string]any)["index"] == piece["index"] })
+		i := -1
+		for j := range calls { // the last of that index
+			if calls[j].(map[string]any)["index"] == piece["index"] {
+				i = j
+			}
+		}
+		if i >= 0 && another(calls[i].(map[string]any), piece) {
+			i = -1
+		}
 		if i < 0 {
 			calls = append(calls, piece)
 			continue
@@ -164,8 +177,19 @@ func growCalls(message map[string]any, pieces []any) {
 			}
 			grow(had, "arguments", f["arguments"])
 		}
+		if own, ok := piece["custom"].(map[string]any); ok {
+			grow(call, "custom", map[string]any{"input": own["input"]})
+		}
 	}
 	message["tool_calls"] = calls
+}
+
+// another says whether a piece begins another call than the one of its index, as
+// with servers that give all calls the same.
+func another(call, piece map[string]any) bool {
+	f, _ := piece["function"].(map[string]any)
+	id, _ := piece["id"].(string)
+	return id != "" && call["id"] != id && f["name"] != nil && f["name"] != ""
 }
 
 // grow adds a piece to a member: texts and lists become longer, objects member by

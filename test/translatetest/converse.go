@@ -2,7 +2,7 @@ package translatetest
 
 import (
 	"encoding/json"
-	"fmt"
+	"slices"
 )
 
 // PlainConverse takes out of a body what makes no difference in the dialect. These are
@@ -37,7 +37,7 @@ func PlainConverse(v any) any {
 // WholeConverse puts a stream together the way Amazon's own examples do: as the answer
 // that would have come at once.
 func WholeConverse(list []Happening) ([]byte, error) {
-	var content []any
+	var content, cited []any
 	out := map[string]any{"output": map[string]any{"message": map[string]any{"role": "assistant"}}}
 	add := func(object map[string]any, name string, v any) {
 		old, _ := object[name].(string)
@@ -63,8 +63,10 @@ func WholeConverse(list []Happening) ([]byte, error) {
 		}
 		switch h.Name {
 		case "contentBlockStart":
-			for name, v := range e["start"].(map[string]any)["toolUse"].(map[string]any) {
-				sub(block(e), "toolUse")[name] = v
+			for kind, start := range e["start"].(map[string]any) {
+				for name, v := range start.(map[string]any) {
+					sub(block(e), kind)[name] = v
+				}
 			}
 		case "contentBlockDelta":
 			for kind, v := range e["delta"].(map[string]any) {
@@ -75,15 +77,32 @@ func WholeConverse(list []Happening) ([]byte, error) {
 					add(sub(block(e), "toolUse"), "input", v.(map[string]any)["input"])
 				case "reasoningContent":
 					for name, piece := range v.(map[string]any) {
-						add(sub(sub(block(e), "reasoningContent"), "reasoningText"), name, piece)
+						to := sub(block(e), "reasoningContent")
+						if name != "redactedContent" {
+							to = sub(to, "reasoningText")
+						}
+						add(to, name, piece)
 					}
-				default:
-					return nil, fmt.Errorf("unknown delta %s", kind)
+				case "citation":
+					cited = append(cited, v)
 				}
 			}
 		case "contentBlockStop":
-			if call, ok := block(e)["toolUse"].(map[string]any); ok {
-				call["input"] = json.RawMessage(call["input"].(string))
+			b := block(e)
+			if call, ok := b["toolUse"].(map[string]any); ok {
+				switch text, _ := call["input"].(string); {
+				case text == "":
+					call["input"] = map[string]any{}
+				case json.Valid([]byte(text)):
+					call["input"] = json.RawMessage(text)
+				default: // the answer came to its bound
+					call["input"] = map[string]any{"arguments": text}
+				}
+			}
+			if len(cited) > 0 {
+				b["citationsContent"] = map[string]any{"content": []any{map[string]any{"text": b["text"]}}, "citations": cited}
+				delete(b, "text")
+				cited = nil
 			}
 		case "messageStop":
 			out["stopReason"] = e["stopReason"]
@@ -95,6 +114,7 @@ func WholeConverse(list []Happening) ([]byte, error) {
 			}
 		}
 	}
+	content = slices.DeleteFunc(content, func(b any) bool { return b.(map[string]any)["toolResult"] != nil }) // of Amazon's tools
 	out["output"].(map[string]any)["message"].(map[string]any)["content"] = content
 	return json.Marshal(out)
 }

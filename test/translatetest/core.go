@@ -28,7 +28,7 @@ func Core(a *translate.Answer) string {
 			case *translate.Refusal:
 				fmt.Fprintf(&b, "refusal %q\n", p.Text)
 			case *translate.ToolCall:
-				fmt.Fprintf(&b, "call %s %s %s %q %v %s\n", p.ID, p.ItemID, p.Name, canonical(p.Args), p.Custom, p.Server)
+				fmt.Fprintf(&b, "call %s %s %s %q %v %s\n", p.ID, p.ItemID, p.Name, unwrapped(canonical(p.Args)), p.Custom, p.Server)
 			case *translate.Other:
 				fmt.Fprintf(&b, "other %s\n", p.Kind)
 			default:

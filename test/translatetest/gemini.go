@@ -122,63 +122,82 @@ func merged(tools []any) []any {
 // a kind are joined, other parts follow each other, and of everything else the
 // last chunk's word counts.
 func WholeGemini(happenings []Happening) ([]byte, error) {
-	whole, one := map[string]any{}, map[string]any{}
-	var parts []any
-	var args map[string]any // of the open call
+	whole := map[string]any{}
+	var all []any
+	by := map[float64]*wholeCandidate{}
 	for _, h := range happenings {
 		chunk, err := object(h.Data)
 		if err != nil {
 			return nil, err
 		}
-		candidates, _ := chunk["candidates"].([]any)
+		candidates := listOf(chunk["candidates"])
 		delete(chunk, "candidates")
 		maps.Copy(whole, chunk)
 		for _, c := range candidates {
 			candidate := c.(map[string]any)
-			content, _ := candidate["content"].(map[string]any)
-			delete(candidate, "content")
-			maps.Copy(one, candidate)
-			list, _ := content["parts"].([]any)
-			for _, p := range list {
-				part := p.(map[string]any)
-				if call, ok := part["functionCall"].(map[string]any); ok {
-					if call["name"] != nil {
-						args = map[string]any{}
-						if call["willContinue"] == nil {
-							args, _ = call["args"].(map[string]any)
-						} else {
-							call["args"] = args
-						}
-						delete(call, "willContinue")
-						parts = append(parts, part)
-					}
-					for _, p := range listOf(call["partialArgs"]) {
-						piece := p.(map[string]any)
-						put(args, strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(piece["jsonPath"].(string)), ".")[1:], piece)
-					}
-					continue
-				}
-				if last, ok := lastOf(parts); ok && last["text"] != nil && part["text"] != nil && last["thought"] == part["thought"] {
-					last["text"] = last["text"].(string) + part["text"].(string)
-					if part["thoughtSignature"] != nil {
-						last["thoughtSignature"] = part["thoughtSignature"]
-					}
-					continue
-				}
-				if part["text"] != "" || part["thoughtSignature"] != nil {
-					parts = append(parts, part)
-				}
+			index, _ := candidate["index"].(float64)
+			if by[index] == nil {
+				by[index] = &wholeCandidate{one: map[string]any{}}
+				all = append(all, by[index].one)
+			}
+			by[index].grow(candidate)
+		}
+	}
+	for _, w := range by {
+		for _, p := range w.parts {
+			if call, ok := p.(map[string]any)["functionCall"].(map[string]any); ok {
+				call["args"] = listed(call["args"])
 			}
 		}
+		w.one["content"] = map[string]any{"role": "model", "parts": w.parts}
 	}
-	for _, p := range parts {
-		if call, ok := p.(map[string]any)["functionCall"].(map[string]any); ok {
-			call["args"] = listed(call["args"])
+	if all != nil {
+		whole["candidates"] = all
+	}
+	return json.Marshal(whole)
+}
+
+// wholeCandidate is what has come of a candidate.
+type wholeCandidate struct {
+	one   map[string]any
+	parts []any
+	args  map[string]any // of the open call
+}
+
+func (w *wholeCandidate) grow(candidate map[string]any) {
+	content, _ := candidate["content"].(map[string]any)
+	delete(candidate, "content")
+	maps.Copy(w.one, candidate)
+	for _, p := range listOf(content["parts"]) {
+		part := p.(map[string]any)
+		if call, ok := part["functionCall"].(map[string]any); ok {
+			if call["name"] != nil {
+				w.args = map[string]any{}
+				if call["willContinue"] == nil {
+					w.args, _ = call["args"].(map[string]any)
+				} else {
+					call["args"] = w.args
+				}
+				delete(call, "willContinue")
+				w.parts = append(w.parts, part)
+			}
+			for _, p := range listOf(call["partialArgs"]) {
+				piece := p.(map[string]any)
+				put(w.args, strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(piece["jsonPath"].(string)), ".")[1:], piece)
+			}
+			continue
+		}
+		if last, ok := lastOf(w.parts); ok && last["text"] != nil && part["text"] != nil && last["thought"] == part["thought"] {
+			last["text"] = last["text"].(string) + part["text"].(string)
+			if part["thoughtSignature"] != nil {
+				last["thoughtSignature"] = part["thoughtSignature"]
+			}
+			continue
+		}
+		if part["text"] != "" || part["thoughtSignature"] != nil {
+			w.parts = append(w.parts, part)
 		}
 	}
-	one["content"] = map[string]any{"role": "model", "parts": parts}
-	whole["candidates"] = []any{one}
-	return json.Marshal(whole)
 }
 
 // put puts a piece of an argument where its path says. A list is an object of

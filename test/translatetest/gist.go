@@ -69,6 +69,9 @@ func (g *Gist) take(role translate.Role, parts []translate.Part) {
 			g.Results = append(g.Results, p.CallID+" "+inner.User)
 			g.Media = append(g.Media, inner.Media...)
 		case *translate.Media:
+			if p.Thought {
+				continue
+			}
 			if text := textIn(p); text != "" { // a document that is text is words to those without documents
 				g.say(role, text)
 				continue
@@ -161,10 +164,26 @@ func (g Gist) Fitted() Gist {
 	}
 	for i, c := range g.Calls {
 		id, rest, _ := strings.Cut(c, " ")
-		g.Calls[i] = fittedID(id) + " " + rest
+		name, args, _ := strings.Cut(rest, " ")
+		g.Calls[i] = fittedID(id) + " " + name + " " + unwrapped(args)
 	}
 	slices.Sort(g.Results) // they come first in their turn, each in its place
 	return g
+}
+
+// unwrapped takes what is no object, free text or what a model broke off, out of
+// the one member that it goes in where arguments must be an object.
+func unwrapped(args string) string {
+	var o map[string]any
+	if json.Unmarshal([]byte(args), &o) != nil || len(o) != 1 {
+		return args
+	}
+	for _, name := range []string{"input", "arguments"} {
+		if text, ok := o[name].(string); ok {
+			return canonical(text)
+		}
+	}
+	return args
 }
 
 // fittedID is an id within the alphabet, and one for all that are too long: which

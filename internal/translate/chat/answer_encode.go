@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -11,9 +12,17 @@ import (
 	"halley/internal/wire"
 )
 
-// EncodeAnswer implements translate.Client.
+// errBroken is output that its model spoiled: the dialect has no finish_reason for
+// that, and any would make it look whole.
+var errBroken = errors.New("the model's output was not usable")
+
+// EncodeAnswer implements translate.Client. The error is for output that its model
+// spoiled.
 func (Codec) EncodeAnswer(c *translate.Conversation, a *translate.Answer) ([]byte, error) {
 	same := a.From == translate.Chat
+	if !same && spoilt(a.Candidates) {
+		return nil, errBroken
+	}
 	out := answer{ID: answerID(a.ID), Object: "chat.completion", Created: seconds(a.Created), Model: a.Model, Choices: []choice{}, ServiceTier: a.ServiceTier}
 	if same {
 		out.ID, out.Usage, out.Rest = a.ID, a.UsageRaw, a.Extra.Object()
@@ -35,6 +44,11 @@ func (Codec) EncodeAnswer(c *translate.Conversation, a *translate.Answer) ([]byt
 		out.Choices = append(out.Choices, choice{Index: one.Index, Message: m, Logprobs: one.Logprobs, FinishReason: wordOrNull(word), Rest: extra.Object()})
 	}
 	return jsonx.Marshal(out)
+}
+
+// spoilt reports whether there is no candidate but such.
+func spoilt(list []translate.Candidate) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(c translate.Candidate) bool { return c.Stop != translate.Broken })
 }
 
 // answerID makes an id of this dialect's look of another's.
@@ -101,12 +115,21 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 			t.sign(p)
 			out.ToolCalls = append(out.ToolCalls, t)
 		case *translate.Media:
-			if p.Kind == translate.Image {
-				out.Images = joinLists(out.Images, imageList(p))
+			if p.Kind == translate.Image && !p.Thought {
+				list := imageList(p)
+				if same && p.Raw != nil {
+					list = ownImageList(p)
+				}
+				out.Images = joinLists(out.Images, list)
 			}
 		case *translate.Other:
-			if p.Kind == "audio" && same {
+			var own part
+			switch {
+			case !same:
+			case p.Kind == audioPart:
 				out.Audio = p.Raw
+			case jsonx.Unmarshal(p.Raw, &own) == nil: // Mistral's references
+				said = append(said, own)
 			}
 		}
 	}
@@ -122,6 +145,11 @@ func answerMessage(c *translate.Conversation, parts []translate.Part, same bool)
 func imageList(m *translate.Media) jsontext.Value {
 	one := part{Type: "image_url", ImageURL: marshal(imageURL{URL: m.Address("image/png")})}
 	return marshal([]part{one})
+}
+
+// ownImageList is imageList for one that came in this dialect, as it came.
+func ownImageList(m *translate.Media) jsontext.Value {
+	return slices.Concat(jsontext.Value{'['}, m.Raw, jsontext.Value{']'})
 }
 
 // arguments are never empty for clients, which parse them.

@@ -28,6 +28,9 @@ func (Codec) DecodeRequest(body []byte) (*translate.Conversation, error) {
 		Audio: given(r.Audio), Store: r.Store, Extra: r.Extra,
 	}
 	if r.SafetyIdentifier != "" {
+		if r.User != "" { // which then is the same user by the former name
+			c.Extra = append(c.Extra, translate.Member{Name: "user", Value: wire.Quote(r.User)})
+		}
 		c.Name(translate.FeatureEndUser, "safety_identifier")
 	}
 	if c.MaxOutput = r.MaxCompletionTokens; c.MaxOutput != nil {
@@ -326,6 +329,9 @@ func (p place) String() string {
 	return p.name + "[" + strconv.Itoa(p.index) + "]"
 }
 
+// audioPart is the kind of the part that is what the model has said aloud.
+const audioPart = "audio"
+
 // parts are what is said in a message, thoughts first.
 func (m *message) parts(at place, out *translate.Message) error {
 	if t := m.thinking(); t != nil {
@@ -344,7 +350,7 @@ func (m *message) parts(at place, out *translate.Message) error {
 		out.Parts = append(out.Parts, &translate.Refusal{Text: m.Refusal})
 	}
 	if translate.Given(m.Audio) {
-		out.Parts = append(out.Parts, &translate.Other{Kind: "audio", Raw: m.Audio})
+		out.Parts = append(out.Parts, &translate.Other{Kind: audioPart, Raw: m.Audio})
 	}
 	out.Parts = append(out.Parts, made(m.Images)...)
 	cite(out.Parts, m.Annotations)
@@ -353,6 +359,9 @@ func (m *message) parts(at place, out *translate.Message) error {
 	}
 	return nil
 }
+
+// inImages marks an image that stood among a message's images.
+const inImages = "images"
 
 // made are the images of an answer, in OpenRouter's place for them. What is none
 // is left out.
@@ -365,6 +374,7 @@ func made(images jsontext.Value) (parts []translate.Part) {
 		image, err := p.neutral("images", nil)
 		if m, ok := image.(*translate.Media); ok && err == nil {
 			m.Raw = jsontext.Value(raw).Clone()
+			m.Extra = translate.Extra{{Name: inImages, Value: jsontext.Value("true")}}
 			parts = append(parts, m)
 		}
 	}
@@ -437,11 +447,11 @@ func (p *part) neutral(at string, raw jsontext.Value) (translate.Part, error) {
 		}
 		return &translate.Text{Text: *p.Text, Cache: mark, Extra: extra}, nil
 	case "refusal":
-		return &translate.Refusal{Text: p.Refusal}, nil
+		return &translate.Refusal{Text: p.Refusal, Extra: translate.Extra{{Name: "content", Value: raw}}}, nil
 	case "image_url":
 		m := &translate.Media{Kind: translate.Image, Cache: mark, Extra: extra}
 		if translate.Given(p.ImageURL) && p.ImageURL[0] == '"' {
-			m.URL = text(p.ImageURL)
+			m.URL, m.Raw = text(p.ImageURL), raw
 		} else {
 			var u imageURL
 			if err := jsonx.Unmarshal(p.ImageURL, &u); err != nil || u.URL == "" {

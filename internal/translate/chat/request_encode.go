@@ -385,7 +385,11 @@ func (e *encoder) message(m *translate.Message) error {
 		case *translate.Thinking:
 			e.thinking(&out, &said, p, callsTools(m))
 		case *translate.Refusal:
-			out.Refusal = p.Text
+			if e.same && p.Extra.Get("content") != nil {
+				said = append(said, part{Type: "refusal", Refusal: p.Text})
+				continue
+			}
+			out.Refusal += p.Text
 		case *translate.Other:
 			if err := e.other(&out, &said, p); err != nil {
 				return err
@@ -398,8 +402,8 @@ func (e *encoder) message(m *translate.Message) error {
 				out.Annotations = annotations(p.Citations, out.Annotations, true)
 			}
 		case *translate.Media:
-			if e.same && p.Raw != nil && p.Kind == translate.Image { // which the model made
-				out.Images = joinLists(out.Images, imageList(p))
+			if e.same && p.Extra.Get(inImages) != nil { // which the model made
+				out.Images = joinLists(out.Images, ownImageList(p))
 				continue
 			}
 			media, err := e.media(p)
@@ -412,7 +416,7 @@ func (e *encoder) message(m *translate.Message) error {
 	if results && len(said) == 0 && out.ToolCalls == nil && out.Refusal == "" {
 		return nil
 	}
-	out.say(said, m.Role == translate.Assistant)
+	out.say(said, m.Role == translate.Assistant, e.same)
 	e.r.Messages = append(e.r.Messages, out)
 	return nil
 }
@@ -435,9 +439,9 @@ func callsTools(m *translate.Message) bool {
 }
 
 // say makes the parts the message's content. joined says that many servers want
-// such a message as a string.
-func (m *message) say(parts []part, joined bool) {
-	m.said, m.joined = parts, joined
+// such a message as a string; what the client has as a list stays one.
+func (m *message) say(parts []part, joined, same bool) {
+	m.said, m.joined = parts, joined && !same
 	switch {
 	case len(parts) > 0:
 	case joined:
@@ -489,7 +493,7 @@ func (e *encoder) call(out *message, p *translate.ToolCall) {
 		t.Type, t.Custom = "custom", &custom{p.Name, p.Args}
 	} else {
 		args := p.Args
-		if args == "" {
+		if args == "" && !e.same {
 			args = "{}"
 		}
 		t.Type, t.Function = "function", &called{p.Name, argumentText(args)}
@@ -542,7 +546,7 @@ func (e *encoder) other(out *message, said *[]part, p *translate.Other) error {
 	if !e.same {
 		return translate.Unsupport(p.Kind, "A %q part has no counterpart at the model's upstream.", p.Kind)
 	}
-	if p.Kind == "audio" {
+	if p.Kind == audioPart {
 		out.Audio = p.Raw
 		return nil
 	}
@@ -631,7 +635,7 @@ func (e *encoder) result(p *translate.ToolResult) error {
 			if err != nil {
 				return err
 			}
-			if e.same {
+			if e.same || part.Text != "" { // which the dialect has as text
 				said = append(said, media)
 			} else {
 				shown = append(shown, media)
@@ -648,7 +652,7 @@ func (e *encoder) result(p *translate.ToolResult) error {
 	if len(p.Parts) == 0 && len(p.Raw) > 0 && !e.same {
 		said = append(said, textPart(string(p.Raw)))
 	}
-	out.say(said, !e.same)
+	out.say(said, true, e.same)
 	if len(said) == 0 {
 		out.Content = jsontext.Value(`""`)
 	}

@@ -2,8 +2,11 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -36,7 +39,21 @@ type opened struct {
 	stopped bool
 	thought bool           // thoughts have come as text
 	details jsontext.Value // reasoning_details so far
+	args    []byte         // of the open call
+	free    bool           // the open call takes free text
+	waiting []waiting
+	audio   *speech
 }
+
+// waiting is what has come in the middle of a call's arguments: of another call,
+// or words. It is told behind the call.
+type waiting struct {
+	call int // the index of the call that it is of; -1 for anything else
+	tell func() error
+}
+
+// maxWaiting bounds what waits.
+const maxWaiting = 10_000
 
 type partKind uint8
 
@@ -52,10 +69,16 @@ const (
 func (d *decoder) Decode(_ string, data []byte, emit func(translate.Event)) error {
 	data = bytes.TrimSpace(data)
 	if string(data) == "[DONE]" {
-		if !d.done && !d.failed {
-			d.done = true
-			emit(translate.Event{Kind: translate.Done})
+		if d.done || d.failed {
+			return nil
 		}
+		for _, at := range slices.Sorted(maps.Keys(d.choices)) { // what no finish_reason has ended
+			if err := d.choices[at].settle(at, emit); err != nil {
+				return err
+			}
+		}
+		d.done = true
+		emit(translate.Event{Kind: translate.Done})
 		return nil
 	}
 	if len(data) == 0 {
@@ -206,7 +229,9 @@ func (d *decoder) choice(c *choice, emit func(translate.Event)) error {
 	if c.FinishReason == nil || *c.FinishReason == "" || *c.FinishReason == "null" || o.stopped {
 		return nil
 	}
-	o.close(c.Index, emit)
+	if err := o.settle(c.Index, emit); err != nil {
+		return err
+	}
 	o.stopped = true
 	d.finished++
 	emit(translate.Event{Kind: translate.Finish, Candidate: c.Index, Stop: stopOf(*c.FinishReason, o.called), StopWord: *c.FinishReason, Extra: translate.ExtraOf(c.Rest), From: translate.Chat})
@@ -215,21 +240,19 @@ func (d *decoder) choice(c *choice, emit func(translate.Event)) error {
 
 func (d *decoder) delta(at int, o *opened, m *message, emit func(translate.Event)) error {
 	if thought := thoughtIn(m); thought != "" {
-		o.thought = true
-		o.open(at, thinkingKind, &translate.Thinking{Origin: translate.Chat}, emit)
-		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: thought})
+		if err := o.tell(func() error { return o.think(at, thought, emit) }); err != nil {
+			return err
+		}
 	}
 	if translate.Given(m.ReasoningDetails) && len(m.ReasoningDetails) > 2 {
-		o.open(at, thinkingKind, &translate.Thinking{Origin: translate.Chat}, emit)
-		o.details = joinLists(o.details, m.ReasoningDetails)
-		if !o.thought { // else they repeat it
-			if thought := joined(m.ReasoningDetails); thought != "" {
-				emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: thought})
-			}
+		details := m.ReasoningDetails.Clone()
+		if err := o.tell(func() error { return o.detail(at, details, emit) }); err != nil {
+			return err
 		}
 	}
 	if translate.Given(m.Content) && len(m.Content) > 2 {
-		if err := o.content(at, m.Content, emit); err != nil {
+		content := m.Content.Clone()
+		if err := o.tell(func() error { return o.content(at, content, emit) }); err != nil {
 			return err
 		}
 	}
@@ -237,13 +260,17 @@ func (d *decoder) delta(at int, o *opened, m *message, emit func(translate.Event
 		o.open(at, refusalKind, &translate.Refusal{}, emit)
 		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: m.Refusal})
 	}
+	if translate.Given(m.Audio) {
+		o.hear(m.Audio)
+	}
 	for _, image := range made(m.Images) {
 		o.close(at, emit)
 		emit(translate.Event{Kind: translate.Whole, Candidate: at, Part: image})
 	}
-	for _, c := range citations(m.Annotations) {
-		o.open(at, textKind, &translate.Text{}, emit)
-		emit(translate.Event{Kind: translate.CiteDelta, Candidate: at, Citation: &c})
+	if list := citations(m.Annotations.Clone()); len(list) > 0 {
+		if err := o.tell(func() error { return o.cite(at, list, emit) }); err != nil {
+			return err
+		}
 	}
 	if m.FunctionCall.called() {
 		if err := d.call(at, o, &toolCall{Function: m.FunctionCall, Index: new(0)}, 0, emit); err != nil {
@@ -254,6 +281,107 @@ func (d *decoder) delta(at int, o *opened, m *message, emit func(translate.Event
 		if err := d.call(at, o, &m.ToolCalls[i], i, emit); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// tell tells what is no call: now, or behind the call whose arguments are not
+// whole yet. Some servers write an empty line or a proof of thoughts between
+// them.
+func (o *opened) tell(now func() error) error {
+	if o.kind != callKind || o.whole() {
+		return now()
+	}
+	return o.wait(-1, func() error { return o.tell(now) })
+}
+
+func (o *opened) wait(call int, tell func() error) error {
+	if len(o.waiting) == maxWaiting {
+		return errors.New("read a chat chunk: too much has come in the middle of a tool call")
+	}
+	o.waiting = append(o.waiting, waiting{call, tell})
+	return nil
+}
+
+// whole says whether the open call may be at its end.
+func (o *opened) whole() bool { return o.free || jsontext.Value(o.args).IsValid() }
+
+// resume tells what has waited for the open call, which it ends.
+func (o *opened) resume(at int, emit func(translate.Event)) error {
+	list := o.waiting
+	o.waiting = nil
+	o.close(at, emit)
+	for _, w := range list {
+		if err := w.tell(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle ends what is open of a choice.
+func (o *opened) settle(at int, emit func(translate.Event)) error {
+	for len(o.waiting) > 0 {
+		if err := o.resume(at, emit); err != nil {
+			return err
+		}
+	}
+	o.close(at, emit)
+	if o.audio != nil {
+		emit(translate.Event{Kind: translate.Whole, Candidate: at, Part: &translate.Other{Kind: audioPart, Raw: marshal(o.audio)}})
+		o.audio = nil
+	}
+	return nil
+}
+
+// speech is what the model has said aloud, which comes in pieces.
+type speech struct {
+	ID         string         `json:"id,omitzero"`
+	Data       string         `json:"data,omitzero"` // base64 of whole bytes
+	Transcript string         `json:"transcript,omitzero"`
+	ExpiresAt  jsontext.Value `json:"expires_at,omitzero"`
+}
+
+func (o *opened) hear(v jsontext.Value) {
+	var piece speech
+	if jsonx.Unmarshal(v, &piece) != nil || piece.ID+piece.Data+piece.Transcript == "" && piece.ExpiresAt == nil {
+		return // some servers have an empty one in every chunk
+	}
+	if o.audio == nil {
+		o.audio = &speech{}
+	}
+	a := o.audio
+	a.ID = cmp.Or(piece.ID, a.ID)
+	a.Data += piece.Data
+	a.Transcript += piece.Transcript
+	if translate.Given(piece.ExpiresAt) {
+		a.ExpiresAt = piece.ExpiresAt.Clone()
+	}
+}
+
+func (o *opened) cite(at int, list []translate.Citation, emit func(translate.Event)) error {
+	o.open(at, textKind, &translate.Text{}, emit)
+	for i := range list {
+		emit(translate.Event{Kind: translate.CiteDelta, Candidate: at, Citation: &list[i]})
+	}
+	return nil
+}
+
+func (o *opened) think(at int, thought string, emit func(translate.Event)) error {
+	o.thought = true
+	o.open(at, thinkingKind, &translate.Thinking{Origin: translate.Chat}, emit)
+	emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: thought})
+	return nil
+}
+
+func (o *opened) detail(at int, list jsontext.Value, emit func(translate.Event)) error {
+	o.open(at, thinkingKind, &translate.Thinking{Origin: translate.Chat}, emit)
+	o.details = joinLists(o.details, list)
+	if o.thought { // they repeat it
+		return nil
+	}
+	if thought := joined(list); thought != "" {
+		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: thought})
 	}
 	return nil
 }
@@ -293,7 +421,8 @@ func (o *opened) content(at int, v jsontext.Value, emit func(translate.Event)) e
 }
 
 // call takes a fragment of a tool call. Some servers leave out the index; then a
-// new id begins a new call.
+// new id begins a new call. Some write the arguments of several calls in turn:
+// one call is told after the other.
 func (d *decoder) call(at int, o *opened, t *toolCall, place int, emit func(translate.Event)) error {
 	index := place
 	switch {
@@ -313,14 +442,22 @@ func (d *decoder) call(at int, o *opened, t *toolCall, place int, emit func(tran
 	}
 	// Some servers give all calls the same index.
 	fresh := o.calls[index] && t.ID != "" && !o.ids[t.ID] && name != ""
+	open := o.kind == callKind
+	waits := slices.ContainsFunc(o.waiting, func(w waiting) bool { return w.call == index })
 	switch {
-	case o.kind == callKind && o.call == index && !fresh:
+	case open && o.call == index && !fresh && !waits:
+	case open && (waits || !o.whole()):
+		later := *t
+		return o.wait(index, func() error { return d.call(at, o, &later, place, emit) })
+	case o.calls[index] && !fresh && args == "":
+		return nil // nothing more of a call that is whole
 	case o.calls[index] && !fresh:
 		return errors.New("read a chat chunk: the arguments of two tool calls are mixed up")
 	default:
 		o.close(at, emit)
 		o.kind, o.call, o.called = callKind, index, true
 		o.calls[index], o.ids[t.ID] = true, true
+		o.args, o.free = o.args[:0], own
 		part := &translate.ToolCall{ID: t.ID, Name: name, Custom: own}
 		if part.ID == "" {
 			part.ID = madeID(d.id, index)
@@ -330,8 +467,13 @@ func (d *decoder) call(at int, o *opened, t *toolCall, place int, emit func(tran
 		}
 		emit(translate.Event{Kind: translate.PartBegin, Candidate: at, Part: part})
 	}
-	if args != "" {
-		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: args})
+	if args == "" {
+		return nil
+	}
+	o.args = append(o.args, args...)
+	emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: args})
+	if len(o.waiting) > 0 && o.whole() {
+		return o.resume(at, emit)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type streamEncoder struct {
 	tokens *translate.Usage
 	usage  jsontext.Value // in the upstream's words, when they are the dialect's
 	tier   string
+	same   bool // the answer is of this dialect
+	spoilt bool // the model spoiled its output
 }
 
 // writing is what is being written of a choice.
@@ -70,6 +72,10 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 		dst = append(dst, e.Raw...)
 		return s.endChoice(append(dst, `},"finish_reason":null`...))
 	case translate.Finish:
+		if n := s.c.Candidates; e.Stop == translate.Broken && !s.same && (n == nil || *n < 2) {
+			s.spoilt = true
+			return dst // told at the end
+		}
 		word := finishReason(e.Stop)
 		if e.From == translate.Chat && e.StopWord != "" {
 			word = e.StopWord
@@ -88,6 +94,9 @@ func (s *streamEncoder) Encode(dst []byte, e translate.Event) []byte {
 			s.usage = e.UsageRaw
 		}
 	case translate.Done:
+		if s.spoilt {
+			return s.Fail(dst, translate.Failure{Status: 502, Kind: translate.Internal, Message: errBroken.Error()}, "")
+		}
 		if s.usage == nil && s.tokens != nil {
 			s.usage = usageObject(*s.tokens)
 		}
@@ -113,6 +122,7 @@ func (s *streamEncoder) begin(e translate.Event) {
 	if e.From != translate.Chat {
 		id = answerID(id)
 	}
+	s.same = e.From == translate.Chat
 	s.head = append([]byte(`{"id":`), wire.Quote(id)...)
 	s.head = append(s.head, `,"object":"chat.completion.chunk","created":`...)
 	s.head = strconv.AppendInt(s.head, created, 10)
@@ -229,8 +239,16 @@ func (s *streamEncoder) whole(dst []byte, e translate.Event) []byte {
 	case *translate.Thinking:
 		e.Text = p.Text
 	case *translate.Media:
-		if p.Kind == translate.Image {
+		if p.Kind == translate.Image && !p.Thought {
 			dst = s.delta(dst, e.Candidate, `{"images":`, imageList(p), `}`)
+		}
+	case *translate.Other:
+		switch {
+		case !s.same:
+		case p.Kind == audioPart:
+			dst = s.delta(dst, e.Candidate, `{"audio":`, p.Raw, `}`)
+		default:
+			dst = s.delta(dst, e.Candidate, `{"content":[`, p.Raw, `]}`)
 		}
 	}
 	if e.Text != "" {

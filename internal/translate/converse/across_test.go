@@ -219,3 +219,29 @@ func TestClaudesThoughtsGoOnAnywhere(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatNovasOwnToolsAnswerIsNoResultOfTheClients(t *testing.T) {
+	t.Parallel()
+	for tool, kind := range map[string]translate.ToolKind{"nova_grounding": translate.WebSearch, "nova_code_interpreter": translate.CodeExecution} {
+		body := []byte(`{"output":{"message":{"role":"assistant","content":[
+			{"toolUse":{"toolUseId":"t1","name":"` + tool + `","input":{"query":"q"},"type":"server_tool_use"}},
+			{"toolResult":{"toolUseId":"t1","content":[{"text":"[HIDDEN]"}],"status":"success","type":"` + tool + `_result"}},
+			{"text":"so"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2},"metrics":{"latencyMs":1}}`)
+		a, err := converse.Codec{}.DecodeAnswer(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call, isCall := a.Candidates[0].Parts[0].(*translate.ToolCall)
+		result, isResult := a.Candidates[0].Parts[1].(*translate.ToolResult)
+		if !isCall || !isResult || call.Server != kind || result.Server != kind || a.Candidates[0].Stop != translate.EndOfTurn {
+			t.Errorf("%s: %+v", tool, a.Candidates[0])
+		}
+		out, err := converse.Codec{}.EncodeAnswer(&translate.Conversation{From: translate.Converse}, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(translatetest.Parse(t, body), translatetest.Parse(t, out)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

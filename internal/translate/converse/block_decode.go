@@ -160,16 +160,30 @@ func readCall(r *jsonx.Reader) translate.Part {
 	return c
 }
 
-// grounding is Nova's name of its web search.
-const grounding = "nova_grounding"
+// What Nova calls the tools that it runs itself. Its results have a type that is
+// the name and an ending.
+const (
+	grounding   = "nova_grounding"
+	interpreter = "nova_code_interpreter"
+	ofResult    = "_result"
+)
 
-// serverKind says which tool of Amazon's own a call is of; "" for the client's.
+// serverKind says which tool of Amazon's own a call, or a result, is of; "" for the
+// client's.
 func serverKind(name string, extra translate.Extra) translate.ToolKind {
-	if kind := wire.Text(extra.Get("type")); kind != "server_tool_use" && kind != "server_tool_result" {
+	kind := wire.Text(extra.Get("type"))
+	tool, result := strings.CutSuffix(kind, ofResult)
+	switch {
+	case result:
+		name = tool
+	case kind != "server_tool_use":
 		return ""
 	}
-	if name == grounding {
+	switch name {
+	case grounding:
 		return translate.WebSearch
+	case interpreter:
+		return translate.CodeExecution
 	}
 	return translate.OtherTool
 }

@@ -211,3 +211,41 @@ func TestMadeUpCallIDsComeBack(t *testing.T) {
 		t.Error("a signature was made up for a model that wants none")
 	}
 }
+
+func TestWhatAToolFoundStaysInItsResult(t *testing.T) {
+	t.Parallel()
+	const body = `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"},
+		{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"search","input":{}}]},
+		{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[{"type":"search_result","source":"https://a.b","title":"t","content":[{"type":"text","text":"found"}]}]}]}]}`
+	for _, far := range []translate.Codec{gemini.Codec{}, chat.Codec{}} {
+		_, after, refused := translatetest.Through(t, []byte(body), messages.Codec{}, far, "gemini-2.5-pro")
+		if refused != "" || len(after.Results) != 1 || !strings.Contains(after.Results[0], "found") || strings.Contains(after.User, "found") {
+			t.Errorf("%T: %+v, %s", far, after, refused)
+		}
+	}
+}
+
+func TestAPictureOfThoughtsIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	const draft, final = "iVBORw0KGgoA", "iVBORw0KGgoB"
+	body := `{"candidates":[{"content":{"role":"model","parts":[{"inlineData":{"mimeType":"image/png","data":"` + draft + `"},"thought":true},{"inlineData":{"mimeType":"image/png","data":"` + final + `"}}]},"finishReason":"STOP"}],"responseId":"r","modelVersion":"m"}`
+	a, err := gemini.Codec{}.DecodeAnswer([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := translatetest.Events(gemini.Codec{}.DecodeStream(), []byte("data: "+body+"\n\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range []translate.Codec{chat.Codec{}, responses.Codec{}} {
+		whole, err := client.EncodeAnswer(&translate.Conversation{}, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, out := range [][]byte{whole, translatetest.Written(client.EncodeStream(&translate.Conversation{}), events)} {
+			if !strings.Contains(string(out), final) || strings.Contains(string(out), draft) {
+				t.Errorf("%T: %s", client, out)
+			}
+		}
+	}
+}

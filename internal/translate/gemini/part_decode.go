@@ -86,7 +86,7 @@ func (p *wirePart) neutral() translate.Part {
 		p.result.Extra = append(p.result.Extra, p.extra()...)
 		return p.result
 	case p.media != nil:
-		p.media.Extra = append(p.media.Extra, p.extra()...)
+		p.media.Extra, p.media.Thought = append(p.media.Extra, p.extra()...), p.thought
 		return p.media
 	case p.hasText && p.thought:
 		return p.thinking()

@@ -341,7 +341,7 @@ func (e *encoder) writeResult(r *translate.ToolResult) error {
 	}
 	var media []*translate.Media
 	for _, p := range r.Parts {
-		if m, ok := p.(*translate.Media); ok {
+		if m, ok := p.(*translate.Media); ok && (m.Text == "" || e.same) { // else it is part of the words
 			media = append(media, m)
 		}
 	}
@@ -401,6 +401,7 @@ func (e *encoder) writeAnswer(r *translate.ToolResult) {
 			text.WriteString(p.Text)
 		case *translate.Media:
 			e.dropMark(p.Cache)
+			text.WriteString(p.Text)
 		}
 	}
 	if len(r.Parts) == 0 {

@@ -18,6 +18,7 @@ import (
 	"halley/internal/translate/messages"
 	"halley/internal/translate/responses"
 	"halley/test/fakeprovider"
+	"halley/test/translatetest"
 )
 
 // dialect is one that answers and requests are brought through and back.
@@ -490,4 +491,20 @@ func (w *wish) systemFirst() {
 		}
 	}
 	w.Said = append([]string{system}, rest...)
+}
+
+func TestARefusalThatIsAStopIsNoWholeAnswer(t *testing.T) {
+	t.Parallel()
+	c := &translate.Conversation{From: translate.Responses}
+	a := &translate.Answer{From: translate.Messages, ID: "msg_1", Candidates: []translate.Candidate{{Stop: translate.Refused}}}
+	out, err := responses.Codec{}.EncodeAnswer(c, a)
+	if err != nil || !strings.Contains(string(out), `"status":"incomplete"`) || !strings.Contains(string(out), `"incomplete_details":{"reason":"content_filter"}`) {
+		t.Errorf("%s, %v", out, err)
+	}
+	streamed := string(translatetest.Written(responses.Codec{}.EncodeStream(c), []translate.Event{
+		{Kind: translate.Begin, From: translate.Messages, ID: "msg_1"}, {Kind: translate.Finish, Stop: translate.Refused}, {Kind: translate.Done},
+	}))
+	if !strings.Contains(streamed, "event: response.incomplete") {
+		t.Error(streamed)
+	}
 }

@@ -552,7 +552,7 @@ func (o *output) image(m *translate.Media) jsontext.Value {
 	if o.same && m.Raw != nil {
 		return m.Raw
 	}
-	if m.Kind != translate.Image || m.Data == "" {
+	if m.Kind != translate.Image || m.Data == "" || m.Thought {
 		return nil
 	}
 	var w jsonx.Writer

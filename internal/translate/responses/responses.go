@@ -248,9 +248,9 @@ func statusOf(s translate.Stop) (status, incomplete string) {
 	switch s {
 	case translate.AtMaxOutput, translate.AtContext:
 		return "incomplete", "max_output_tokens"
-	case translate.Filtered:
+	case translate.Filtered, translate.Refused: // the model's own refusal that is part of the answer is no stop
 		return "incomplete", "content_filter"
-	case translate.NotStopped, translate.EndOfTurn, translate.AtStopText, translate.ToCallTools, translate.Refused, translate.Paused, translate.Broken:
+	case translate.NotStopped, translate.EndOfTurn, translate.AtStopText, translate.ToCallTools, translate.Paused, translate.Broken:
 	}
 	return "completed", ""
 }
