@@ -124,8 +124,8 @@ export function PlaygroundScreen() {
         )
       }
     >
-      <div className="grid items-start gap-4 lg:grid-cols-[1fr_20rem]">
-        <div className="flex min-w-0 flex-col gap-4 max-lg:order-2">
+      <div className="grid items-start gap-4 lg:grid-cols-[1fr_20rem] lg:grid-rows-[auto_1fr]">
+        <div className="flex min-w-0 flex-col gap-4 max-lg:order-2 lg:row-span-2">
           <Card>
             <Conversation turns={turns} running={running} reply={reply} />
             {(reply || running) && <ReplyView reply={reply} running={running} />}
@@ -235,6 +235,10 @@ export function PlaygroundScreen() {
               />
             </Field>
             <KeyFields secret={secret} value={search.key} onChange={(key) => change({ key })} asked={asked} />
+          </div>
+        </Card>
+        <Card className="max-lg:order-3">
+          <div className="flex flex-col gap-4">
             <Field label={t("system")}>
               <Textarea rows={3} value={system} onChange={(event) => setSystem(event.target.value)} />
             </Field>
