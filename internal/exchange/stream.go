@@ -28,6 +28,8 @@ type stream struct {
 	tell  func(translate.Event) // the client, in its words and by the names of its tools
 	to    []byte                // what emit appends to, while an event is taken
 	open  map[int]bool
+	// reported says that the event under way has told what was used so far.
+	reported bool
 	// ended says that the client has been told the end, good or bad.
 	ended bool
 }
@@ -50,9 +52,12 @@ func (s *stream) Take(out, event []byte) []byte {
 	if !ok || s.ended {
 		return out
 	}
-	s.to = out
+	s.to, s.reported = out, false
 	if err := s.in.Decode(string(sse.Name(event)), said, s.emit); err != nil {
 		s.broken("The upstream sent something that cannot be read; the answer is not complete.")
+	}
+	if s.reported { // it counts its event's own words, also where decoders tell of it before them
+		s.p.Told = s.p.Text
 	}
 	if s.ender != nil && s.ender.Ended() {
 		s.p.Finished = max(1, value(s.x.Conversation.Candidates))
@@ -98,6 +103,7 @@ func (s *stream) event(e translate.Event) {
 	case translate.Use:
 		if e.Usage != nil {
 			s.p.Report(*e.Usage)
+			s.reported = true
 		}
 	case translate.Done:
 		s.p.Done, s.ended = true, true
