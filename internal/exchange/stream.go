@@ -131,7 +131,7 @@ func (s *stream) broken(message string) {
 	if s.ended {
 		return
 	}
-	s.p.Failed, s.p.Done, s.ended = true, true, true
+	s.p.Failed, s.p.Unreadable, s.p.Done, s.ended = true, true, true, true
 	s.to = s.out.Fail(s.to, translate.Failure{Status: 502, Kind: translate.Unavailable, Code: "upstream_error", Message: message}, "")
 }
 

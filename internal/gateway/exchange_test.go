@@ -196,3 +196,40 @@ func TestAPanicSaysNothingOfAnUpstreamsHealth(t *testing.T) {
 		t.Errorf("client got %d %s after %v", c.status, c.body.String(), h.outcomes)
 	}
 }
+
+const messagesStream = `{"model":"m","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"hi"}]}`
+
+func TestAnErrorThatIsAllThereWasComesInTheClientsForm(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	begins := func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError) }
+	h := withOthers(t, newHouse(t, begins, first, asked.channel(t, 9, resets, group.Default), tracked(t)))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if kind := c.header.Get("Content-Type"); c.status != 200 || !strings.HasPrefix(kind, "text/event-stream") || !strings.HasPrefix(c.body.String(), "event: error\n") {
+		t.Errorf("client got %d %s: %s", c.status, kind, c.body.String())
+	}
+	if asked.want(t, 9); r.ChannelID != 5 || r.ErrorCode != "upstream_error" || r.Cost != 0 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestAStreamThatBeginsUnreadablyIsNoAnswerInAnyDialect(t *testing.T) {
+	t.Parallel()
+	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\"choices\":[{\n\n") }, tracked(t)))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if c.status != 502 || r.Status != 502 || r.Cost != 0 || r.Attempts != 4 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}
+
+func TestAStreamThatBecomesUnreadableIsTheUpstreamsFault(t *testing.T) {
+	t.Parallel()
+	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), "data: {\"choices\":[{\n\n") }))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if c.status != 200 || !strings.Contains(c.body.String(), "event: error") || r.Status != 502 || r.ErrorCode != "upstream_error" || r.Cost == 0 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}

@@ -145,6 +145,16 @@ func TestWhatFailsBeforeTheFirstByteIsServedElsewhere(t *testing.T) {
 		"a stream that breaks before its first event": {bad: func(w http.ResponseWriter, r *http.Request) { streams(w, "data: {"); panic(http.ErrAbortHandler) }, outcome: health.Failed, status: 502, stream: true},
 		"a stall before the first token":              {bad: func(w http.ResponseWriter, r *http.Request) { streams(w, ""); stalls(w, r) }, change: soon, outcome: health.Failed, status: 504, stream: true},
 		"an error as the first event":                 {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError, done) }, outcome: health.Failed, status: 200, body: theirError + done, stream: true},
+		"our quota as the first event": {bad: func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, `data: {"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}`+"\n\n", done)
+		}, outcome: health.Balance, status: 502, stream: true},
+		"our key as the first event": {bad: func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, `data: {"error":{"message":"Incorrect API key provided: sk-1","code":"invalid_api_key"}}`+"\n\n")
+		}, outcome: health.Credential, status: 502, stream: true},
+		"200 with our quota":                 {bad: answers(200, "application/json", `{"error":{"code":"insufficient_quota"}}`), outcome: health.Balance, status: 502},
+		"a stream of nothing but its end":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, done) }, outcome: health.Failed, status: 502, stream: true},
+		"a stream of what cannot be read":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: upstream connect error\n\n", done) }, outcome: health.Failed, status: 502, stream: true},
+		"a stream of what is only half JSON": {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\"choices\":[{\n\n") }, outcome: health.Failed, status: 502, stream: true},
 		"cut in mid-body": {bad: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"id":`)
