@@ -42,7 +42,9 @@ type ending struct {
 	err error
 	// again says that nothing has reached the client and that the failure was not
 	// of its making: another upstream may still serve.
-	again   bool
+	again bool
+	// lasting says that asking the same upstream once more would end the same.
+	lasting bool
 	outcome health.Outcome
 }
 
@@ -346,7 +348,7 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 		return t.turnedAway(p, prov, outcome, body)
 	case health.Failed, health.RateLimited:
 		t.theirs = answer
-		return ending{again: true, outcome: outcome}
+		return ending{again: true, lasting: prov.Classify(call.Status, body) == provider.OfChannel, outcome: outcome}
 	case health.Success, health.ClientFault, health.ClientGone, health.Overtaken:
 	}
 	t.forward(answer)
@@ -447,7 +449,7 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, p
 	case len(body) == 0:
 		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
 	case !ok:
-		return unusable("a 200 that is not JSON", fmt.Errorf("the upstream answered 200 with something that is not JSON: %s", clip(string(body), 200)))
+		return unusable("a 200 that is no answer", fmt.Errorf("the upstream answered 200 with something that is no answer: %s", clip(string(body), 200)))
 	case answer.IsError:
 		if o, ours := ourFault(prov, body, "a 200 with an error"); ours {
 			return t.turnedAway(p, prov, o, body)

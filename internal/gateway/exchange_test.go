@@ -197,6 +197,44 @@ func TestAPanicSaysNothingOfAnUpstreamsHealth(t *testing.T) {
 	}
 }
 
+func TestAModelThatAnUpstreamDoesNotHaveIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	const missing = `{"type":"error","error":{"type":"not_found_error","message":"model: m"}}`
+	var asked calls
+	h := dialects(t, asked.by(5, answers(404, "application/json", missing)), nil, func(h *house) { h.channel.Kind = channel.Anthropic }, tracked(t))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`, &c)
+	if asked.want(t, 5); c.status != 404 || c.body.String() != missing || r.Attempts != 1 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}
+
+// Not of Anthropic's form, but said all the same.
+func TestAnErrorInAnotherFormIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ ask, answer string }{
+		"plain":  {`{"model":"m","max_tokens":5,"messages":[]}`, `{"error":"internal failure"}`},
+		"stream": {messagesStream, `data: {"error":{"message":"internal failure"}}` + "\n\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked calls
+			bad := func(w http.ResponseWriter, r *http.Request) {
+				if name == "stream" {
+					streams(w, row.answer)
+					return
+				}
+				answers(200, "application/json", row.answer)(w, r)
+			}
+			h := dialects(t, asked.by(5, bad), new(claude), func(h *house) { h.channel.Kind = channel.Anthropic }, tracked(t))
+			var c client
+			if r := h.ask(t, provider.Messages, wireanthropic.Messages{}, row.ask, &c); r.Attempts != 2 || r.ChannelID != 9 || r.Status != 200 {
+				t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+			}
+		})
+	}
+}
+
 const messagesStream = `{"model":"m","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"hi"}]}`
 
 func TestAnErrorThatIsAllThereWasComesInTheClientsForm(t *testing.T) {

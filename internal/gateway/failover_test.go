@@ -151,6 +151,7 @@ func TestWhatFailsBeforeTheFirstByteIsServedElsewhere(t *testing.T) {
 		"our key as the first event": {bad: func(w http.ResponseWriter, _ *http.Request) {
 			streams(w, `data: {"error":{"message":"Incorrect API key provided: sk-1","code":"invalid_api_key"}}`+"\n\n")
 		}, outcome: health.Credential, status: 502, stream: true},
+		"200 with nothing of an answer":      {bad: answers(200, "application/json", `{"code":500,"msg":"internal","data":null}`), outcome: health.Failed, status: 502},
 		"200 with our quota":                 {bad: answers(200, "application/json", `{"error":{"code":"insufficient_quota"}}`), outcome: health.Balance, status: 502},
 		"a stream of nothing but its end":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, done) }, outcome: health.Failed, status: 502, stream: true},
 		"a stream of what cannot be read":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: upstream connect error\n\n", done) }, outcome: health.Failed, status: 502, stream: true},

@@ -71,6 +71,8 @@ func (s *stream) Take(out, event []byte) []byte {
 			usageAt = wire.Span(at)
 		case `"message"`:
 			message = wire.Span(at)
+		case `"error"`: // also without a type, as proxies write it
+			s.p.Failed = s.p.Failed || data[at.From] != 'n'
 		}
 	}
 	switch kind {

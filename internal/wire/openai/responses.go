@@ -274,6 +274,8 @@ func (s *responsesStream) Take(out, event []byte) []byte {
 			delta = wire.Span(at)
 		case `"response"`:
 			response = wire.Span(at)
+		case `"error"`: // also without a type, as proxies write it
+			s.p.Failed = s.p.Failed || data[at.From] != 'n'
 		}
 	}
 	switch word := kind.Of(data); {
