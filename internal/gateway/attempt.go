@@ -18,6 +18,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/health"
 	"halley/internal/provider"
+	"halley/internal/sse"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/wire"
@@ -232,11 +233,13 @@ func (t *ticket) answered(ctx context.Context, tether tether, a *ask, r reply) e
 	switch {
 	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
 		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
+	case encoded(call.Header): // and so neither to be read nor to be masked
+		return unusable("a compressed answer", fmt.Errorf("the upstream's answer has the Content-Encoding %q, which it was not asked for", call.Header.Get("Content-Encoding")))
 	case call.Status >= 400:
 		return t.errorAnswer(ctx, call, p, r.d.up.Provider, x)
 	case call.Status != http.StatusOK:
 		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
-	case a.head.Stream && isEventStream(call.Header):
+	case a.head.Stream && streams(call):
 		return t.stream(ctx, tether, call, a, p, r.d.up.Provider, x)
 	case a.head.Stream && x.Translated():
 		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
@@ -521,6 +524,18 @@ func readLimited(call *upstream.Call, most int) ([]byte, error) {
 			return nil, errors.New("the upstream's answer is too large")
 		}
 	}
+}
+
+// streams reports whether an answer is an event stream. Some servers do not say so,
+// which their clients do not mind.
+func streams(call *upstream.Call) bool {
+	return isEventStream(call.Header) || !strings.Contains(call.Header.Get("Content-Type"), "json") && sse.Begins(call.Peek())
+}
+
+// encoded reports whether a body is in a coding that we do not know.
+func encoded(h http.Header) bool {
+	coding := h.Get("Content-Encoding")
+	return coding != "" && !strings.EqualFold(coding, "identity")
 }
 
 func isEventStream(h http.Header) bool {

@@ -235,6 +235,27 @@ func TestAnErrorInAnotherFormIsNoAnswer(t *testing.T) {
 	}
 }
 
+func TestAnEventStreamThatIsNotSaidToBeOneIsServed(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string][]string{"no type": nil, "another one": {"text/plain; charset=utf-8"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = kind
+				_, _ = io.WriteString(w, chunk("a")+lastChunk+usageChunk+done)
+			})
+			var c client
+			h.do(t.Context(), streamedAsk, &c)
+			if got := c.header.Get("Content-Type"); c.status != 200 || c.body.String() != chunk("a")+lastChunk+done || got != "text/event-stream" {
+				t.Errorf("client got %d %s: %s", c.status, got, c.body.String())
+			}
+			if r := h.settled(); r.Source != usage.FromProvider || r.Attempts != 1 {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}
+
 const messagesStream = `{"model":"m","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"hi"}]}`
 
 func TestAnErrorThatIsAllThereWasComesInTheClientsForm(t *testing.T) {

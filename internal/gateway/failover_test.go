@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
 	"net"
 	"net/http"
@@ -83,6 +85,18 @@ func refuses(t *testing.T) func(*house) {
 	return func(h *house) { h.channel.BaseURL = "http://" + listener.Addr().String() }
 }
 
+// zipped answers compressed, which nobody has asked for.
+func zipped(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var to bytes.Buffer
+		z := gzip.NewWriter(&to)
+		_, _ = io.WriteString(z, body)
+		_ = z.Close()
+		w.Header().Set("Content-Encoding", "gzip")
+		answers(status, "application/json", to.String())(w, r)
+	}
+}
+
 func resets(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -156,6 +170,12 @@ func TestWhatFailsBeforeTheFirstByteIsServedElsewhere(t *testing.T) {
 		"a stream of nothing but its end":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, done) }, outcome: health.Failed, status: 502, stream: true},
 		"a stream of what cannot be read":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: upstream connect error\n\n", done) }, outcome: health.Failed, status: 502, stream: true},
 		"a stream of what is only half JSON": {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\"choices\":[{\n\n") }, outcome: health.Failed, status: 502, stream: true},
+		"a coding that we do not know": {bad: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			answers(400, "application/json", "\x0b\x02\x80")(w, r)
+		}, outcome: health.Failed, status: 502},
+		"our quota, compressed": {bad: zipped(429, `{"error":{"code":"insufficient_quota"}}`), outcome: health.Balance, status: 502},
+		"500, compressed":       {bad: zipped(500, overloaded), outcome: health.Failed, status: 500, body: overloaded},
 		"cut in mid-body": {bad: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"id":`)

@@ -137,8 +137,12 @@ func (r *relay) useless(prov provider.Provider, out []byte) ending {
 // head is the header that the answer goes to the client with.
 func (r *relay) head() http.Header {
 	kind := r.ContentType()
-	if kind == "" {
+	switch {
+	case kind != "":
+	case isEventStream(r.header):
 		return r.header
+	default:
+		kind = "text/event-stream"
 	}
 	h := maps.Clone(r.header)
 	h.Set("Content-Type", kind)
