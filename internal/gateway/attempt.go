@@ -448,15 +448,17 @@ func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, p
 	}
 	body = t.masked(body)
 	answer, out, ok := x.Answer(body)
+	if !ok || answer.IsError {
+		if o, ours := ourFault(prov, body, "a 200 with an error"); ours {
+			return t.turnedAway(p, prov, o, body)
+		}
+	}
 	switch {
 	case len(body) == 0:
 		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
 	case !ok:
 		return unusable("a 200 that is no answer", fmt.Errorf("the upstream answered 200 with something that is no answer: %s", clip(string(body), 200)))
 	case answer.IsError:
-		if o, ours := ourFault(prov, body, "a 200 with an error"); ours {
-			return t.turnedAway(p, prov, o, body)
-		}
 		return unusable("a 200 with an error", fmt.Errorf("the upstream answered 200 with an error: %s", clip(string(body), 1000)))
 	}
 	if answer.ServiceTier != "" {

@@ -285,10 +285,11 @@ func TestAStreamThatBeginsUnreadablyIsNoAnswerInAnyDialect(t *testing.T) {
 
 func TestAStreamThatBecomesUnreadableIsTheUpstreamsFault(t *testing.T) {
 	t.Parallel()
-	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), "data: {\"choices\":[{\n\n") }))
+	told := `data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"words"}}],"usage":{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}}` + "\n\n"
+	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, told, "data: {\"choices\":[{\n\n") }))
 	var c client
 	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
-	if c.status != 200 || !strings.Contains(c.body.String(), "event: error") || r.Status != 502 || r.ErrorCode != "upstream_error" || r.Cost == 0 {
+	if c.status != 200 || !strings.Contains(c.body.String(), "event: error") || r.Status != 502 || r.ErrorCode != "upstream_error" || r.Tokens.Prompt != 10 || r.Tokens.Completion == 0 {
 		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
 	}
 }

@@ -327,7 +327,8 @@ func (r *relay) settle() {
 	if r.p.Tier != "" {
 		t.tier = r.p.Tier
 	}
-	tokens, source, ok := total(r.p, r.p.Done || r.p.Finished > 0, func() int64 { return promptEstimate(r.a) })
+	whole := !r.p.Unreadable && (r.p.Done || r.p.Finished > 0)
+	tokens, source, ok := total(r.p, whole, func() int64 { return promptEstimate(r.a) })
 	if !ok {
 		t.refund()
 		return
