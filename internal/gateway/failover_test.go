@@ -445,6 +445,21 @@ func TestCrossGroupRetryGoesThroughTheGroupsInOrder(t *testing.T) {
 	}
 }
 
+// A long prompt's bytes are a bound that its tokens stay far below.
+func TestNearTheLimitADearerGroupIsHeldForByTheEstimate(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	body := `{"model":"m","user":"` + strings.Repeat("words ", 1000) + `"}`
+	h := newHouse(t, asked.by(5, answers(503, "application/json", overloaded)), crossing, asked.channel(t, 7, answers(200, "application/json", plainAnswer), "vip"), tracked(t),
+		func(h *house) { h.key.Granted = 12_000_000 }) // some 8,000,000 by the bytes, twice that in the dearer group
+	var c client
+	h.do(t.Context(), body, &c)
+	if r := h.settled(); c.status != 200 || r.Group != "vip" || r.Cost != 400_000 || r.Held > 12_000_000 || r.Absorbed != 0 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+	asked.want(t, 5, 7)
+}
+
 func TestALoweredCapHoldsForLaterAttempts(t *testing.T) {
 	t.Parallel()
 	var asked calls
