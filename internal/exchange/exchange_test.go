@@ -208,3 +208,11 @@ func TestAReportCountsTheWordsOfItsOwnEvent(t *testing.T) {
 		t.Errorf("words would be charged beside the report that counts them: %+v", p)
 	}
 }
+
+func TestAnEventWithoutDataIsNone(t *testing.T) {
+	t.Parallel()
+	s := fromGemini(t)
+	if out := take(s, "", geminiWords); s.Progress().Failed || !strings.Contains(out, "Hello") {
+		t.Errorf("%+v\n%s", s.Progress(), out)
+	}
+}

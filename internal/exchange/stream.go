@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"bytes"
+
 	"halley/internal/fault"
 	"halley/internal/sse"
 	"halley/internal/translate"
@@ -66,10 +68,11 @@ func (s *stream) Take(out, event []byte) []byte {
 	return out
 }
 
-// data is what an event says, bare errors included.
+// data is what an event says, bare errors included. One whose data is empty is
+// none, by the standard that they are of.
 func data(event []byte) (said []byte, ok bool) {
 	if said, ok = sse.Data(event); ok {
-		return said, true
+		return said, len(bytes.TrimSpace(said)) > 0
 	}
 	return sse.Bare(event)
 }

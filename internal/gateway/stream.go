@@ -182,8 +182,11 @@ func (r *relay) take(out, event []byte) []byte {
 
 // speaks reports whether an event says something that a client can read.
 func (r *relay) speaks(event []byte) bool {
-	data, ok := sse.Data(event)
-	return ok && (!r.native || isObject(data)) || r.Complete(event) // an error may stand bare
+	data, _ := sse.Data(event)
+	if len(data) > 0 && (!r.native || isObject(data)) {
+		return true
+	}
+	return r.Complete(event) // an error may stand bare
 }
 
 // maxSilence bounds what is kept of what comes before a stream's first event.
