@@ -74,8 +74,8 @@ var privatePrefixes = [...]netip.Prefix{
 }
 
 // embeddedIPv4 is the IPv4 address that a translator or tunnel would take out of
-// an IPv6 one: NAT64 (64:ff9b::/96), IPv4-compatible (::/96) and 6to4
-// (2002::/16).
+// an IPv6 one: NAT64 (64:ff9b::/96), IPv4-compatible (::/96), IPv4-translated
+// (::ffff:0:0:0/96) and 6to4 (2002::/16).
 func embeddedIPv4(addr netip.Addr) (netip.Addr, bool) {
 	if !addr.Is6() {
 		return netip.Addr{}, false
@@ -85,7 +85,7 @@ func embeddedIPv4(addr netip.Addr) (netip.Addr, bool) {
 	switch {
 	case [12]byte(b[:12]) == [12]byte{0x00, 0x64, 0xff, 0x9b}:
 		return last, true
-	case [12]byte(b[:12]) == [12]byte{}:
+	case [12]byte(b[:12]) == [12]byte{}, [12]byte(b[:12]) == [12]byte{8: 0xff, 9: 0xff}:
 		return last, true
 	case b[0] == 0x20 && b[1] == 0x02:
 		return netip.AddrFrom4([4]byte(b[2:6])), true

@@ -63,10 +63,27 @@ func (s *Same) Body(c wire.Changes, _ int64) (body []byte, dropped []string, err
 // Answer is the upstream's, with the public name of the model.
 func (s *Same) Answer(body []byte) (a wire.Answer, out []byte, ok bool) {
 	a, ok = s.Format.ScanAnswer(body)
-	if ok && s.Rename && a.ModelAt.Present() {
+	if ok = ok && (a.IsError || a.HasUsage || answers(body)); ok && s.Rename && a.ModelAt.Present() {
 		body = wire.Apply(make([]byte, 0, len(body)+len(s.Model)), body, []wire.Edit{{At: a.ModelAt, With: wire.Quote(s.Model)}})
 	}
 	return a, body, ok
+}
+
+// answers reports whether a body that does not say what was used is an answer of
+// some dialect all the same. Servers that answer whatever happens with 200 say
+// what went wrong in an object of their own.
+func answers(body []byte) bool {
+	for _, name := range [...]string{"choices", "content", "output", "candidates", "data", "results", "embeddings"} {
+		if v := wire.Get(body, name); len(v) > 0 && v[0] == '[' {
+			return true
+		}
+	}
+	for _, name := range [...]string{"promptFeedback", "embedding", "totalTokens", "input_tokens"} {
+		if v := wire.Get(body, name); len(v) > 0 && v[0] != 'n' {
+			return true
+		}
+	}
+	return false
 }
 
 // OutputText is the format's.

@@ -198,3 +198,21 @@ func TestAnErrorThatStandsBareInAStreamIsTheUpstreams(t *testing.T) {
 		t.Errorf("%+v\n%s", s.Progress(), out)
 	}
 }
+
+func TestAReportCountsTheWordsOfItsOwnEvent(t *testing.T) {
+	t.Parallel()
+	s := fromGemini(t)
+	take(s, geminiWords, `{"candidates":[{"content":{"role":"model","parts":[{"text":" there"}]},"finishReason":"STOP"}],"modelVersion":"up",`+
+		`"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":3,"totalTokenCount":10}}`)
+	if p := s.Progress(); !p.HasUsage || p.Usage.Completion != 3 || p.Told != p.Text || p.Text.Total() != len("Hello there") {
+		t.Errorf("words would be charged beside the report that counts them: %+v", p)
+	}
+}
+
+func TestAnEventWithoutDataIsNone(t *testing.T) {
+	t.Parallel()
+	s := fromGemini(t)
+	if out := take(s, "", geminiWords); s.Progress().Failed || !strings.Contains(out, "Hello") {
+		t.Errorf("%+v\n%s", s.Progress(), out)
+	}
+}

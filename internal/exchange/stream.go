@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"bytes"
+
 	"halley/internal/fault"
 	"halley/internal/sse"
 	"halley/internal/translate"
@@ -28,6 +30,8 @@ type stream struct {
 	tell  func(translate.Event) // the client, in its words and by the names of its tools
 	to    []byte                // what emit appends to, while an event is taken
 	open  map[int]bool
+	// reported says that the event under way has told what was used so far.
+	reported bool
 	// ended says that the client has been told the end, good or bad.
 	ended bool
 }
@@ -50,9 +54,12 @@ func (s *stream) Take(out, event []byte) []byte {
 	if !ok || s.ended {
 		return out
 	}
-	s.to = out
+	s.to, s.reported = out, false
 	if err := s.in.Decode(string(sse.Name(event)), said, s.emit); err != nil {
 		s.broken("The upstream sent something that cannot be read; the answer is not complete.")
+	}
+	if s.reported { // it counts its event's own words, also where decoders tell of it before them
+		s.p.Told = s.p.Text
 	}
 	if s.ender != nil && s.ender.Ended() {
 		s.p.Finished = max(1, value(s.x.Conversation.Candidates))
@@ -61,10 +68,11 @@ func (s *stream) Take(out, event []byte) []byte {
 	return out
 }
 
-// data is what an event says, bare errors included.
+// data is what an event says, bare errors included. One whose data is empty is
+// none, by the standard that they are of.
 func data(event []byte) (said []byte, ok bool) {
 	if said, ok = sse.Data(event); ok {
-		return said, true
+		return said, len(bytes.TrimSpace(said)) > 0
 	}
 	return sse.Bare(event)
 }
@@ -98,6 +106,7 @@ func (s *stream) event(e translate.Event) {
 	case translate.Use:
 		if e.Usage != nil {
 			s.p.Report(*e.Usage)
+			s.reported = true
 		}
 	case translate.Done:
 		s.p.Done, s.ended = true, true
@@ -125,7 +134,7 @@ func (s *stream) broken(message string) {
 	if s.ended {
 		return
 	}
-	s.p.Failed, s.p.Done, s.ended = true, true, true
+	s.p.Failed, s.p.Unreadable, s.p.Done, s.ended = true, true, true, true
 	s.to = s.out.Fail(s.to, translate.Failure{Status: 502, Kind: translate.Unavailable, Code: "upstream_error", Message: message}, "")
 }
 

@@ -18,6 +18,7 @@ import (
 	"halley/internal/fault"
 	"halley/internal/health"
 	"halley/internal/provider"
+	"halley/internal/sse"
 	"halley/internal/upstream"
 	"halley/internal/usage"
 	"halley/internal/wire"
@@ -42,7 +43,9 @@ type ending struct {
 	err error
 	// again says that nothing has reached the client and that the failure was not
 	// of its making: another upstream may still serve.
-	again   bool
+	again bool
+	// lasting says that asking the same upstream once more would end the same.
+	lasting bool
 	outcome health.Outcome
 }
 
@@ -230,17 +233,19 @@ func (t *ticket) answered(ctx context.Context, tether tether, a *ask, r reply) e
 	switch {
 	case call.Status == http.StatusProxyAuthRequired: // an upstream has no such answer
 		return unusable("status 407 of the proxy", errors.New("the channel's proxy refuses us"))
+	case encoded(call.Header): // and so neither to be read nor to be masked
+		return unusable("a compressed answer", fmt.Errorf("the upstream's answer has the Content-Encoding %q, which it was not asked for", call.Header.Get("Content-Encoding")))
 	case call.Status >= 400:
 		return t.errorAnswer(ctx, call, p, r.d.up.Provider, x)
 	case call.Status != http.StatusOK:
 		return unusable(fmt.Sprintf("status %d", call.Status), fmt.Errorf("the upstream answered with the status %d", call.Status))
-	case a.head.Stream && isEventStream(call.Header):
-		return t.stream(ctx, tether, call, a, p, x)
+	case a.head.Stream && streams(call):
+		return t.stream(ctx, tether, call, a, p, r.d.up.Provider, x)
 	case a.head.Stream && x.Translated():
 		return unusable("no event stream", errors.New("the upstream did not answer with the event stream that was asked for"))
 	}
 	firstByte := t.gateway.Now().Sub(r.d.sent)
-	end := t.plainAnswer(ctx, call, a, p, x)
+	end := t.plainAnswer(ctx, call, a, p, r.d.up.Provider, x)
 	end.outcome.FirstByte = firstByte
 	if t.hedgeable(a) && end.outcome.Class == health.Success {
 		t.gateway.pacer.Took(paced(p, a), firstByte)
@@ -343,18 +348,31 @@ func (t *ticket) errorAnswer(ctx context.Context, call *upstream.Call, p *plan, 
 	answer := &theirs{plan: p, status: call.Status, header: errorHeader(call.Header, x, outcome.RetryAfter), secret: t.secret, body: x.Failure(call.Status, body, t.in.RequestID)}
 	switch outcome.Class {
 	case health.Credential, health.Balance:
-		if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
-			exchanger.Refused(p.channel, p.step.Credential.Value, t.secret)
-		}
-		refused := fmt.Errorf("the upstream refused our credential or balance: status %d: %s", call.Status, clip(string(body), 1000))
-		return ending{err: badGateway(refused), again: true, outcome: outcome}
+		return t.turnedAway(p, prov, outcome, body)
 	case health.Failed, health.RateLimited:
 		t.theirs = answer
-		return ending{again: true, outcome: outcome}
+		return ending{again: true, lasting: prov.Classify(call.Status, body) == provider.OfChannel, outcome: outcome}
 	case health.Success, health.ClientFault, health.ClientGone, health.Overtaken:
 	}
 	t.forward(answer)
 	return ending{outcome: outcome}
+}
+
+// turnedAway is the ending of an attempt whose upstream refuses our credential or
+// balance. What it said of that is for the log alone.
+func (t *ticket) turnedAway(p *plan, prov provider.Provider, o health.Outcome, said []byte) ending {
+	if exchanger, ok := prov.(provider.Exchanger); ok && p.step.Credential != nil {
+		exchanger.Refused(p.channel, p.step.Credential.Value, t.secret)
+	}
+	refused := fmt.Errorf("the upstream refused our credential or balance: %s: %s", o.Detail, clip(string(said), 1000))
+	return ending{err: badGateway(refused), again: true, outcome: o}
+}
+
+// ourFault reports whether an error that came with the status 200 is about our
+// credential or balance. It is read like one with a 400, whose words decide.
+func ourFault(prov provider.Provider, said []byte, detail string) (o health.Outcome, ours bool) {
+	o = health.Outcome{Class: classOf(http.StatusBadRequest, said, prov), Detail: detail}
+	return o, o.Class == health.Credential || o.Class == health.Balance
 }
 
 // classOf is what an error answer says about the upstream.
@@ -423,18 +441,23 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 // plainAnswer brings back an answer that is one JSON body.
-func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, p *plan, x exchange.Exchange) ending {
+func (t *ticket) plainAnswer(ctx context.Context, call *upstream.Call, a *ask, p *plan, prov provider.Provider, x exchange.Exchange) ending {
 	body, err := readLimited(call, maxAnswer)
 	if err != nil {
 		return broken(err)
 	}
 	body = t.masked(body)
 	answer, out, ok := x.Answer(body)
+	if !ok || answer.IsError {
+		if o, ours := ourFault(prov, body, "a 200 with an error"); ours {
+			return t.turnedAway(p, prov, o, body)
+		}
+	}
 	switch {
 	case len(body) == 0:
 		return unusable("an empty 200", errors.New("the upstream answered 200 with an empty body"))
 	case !ok:
-		return unusable("a 200 that is not JSON", fmt.Errorf("the upstream answered 200 with something that is not JSON: %s", clip(string(body), 200)))
+		return unusable("a 200 that is no answer", fmt.Errorf("the upstream answered 200 with something that is no answer: %s", clip(string(body), 200)))
 	case answer.IsError:
 		return unusable("a 200 with an error", fmt.Errorf("the upstream answered 200 with an error: %s", clip(string(body), 1000)))
 	}
@@ -503,6 +526,18 @@ func readLimited(call *upstream.Call, most int) ([]byte, error) {
 			return nil, errors.New("the upstream's answer is too large")
 		}
 	}
+}
+
+// streams reports whether an answer is an event stream. Some servers do not say so,
+// which their clients do not mind.
+func streams(call *upstream.Call) bool {
+	return isEventStream(call.Header) || !strings.Contains(call.Header.Get("Content-Type"), "json") && sse.Begins(call.Peek())
+}
+
+// encoded reports whether a body is in a coding that we do not know.
+func encoded(h http.Header) bool {
+	coding := h.Get("Content-Encoding")
+	return coding != "" && !strings.EqualFold(coding, "identity")
 }
 
 func isEventStream(h http.Header) bool {

@@ -29,7 +29,7 @@ func (t *ticket) onceMore(ctx context.Context, a *ask, end *ending) *plan {
 			t.ends = own
 		}
 	}
-	if !t.mayPersist(end.outcome) {
+	if end.lasting || !t.mayPersist(end.outcome) {
 		return nil
 	}
 	pause := time.NewTimer(t.pause(end.outcome))

@@ -196,3 +196,100 @@ func TestAPanicSaysNothingOfAnUpstreamsHealth(t *testing.T) {
 		t.Errorf("client got %d %s after %v", c.status, c.body.String(), h.outcomes)
 	}
 }
+
+func TestAModelThatAnUpstreamDoesNotHaveIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	const missing = `{"type":"error","error":{"type":"not_found_error","message":"model: m"}}`
+	var asked calls
+	h := dialects(t, asked.by(5, answers(404, "application/json", missing)), nil, func(h *house) { h.channel.Kind = channel.Anthropic }, tracked(t))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`, &c)
+	if asked.want(t, 5); c.status != 404 || c.body.String() != missing || r.Attempts != 1 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}
+
+// Not of Anthropic's form, but said all the same.
+func TestAnErrorInAnotherFormIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ ask, answer string }{
+		"plain":  {`{"model":"m","max_tokens":5,"messages":[]}`, `{"error":"internal failure"}`},
+		"stream": {messagesStream, `data: {"error":{"message":"internal failure"}}` + "\n\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked calls
+			bad := func(w http.ResponseWriter, r *http.Request) {
+				if name == "stream" {
+					streams(w, row.answer)
+					return
+				}
+				answers(200, "application/json", row.answer)(w, r)
+			}
+			h := dialects(t, asked.by(5, bad), new(claude), func(h *house) { h.channel.Kind = channel.Anthropic }, tracked(t))
+			var c client
+			if r := h.ask(t, provider.Messages, wireanthropic.Messages{}, row.ask, &c); r.Attempts != 2 || r.ChannelID != 9 || r.Status != 200 {
+				t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+			}
+		})
+	}
+}
+
+func TestAnEventStreamThatIsNotSaidToBeOneIsServed(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string][]string{"no type": nil, "another one": {"text/plain; charset=utf-8"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = kind
+				_, _ = io.WriteString(w, chunk("a")+lastChunk+usageChunk+done)
+			})
+			var c client
+			h.do(t.Context(), streamedAsk, &c)
+			if got := c.header.Get("Content-Type"); c.status != 200 || c.body.String() != chunk("a")+lastChunk+done || got != "text/event-stream" {
+				t.Errorf("client got %d %s: %s", c.status, got, c.body.String())
+			}
+			if r := h.settled(); r.Source != usage.FromProvider || r.Attempts != 1 {
+				t.Errorf("record %+v", r)
+			}
+		})
+	}
+}
+
+const messagesStream = `{"model":"m","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"hi"}]}`
+
+func TestAnErrorThatIsAllThereWasComesInTheClientsForm(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	begins := func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError) }
+	h := withOthers(t, newHouse(t, begins, first, asked.channel(t, 9, resets, group.Default), tracked(t)))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if kind := c.header.Get("Content-Type"); c.status != 200 || !strings.HasPrefix(kind, "text/event-stream") || !strings.HasPrefix(c.body.String(), "event: error\n") {
+		t.Errorf("client got %d %s: %s", c.status, kind, c.body.String())
+	}
+	if asked.want(t, 9); r.ChannelID != 5 || r.ErrorCode != "upstream_error" || r.Cost != 0 {
+		t.Errorf("record %+v", r)
+	}
+}
+
+func TestAStreamThatBeginsUnreadablyIsNoAnswerInAnyDialect(t *testing.T) {
+	t.Parallel()
+	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\"choices\":[{\n\n") }, tracked(t)))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if c.status != 502 || r.Status != 502 || r.Cost != 0 || r.Attempts != 4 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}
+
+func TestAStreamThatBecomesUnreadableIsTheUpstreamsFault(t *testing.T) {
+	t.Parallel()
+	told := `data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"words"}}],"usage":{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}}` + "\n\n"
+	h := withOthers(t, newHouse(t, func(w http.ResponseWriter, _ *http.Request) { streams(w, told, "data: {\"choices\":[{\n\n") }))
+	var c client
+	r := h.ask(t, provider.Messages, wireanthropic.Messages{}, messagesStream, &c)
+	if c.status != 200 || !strings.Contains(c.body.String(), "event: error") || r.Status != 502 || r.ErrorCode != "upstream_error" || r.Tokens.Prompt != 10 || r.Tokens.Completion == 0 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+}

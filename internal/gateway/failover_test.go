@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
 	"net"
 	"net/http"
@@ -83,6 +85,18 @@ func refuses(t *testing.T) func(*house) {
 	return func(h *house) { h.channel.BaseURL = "http://" + listener.Addr().String() }
 }
 
+// zipped answers compressed, which nobody has asked for.
+func zipped(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var to bytes.Buffer
+		z := gzip.NewWriter(&to)
+		_, _ = io.WriteString(z, body)
+		_ = z.Close()
+		w.Header().Set("Content-Encoding", "gzip")
+		answers(status, "application/json", to.String())(w, r)
+	}
+}
+
 func resets(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -145,6 +159,23 @@ func TestWhatFailsBeforeTheFirstByteIsServedElsewhere(t *testing.T) {
 		"a stream that breaks before its first event": {bad: func(w http.ResponseWriter, r *http.Request) { streams(w, "data: {"); panic(http.ErrAbortHandler) }, outcome: health.Failed, status: 502, stream: true},
 		"a stall before the first token":              {bad: func(w http.ResponseWriter, r *http.Request) { streams(w, ""); stalls(w, r) }, change: soon, outcome: health.Failed, status: 504, stream: true},
 		"an error as the first event":                 {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError, done) }, outcome: health.Failed, status: 200, body: theirError + done, stream: true},
+		"our quota as the first event": {bad: func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, `data: {"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}`+"\n\n", done)
+		}, outcome: health.Balance, status: 502, stream: true},
+		"our key as the first event": {bad: func(w http.ResponseWriter, _ *http.Request) {
+			streams(w, `data: {"error":{"message":"Incorrect API key provided: sk-1","code":"invalid_api_key"}}`+"\n\n")
+		}, outcome: health.Credential, status: 502, stream: true},
+		"200 with nothing of an answer":      {bad: answers(200, "application/json", `{"code":500,"msg":"internal","data":null}`), outcome: health.Failed, status: 502},
+		"200 with our quota":                 {bad: answers(200, "application/json", `{"error":{"code":"insufficient_quota"}}`), outcome: health.Balance, status: 502},
+		"a stream of nothing but its end":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, done) }, outcome: health.Failed, status: 502, stream: true},
+		"a stream of what cannot be read":    {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: upstream connect error\n\n", done) }, outcome: health.Failed, status: 502, stream: true},
+		"a stream of what is only half JSON": {bad: func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\"choices\":[{\n\n") }, outcome: health.Failed, status: 502, stream: true},
+		"a coding that we do not know": {bad: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "br")
+			answers(400, "application/json", "\x0b\x02\x80")(w, r)
+		}, outcome: health.Failed, status: 502},
+		"our quota, compressed": {bad: zipped(429, `{"error":{"code":"insufficient_quota"}}`), outcome: health.Balance, status: 502},
+		"500, compressed":       {bad: zipped(500, overloaded), outcome: health.Failed, status: 500, body: overloaded},
 		"cut in mid-body": {bad: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, `{"id":`)
@@ -412,6 +443,21 @@ func TestCrossGroupRetryGoesThroughTheGroupsInOrder(t *testing.T) {
 			asked.want(t, row.asked...)
 		})
 	}
+}
+
+// A long prompt's bytes are a bound that its tokens stay far below.
+func TestNearTheLimitADearerGroupIsHeldForByTheEstimate(t *testing.T) {
+	t.Parallel()
+	var asked calls
+	body := `{"model":"m","user":"` + strings.Repeat("words ", 1000) + `"}`
+	h := newHouse(t, asked.by(5, answers(503, "application/json", overloaded)), crossing, asked.channel(t, 7, answers(200, "application/json", plainAnswer), "vip"), tracked(t),
+		func(h *house) { h.key.Granted = 12_000_000 }) // some 8,000,000 by the bytes, twice that in the dearer group
+	var c client
+	h.do(t.Context(), body, &c)
+	if r := h.settled(); c.status != 200 || r.Group != "vip" || r.Cost != 400_000 || r.Held > 12_000_000 || r.Absorbed != 0 {
+		t.Errorf("client got %d %s, record %+v", c.status, c.body.String(), r)
+	}
+	asked.want(t, 5, 7)
 }
 
 func TestALoweredCapHoldsForLaterAttempts(t *testing.T) {

@@ -458,7 +458,7 @@ func TestATruncatedStreamIsNeverASilentSuccess(t *testing.T) {
 			streams(w, chunk("a"), `data: {"error":{"message":"x"}}`+"\n\n")
 		}, false},
 		"DONE without its empty line": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), "data: [DONE]") }, false},
-		"a chunk that is not JSON":    {func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {oops\n\n", done) }, false},
+		"a chunk that is not JSON":    {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), "data: {oops\n\n", done) }, false},
 		"half an event, then the end": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a"), `data: {"cho`) }, true},
 		"an event of several lines":   {func(w http.ResponseWriter, _ *http.Request) { streams(w, "data: {\ndata: }\n\n", done) }, false},
 		"unknown event types, CR LF":  {func(w http.ResponseWriter, _ *http.Request) { streams(w, "event: x\r\ndata: {}\r\n\r\n", done) }, false},

@@ -102,11 +102,20 @@ func (t *ticket) raise(a *ask, p *plan) bool {
 		o.prompt += added - o.added
 		o.added = added
 	}
-	if more := p.price.Bound(o.prompt, o.held, o.tier, p.ratio) - t.hold.Amount(); more > 0 && !t.hold.Extend(more) {
-		return false
+	if !t.reaches(&o) {
+		// As at the beginning, near the limit the calibrated estimate does.
+		if o.prompt = min(o.prompt, promptUpper(a)+o.added); !t.reaches(&o) {
+			return false
+		}
 	}
 	t.output, t.record.Held = o, t.hold.Amount()
 	return true
+}
+
+// reaches reports whether the hold covers o, once it is raised.
+func (t *ticket) reaches(o *outputHold) bool {
+	more := o.price.Bound(o.prompt, o.held, o.tier, o.ratio) - t.hold.Amount()
+	return more <= 0 || t.hold.Extend(more)
 }
 
 // outputHold is how much output a request's hold covers, in tokens.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"halley/internal/exchange"
 	"halley/internal/fault"
 	"halley/internal/health"
+	"halley/internal/provider"
 	"halley/internal/sse"
 	"halley/internal/upstream"
 	"halley/internal/wire"
@@ -40,7 +42,9 @@ type relay struct {
 	t       *ticket
 	a       *ask
 	tether  tether
-	spoken  bool        // an event with data has come
+	spoken  bool        // an event that says something has come
+	void    bool        // the first event was the end
+	said    []byte      // the event by which the upstream has said that it failed, before the answer began
 	silence []byte      // what came before that
 	gone    bool        // the client has left and the upstream is read on
 	unended bool        // the last event forwarded lacks its empty line
@@ -52,7 +56,7 @@ type relay struct {
 // stream forwards the upstream's events as they arrive. Nothing is sent before
 // the first event is here; after that, an end that is not the stream's own is
 // told with an error event.
-func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask, p *plan, x exchange.Exchange) ending {
+func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call, a *ask, p *plan, prov provider.Provider, x exchange.Exchange) ending {
 	b := buffers.Get().(*streamBuffers) //nolint:forcetypeassert // the pool holds nothing else
 	defer func() {
 		if cap(b.in) <= 256<<10 && cap(b.out) <= 256<<10 {
@@ -85,9 +89,10 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 		if !paid {
 			return r.cut(call, out)
 		}
-		if refusal := (health.Outcome{Class: health.Failed, Detail: "an error as the first event"}); r.refused() && t.canMove(a, refusal) {
-			t.theirs = &theirs{plan: p, status: http.StatusOK, header: r.header, body: bytes.Clone(out), secret: t.secret}
-			return ending{again: true, outcome: refusal}
+		if r.silent() {
+			if end := r.useless(prov, out); end.again {
+				return end
+			}
 		}
 		if r.p.Done && !t.settled {
 			r.settle()
@@ -101,9 +106,47 @@ func (t *ticket) stream(ctx context.Context, tether tether, call *upstream.Call,
 	return r.finish(ctx, call, err)
 }
 
-// refused reports whether the upstream has said nothing yet but that it failed.
-func (r *relay) refused() bool {
-	return !r.t.started && !r.gone && r.p.Failed && r.p.Chunks == 0 && r.p.Finished == 0
+// silent reports whether the upstream has said nothing yet but that it failed, or
+// that this was it.
+func (r *relay) silent() bool {
+	return !r.t.started && !r.gone && (r.p.Failed || r.void) && r.p.Chunks == 0 && r.p.Finished == 0
+}
+
+// useless is the ending of a stream that is silent. An error in the upstream's own
+// words goes to the client where there is nowhere else to go, unless it is about
+// our credential.
+func (r *relay) useless(prov provider.Provider, out []byte) ending {
+	t := r.t
+	switch {
+	case r.p.Unreadable:
+		return unusable("a first event that cannot be read", errors.New("the upstream began its stream with something that cannot be read"))
+	case !r.p.Failed:
+		return unusable("a stream without an answer", errors.New("the upstream ended its stream without an answer"))
+	}
+	o, ours := ourFault(prov, r.said, "an error as the first event")
+	if ours {
+		return t.turnedAway(r.plan, prov, o, r.said)
+	}
+	if o.Class = health.Failed; !t.canMove(r.a, o) {
+		return ending{}
+	}
+	t.theirs = &theirs{plan: r.plan, status: http.StatusOK, header: r.head(), body: r.AppendEnd(bytes.Clone(out)), secret: t.secret}
+	return ending{again: true, outcome: o}
+}
+
+// head is the header that the answer goes to the client with.
+func (r *relay) head() http.Header {
+	kind := r.ContentType()
+	switch {
+	case kind != "":
+	case isEventStream(r.header):
+		return r.header
+	default:
+		kind = "text/event-stream"
+	}
+	h := maps.Clone(r.header)
+	h.Set("Content-Type", kind)
+	return h
 }
 
 // paid reports whether there is money for what has passed. It is asked after each
@@ -113,22 +156,37 @@ func (r *relay) paid() bool {
 }
 
 // take meters one event and appends to out what the client gets of it.
-// Comments before the first event are no answer yet: as long as nothing else has
-// come, another upstream may still serve. They wait, as many as are kept.
+// Comments before the first event are no answer yet, nor is data that nobody can
+// read: as long as nothing else has come, another upstream may still serve. They
+// wait, as many as are kept.
 func (r *relay) take(out, event []byte) []byte {
 	event = r.t.masked(event)
-	if r.spoken {
-		return r.Take(out, event)
-	}
-	if _, r.spoken = sse.Data(event); r.spoken || r.Complete(event) { // an error may stand bare
+	first := !r.spoken && r.speaks(event)
+	if first {
 		r.spoken = true
 		out, r.silence = append(out, r.silence...), nil
-		return r.Take(out, event)
+	}
+	if r.spoken {
+		out = r.Take(out, event)
+		r.void = r.void || first && r.p.Done && r.p.Finished == 0
+		if r.p.Failed && !r.t.started && r.said == nil {
+			r.said = bytes.Clone(event)
+		}
+		return out
 	}
 	if len(r.silence)+len(event) <= maxSilence {
 		r.silence = r.Take(r.silence, event)
 	}
 	return out
+}
+
+// speaks reports whether an event says something that a client can read.
+func (r *relay) speaks(event []byte) bool {
+	data, _ := sse.Data(event)
+	if len(data) > 0 && (!r.native || isObject(data)) {
+		return true
+	}
+	return r.Complete(event) // an error may stand bare
 }
 
 // maxSilence bounds what is kept of what comes before a stream's first event.
@@ -140,10 +198,7 @@ func (r *relay) send(out []byte) error {
 		return nil
 	}
 	if !r.t.started {
-		r.t.copyAnswerHeader(r.header)
-		if kind := r.ContentType(); kind != "" {
-			r.t.sink.Header().Set("Content-Type", kind)
-		}
+		r.t.copyAnswerHeader(r.head())
 		r.t.sink.Header().Set("Cache-Control", "no-cache")
 		r.t.sink.Header().Set("X-Accel-Buffering", "no") // nginx must not collect a stream
 		r.t.begin(http.StatusOK)
@@ -265,14 +320,18 @@ func (r *relay) settle() {
 	}
 	if t.record.ErrorCode == "" {
 		t.record.Status = http.StatusOK
-		if r.p.Failed { // in the upstream's own words
+		switch {
+		case r.p.Unreadable:
+			t.record.Status, t.record.ErrorCode = http.StatusBadGateway, codeUpstream
+		case r.p.Failed: // in the upstream's own words
 			t.record.ErrorCode = codeUpstream
 		}
 	}
 	if r.p.Tier != "" {
 		t.tier = r.p.Tier
 	}
-	tokens, source, ok := total(r.p, r.p.Done || r.p.Finished > 0, func() int64 { return promptEstimate(r.a) })
+	whole := !r.p.Unreadable && (r.p.Done || r.p.Finished > 0)
+	tokens, source, ok := total(r.p, whole, func() int64 { return promptEstimate(r.a) })
 	if !ok {
 		t.refund()
 		return

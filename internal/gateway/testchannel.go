@@ -94,20 +94,25 @@ func (g *Gateway) tryOut(ctx context.Context, ch *channel.Channel, own *channel.
 	}
 	// Before anything is cut: half a secret is one too many.
 	answer = masked(ch, secret, answer)
+	usable := true
 	if call.Status == http.StatusOK && !stream {
 		result.cost = g.costOf(x, answer, model, ch)
+		_, _, usable = x.Answer(answer)
 	}
 	if x.Translated() && call.Status == http.StatusOK {
 		answer = inChat(x, answer, stream)
 	}
-	result.read(answer, stream && ours == provider.Chat)
+	result.read(answer, stream && ours == provider.Chat, usable)
 	// So small a request says little of how long others take.
 	outcome := health.Outcome{Class: health.Success}
 	switch {
 	case call.Status != http.StatusOK:
 		outcome = health.Outcome{Class: classOf(call.Status, answer, up.Provider), Detail: fmt.Sprintf("status %d", call.Status), RetryAfter: waitFor(call.Header, answer, up.Provider, g.Now())}
 	case !result.OK:
-		outcome = health.Outcome{Class: health.Failed, Detail: "an answer that is none"}
+		var refused bool
+		if outcome, refused = ourFault(up.Provider, answer, "an answer that is none"); !refused {
+			outcome.Class = health.Failed
+		}
 	}
 	return result, outcome, nil
 }
@@ -167,20 +172,23 @@ func inChat(x exchange.Exchange, answer []byte, stream bool) []byte {
 	return out
 }
 
-// read judges what came back.
-func (r *ChannelTest) read(answer []byte, stream bool) {
+// read judges what came back; usable is whether a client would get it as an
+// answer.
+func (r *ChannelTest) read(answer []byte, stream, usable bool) {
 	excerpt, text := clip(string(answer), maxExcerpt), ""
 	switch {
 	case r.Status != http.StatusOK:
 		r.Message = cmp.Or(clip(translate.Words(answer), maxExcerpt), "The answer has no body.")
 	case stream:
 		var events int
-		var failed bool
-		switch text, events, failed = streamedText(answer); {
+		var p wire.Progress
+		switch text, events, p = streamedText(answer); {
 		case events == 0:
 			r.Message = "The answer is not an event stream: " + excerpt
-		case failed:
+		case p.Failed:
 			r.Message = excerpt
+		case !p.Done && p.Finished == 0:
+			r.Message = "The stream broke off before its end: " + excerpt
 		}
 	default:
 		scanned, isJSON := openai.ScanAnswer(answer)
@@ -189,26 +197,35 @@ func (r *ChannelTest) read(answer []byte, stream bool) {
 			r.Message = "The answer is not a JSON object: " + excerpt
 		case scanned.IsError:
 			r.Message = clip(translate.Words(answer), maxExcerpt)
+		case !usable:
+			r.Message = "The answer is none: " + excerpt
 		}
 	}
 	r.OK = r.Message == "" && r.Status == http.StatusOK
 	r.Answer = cmp.Or(clip(text, maxExcerpt), excerpt)
 }
 
-// streamedText is the text of a stream's events, how many have data, and whether
-// one tells of an error.
-func streamedText(answer []byte) (text string, events int, failed bool) {
+// streamedText is the text of a stream's events, how many say something, and how
+// far it came.
+func streamedText(answer []byte) (text string, events int, p wire.Progress) {
+	s := openai.Format{}.Stream(wire.StreamOptions{Choices: 1})
+	take := func(event []byte) {
+		if data, ok := sse.Data(event); ok && isObject(data) {
+			events++
+			text += openai.AnswerText(data)
+		}
+		_ = s.Take(nil, event)
+	}
 	stream := sse.NewReader(bytes.NewReader(answer), nil, len(answer)+1)
 	for stream.Fill() == nil {
 		for e := stream.Buffered(); e != nil; e = stream.Buffered() {
-			if data, ok := sse.Data(e); ok {
-				scanned, _ := openai.ScanAnswer(data)
-				events, failed = events+1, failed || scanned.IsError
-				text += openai.AnswerText(data)
-			}
+			take(e)
 		}
 	}
-	return text, events, failed
+	if s.Complete(stream.Rest()) {
+		take(stream.Rest())
+	}
+	return text, events, *s.Progress()
 }
 
 // testRequest is the smallest useful request to the model: an embedding where

@@ -26,13 +26,16 @@ func TestATestShowsWhatCameBackWithoutSecrets(t *testing.T) {
 		"a stream": {func(w http.ResponseWriter, _ *http.Request) {
 			streams(w, azurePrelude, chunk("a"), chunk("b"), lastChunk, done)
 		}, true, true, "", "ab"},
-		"a stream that fails":     {func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError) }, true, false, strings.TrimSpace(theirError) + "\n\n", strings.TrimSpace(theirError) + "\n\n"},
-		"no stream":               {answers(200, "application/json", plainAnswer), true, false, "The answer is not an event stream: " + plainAnswer, plainAnswer},
-		"an error":                {answers(401, "application/json", `{"error":"bad key upstream-secret"}`), false, false, "bad key [redacted]", `{"error":"bad key [redacted]"}`},
-		"an error in a 200":       {answers(200, "application/json", `{"error":{"message":"m"}}`), false, false, "m", `{"error":{"message":"m"}}`},
-		"no JSON":                 {answers(200, "text/html", "<html>"), false, false, "The answer is not a JSON object: <html>", "<html>"},
-		"an error without a body": {answers(500, "", ""), false, false, "The answer has no body.", ""},
-		"a secret at the cut":     {answers(400, "", padding+"upstream-secret"), false, false, padding + "[reda", padding + "[reda"},
+		"a stream that fails":      {func(w http.ResponseWriter, _ *http.Request) { streams(w, theirError) }, true, false, strings.TrimSpace(theirError) + "\n\n", strings.TrimSpace(theirError) + "\n\n"},
+		"a stream that breaks off": {func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk("a")) }, true, false, "The stream broke off before its end: " + chunk("a"), "a"},
+		"nothing but an end":       {func(w http.ResponseWriter, _ *http.Request) { streams(w, done) }, true, false, "The answer is not an event stream: " + done, done},
+		"an object of its own":     {answers(200, "application/json", `{"code":500,"msg":"no"}`), false, false, `The answer is none: {"code":500,"msg":"no"}`, `{"code":500,"msg":"no"}`},
+		"no stream":                {answers(200, "application/json", plainAnswer), true, false, "The answer is not an event stream: " + plainAnswer, plainAnswer},
+		"an error":                 {answers(401, "application/json", `{"error":"bad key upstream-secret"}`), false, false, "bad key [redacted]", `{"error":"bad key [redacted]"}`},
+		"an error in a 200":        {answers(200, "application/json", `{"error":{"message":"m"}}`), false, false, "m", `{"error":{"message":"m"}}`},
+		"no JSON":                  {answers(200, "text/html", "<html>"), false, false, "The answer is not a JSON object: <html>", "<html>"},
+		"an error without a body":  {answers(500, "", ""), false, false, "The answer has no body.", ""},
+		"a secret at the cut":      {answers(400, "", padding+"upstream-secret"), false, false, padding + "[reda", padding + "[reda"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,7 +35,7 @@ func TestARecordTellsWhatBecameOfEachAttempt(t *testing.T) {
 		"served elsewhere":        {first: limited, other: whole, trail: "5=rate-limited (status 429), 9=success ()"},
 		"all failed":              {first: limited, other: answers(500, "application/json", overloaded), trail: "5=rate-limited (status 429), 9=failed (status 500)"},
 		"our key refused":         {first: limited, other: answers(401, "application/json", overloaded), trail: "5=rate-limited (status 429), 9=credential (status 401)"},
-		"nothing that is JSON":    {first: answers(200, "text/html", "<html>"), other: whole, trail: "5=failed (a 200 that is not JSON), 9=success ()"},
+		"nothing that is JSON":    {first: answers(200, "text/html", "<html>"), other: whole, trail: "5=failed (a 200 that is no answer), 9=success ()"},
 		"refused at once":         {first: answers(400, "application/json", overloaded), other: whole, trail: "5=client-fault ()"},
 		"refused elsewhere":       {first: limited, other: answers(400, "application/json", overloaded), trail: "5=rate-limited (status 429), 9=client-fault ()"},
 		"streamed":                {ask: streamAsk, first: func(w http.ResponseWriter, _ *http.Request) { streams(w, chunk(words), lastChunk, usageChunk, done) }, other: whole, header: "5=success"},

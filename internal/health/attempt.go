@@ -89,6 +89,10 @@ func (a *Attempt) Done(now time.Time, o Outcome) {
 	case Success:
 		ch.succeeded(a, o)
 	case Failed:
+		if o.RetryAfter > 0 && a.target.Model != "" { // it says itself how long it will
+			ch.limited(a, o)
+			break
+		}
 		ch.failed(a, o)
 	case RateLimited:
 		ch.limited(a, o)
@@ -238,10 +242,13 @@ func (ch *change) limited(a *Attempt, o Outcome) {
 		return
 	}
 	reason := "rate limited"
+	if o.Class == Failed {
+		reason = "it failed"
+	}
 	cooldown := ch.backoff(&model.gate, config.RateLimitCooldown, config.MaxRateLimitCooldown)
 	if asked > 0 {
 		cooldown = spread(asked, 0.1*config.Roll()) // never sooner than asked
-		reason = fmt.Sprintf("rate limited, retry after %s", o.RetryAfter)
+		reason += fmt.Sprintf(", retry after %s", o.RetryAfter)
 	}
 	if o.Detail != "" {
 		reason += ": " + o.Detail

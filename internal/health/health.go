@@ -122,8 +122,8 @@ type Outcome struct {
 	// FirstByte is how long the upstream took to begin its answer; 0 when it did
 	// not, or when Attempt.FirstByte has told already.
 	FirstByte time.Duration
-	// RetryAfter is how long a rate-limited upstream wants to be left alone; 0
-	// when it did not say.
+	// RetryAfter is how long an upstream that failed or limits wants to be left
+	// alone; 0 when it did not say.
 	RetryAfter time.Duration
 	// Detail says in a few words what happened ("status 503"), for reasons that
 	// operators read. It must hold no secret.

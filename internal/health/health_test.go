@@ -382,6 +382,19 @@ func TestRetryAfterIsHonouredAndCapped(t *testing.T) {
 	}
 }
 
+func TestAFailureThatSaysHowLongItLastsIsLeftAloneForAsLong(t *testing.T) {
+	t.Parallel()
+	w := newWard(t, health.Config{})
+	w.try(m, health.Outcome{Class: health.Failed, RetryAfter: 30 * time.Second, Detail: "status 503"})
+	if v := w.Look(w.now, m); v.State != health.CoolingDown || v.Until.Sub(w.now) != 30*time.Second || v.Reason != "it failed, retry after 30s: status 503" {
+		t.Errorf("%+v", v)
+	}
+	w.is(health.Target{Channel: 1, Credential: "k", Model: "n"}, health.Closed)
+	w.pass(30 * time.Second)
+	w.try(m, health.Outcome{Class: health.Failed, Detail: "status 503"}) // the probe
+	w.is(m, health.Open)
+}
+
 func TestOfSeveralRateLimitsTheLongestHolds(t *testing.T) {
 	t.Parallel()
 	w := newWard(t, health.Config{})

@@ -203,6 +203,18 @@ func Name(event []byte) (name []byte) {
 	return name
 }
 
+// Begins reports whether text begins like an event stream: with a comment or a
+// field.
+func Begins(text []byte) bool {
+	text = bytes.TrimLeft(text, "\ufeff\r\n")
+	for _, field := range [...]string{":", "data:", "event:", "id:", "retry:"} {
+		if bytes.HasPrefix(text, []byte(field)) {
+			return true
+		}
+	}
+	return false
+}
+
 // Bare is an object that stands in the place of an event without a field's name:
 // Google's APIs tell of an error in the middle of a stream so. ok is false when
 // it is anything else, or not whole.

@@ -144,6 +144,8 @@ func (d *dialer) transport() *http.Transport {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second, // behind proxies, where a dial is not only ours
 		ExpectContinueTimeout: time.Second,
+		// Answers' headers go on to clients, few of which take more than a fraction of this.
+		MaxResponseHeaderBytes: 128 << 10,
 	}
 }
 

@@ -6,12 +6,14 @@ package upstream
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,7 +128,35 @@ func Do(ctx context.Context, rt http.RoundTripper, req Request) (*Call, error) {
 		return nil, err
 	}
 	c.Status, c.Header, c.body = resp.StatusCode, resp.Header, resp.Body
+	c.unzip()
 	return c, nil
+}
+
+// unzip has a compressed body read as what it is. We ask for none, which leaves a
+// server free to send one, and some do to everybody.
+func (c *Call) unzip() {
+	switch strings.ToLower(c.Header.Get("Content-Encoding")) {
+	case "gzip", "x-gzip":
+		c.Reframe(c.Header.Get("Content-Type"), &unzipped{of: c.body})
+		c.Header.Del("Content-Encoding")
+	}
+}
+
+// unzipped reads what is compressed. It begins with its first Read, as what comes
+// first may take time.
+type unzipped struct {
+	of io.Reader
+	in *gzip.Reader
+}
+
+// Read decompresses.
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.in == nil {
+		if u.in, err = gzip.NewReader(u.of); err != nil {
+			return 0, err
+		}
+	}
+	return u.in.Read(p)
 }
 
 // Read reads the body. The idle limit runs meanwhile and not between two reads,
@@ -164,6 +194,30 @@ func (c *Call) Raw() io.Reader { return c.body }
 type reframed struct {
 	io.Reader
 	io.Closer
+}
+
+// Peek gives what comes first of the body, which Read gives again; nothing if
+// the body cannot be read, which Read tells. It is for the time before the first
+// Read.
+func (c *Call) Peek() []byte {
+	first := make([]byte, 512)
+	n, err := c.Read(first)
+	c.body = replayed{io.MultiReader(bytes.NewReader(first[:n]), &failed{c.body, err}), c.body}
+	return first[:n]
+}
+
+// failed is a reader that may have failed already.
+type failed struct {
+	io.Reader
+	err error
+}
+
+// Read gives the error, if there is one.
+func (f *failed) Read(p []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	return f.Reader.Read(p)
 }
 
 // Linger bounds what is left of the call to d a read.

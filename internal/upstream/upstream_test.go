@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -232,4 +233,76 @@ func TestLingerIsShort(t *testing.T) {
 			t.Errorf("err = %v after %v", err, time.Since(start))
 		}
 	})
+}
+
+func TestACompressedBodyIsReadAsWhatItIs(t *testing.T) {
+	t.Parallel()
+	const want = "data: one\n\ndata: two\n\n"
+	more := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, want[:len(want)/2])
+		_ = z.Flush()
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-more:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(z, want[len(want)/2:])
+		_ = z.Close()
+	}))
+	defer server.Close()
+	rt := upstream.NewTransport(policy(true))
+	defer rt.CloseIdleConnections()
+	call, err := send(t, rt, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer call.Close()
+	first := make([]byte, len(want)/2)
+	if _, err := io.ReadFull(call, first); err != nil || call.Header.Get("Content-Encoding") != "" {
+		t.Fatalf("%q, %v, header %v", first, err, call.Header)
+	}
+	close(more) // what was there has come before the rest
+	rest, err := io.ReadAll(call)
+	if got := string(first) + string(rest); err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestPeekingTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "2000")
+		_, _ = io.WriteString(w, strings.Repeat("x", int(r.ContentLength)))
+	}))
+	defer server.Close()
+	rt := upstream.NewTransport(policy(true))
+	defer rt.CloseIdleConnections()
+	for _, size := range []int{0, 10, 1999, 2000} {
+		call, err := send(t, rt, server.URL, make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		peeked := len(call.Peek())
+		got, err := io.ReadAll(call)
+		if len(got) != size || peeked > size || (err == nil) != (size == 2000) {
+			t.Errorf("%d of %d bytes, %d peeked, %v", len(got), size, peeked, err)
+		}
+		call.Close()
+	}
+}
+
+func TestHeadersThatNoClientTakesAreNoAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Big", strings.Repeat("x", 200<<10))
+	}))
+	defer server.Close()
+	rt := upstream.NewTransport(policy(true))
+	defer rt.CloseIdleConnections()
+	if _, err := send(t, rt, server.URL, nil); err == nil {
+		t.Error("200 KB of headers are taken")
+	}
 }

@@ -168,8 +168,11 @@ type Progress struct {
 	Told     TextBytes // of Text, what had passed at the report
 	Finished int64     // how many choices have ended
 	Failed   bool      // an error event has passed
-	Done     bool      // the upstream has said that the stream is complete
-	Tier     string    // the service tier, once it has passed
+	// Unreadable says that the error event is our own: what the upstream sent
+	// cannot be read.
+	Unreadable bool
+	Done       bool   // the upstream has said that the stream is complete
+	Tier       string // the service tier, once it has passed
 }
 
 // TextBytes counts the bytes of text by kind, for estimates of its tokens.

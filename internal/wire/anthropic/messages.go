@@ -108,7 +108,9 @@ func (Messages) ScanAnswer(body []byte) (a wire.Answer, ok bool) {
 		value := body[at.From:at.To]
 		switch string(body[name.From:name.To]) {
 		case `"type"`:
-			a.IsError = wire.Text(value) == "error"
+			a.IsError = a.IsError || wire.Text(value) == "error"
+		case `"error"`: // whoever writes it
+			a.IsError = a.IsError || value[0] != 'n'
 		case `"model"`:
 			if value[0] == '"' {
 				a.ModelAt = wire.Span(at)

@@ -54,6 +54,7 @@ func (s *stream) Take(out, event []byte) []byte {
 		return append(out, event...)
 	}
 	var kind string
+	var typed, failure bool
 	var index, block, usageAt, message wire.Span
 	for {
 		name, at, more := members.Next()
@@ -62,7 +63,7 @@ func (s *stream) Take(out, event []byte) []byte {
 		}
 		switch string(data[name.From:name.To]) {
 		case `"type"`:
-			kind = eventType(data[at.From:at.To])
+			kind, typed = eventType(data[at.From:at.To]), true
 		case `"index"`:
 			index = wire.Span(at)
 		case `"delta"`, `"content_block"`:
@@ -71,6 +72,8 @@ func (s *stream) Take(out, event []byte) []byte {
 			usageAt = wire.Span(at)
 		case `"message"`:
 			message = wire.Span(at)
+		case `"error"`:
+			failure = data[at.From] != 'n'
 		}
 	}
 	switch kind {
@@ -93,6 +96,8 @@ func (s *stream) Take(out, event []byte) []byte {
 		s.p.Done = true
 	case "error":
 		s.p.Failed = true
+	default: // as proxies write their errors
+		s.p.Failed = s.p.Failed || failure && !typed
 	}
 	return append(out, event...)
 }

@@ -260,6 +260,7 @@ func (s *responsesStream) Take(out, event []byte) []byte {
 		return append(out, event...) // [DONE], which some servers send
 	}
 	var kind, response, delta wire.Span
+	var failure bool
 	for {
 		name, at, more := members.Next()
 		if !more {
@@ -274,9 +275,13 @@ func (s *responsesStream) Take(out, event []byte) []byte {
 			delta = wire.Span(at)
 		case `"response"`:
 			response = wire.Span(at)
+		case `"error"`:
+			failure = data[at.From] != 'n'
 		}
 	}
 	switch word := kind.Of(data); {
+	case len(word) == 0: // as proxies write their errors
+		s.p.Failed = s.p.Failed || failure
 	case bytes.HasSuffix(word, []byte(`.delta"`)):
 		if text := delta.Of(data); len(text) > 2 && text[0] == '"' {
 			s.p.Text.Count(text[1 : len(text)-1])

@@ -85,3 +85,18 @@ func BenchmarkMeter(b *testing.B) {
 		m.chunk(data)
 	}
 }
+
+func TestAnErrorInAResponsesStreamNeedsNoType(t *testing.T) {
+	t.Parallel()
+	for event, failed := range map[string]bool{
+		`{"error":{"message":"bad gateway"}}`:                          true,
+		`{"error":null}`:                                               false,
+		`{"type":"error","message":"m"}`:                               true,
+		`{"type":"response.some_tool.failed","error":{"message":"m"}}`: false,
+	} {
+		s := Responses{}.Stream(wire.StreamOptions{Choices: 1})
+		if s.Take(nil, []byte("data: "+event+"\n\n")); s.Progress().Failed != failed {
+			t.Errorf("%s: failed is %v", event, !failed)
+		}
+	}
+}
