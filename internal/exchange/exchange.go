@@ -78,6 +78,11 @@ func answers(body []byte) bool {
 			return true
 		}
 	}
+	for _, name := range [...]string{"output", "embeddings", "message"} { // Converse, Cohere
+		if v := wire.Get(body, name); len(v) > 2 && v[0] == '{' {
+			return true
+		}
+	}
 	for _, name := range [...]string{"promptFeedback", "embedding", "totalTokens", "input_tokens"} {
 		if v := wire.Get(body, name); len(v) > 0 && v[0] != 'n' {
 			return true
