@@ -20,3 +20,8 @@ export function Form({ error, ...rest }: Props) {
   }, [error]);
   return <form ref={form} {...rest} />;
 }
+
+/** Leads to the first field that says itself what is wrong with it. */
+export function focusWrong(form: HTMLFormElement): void {
+  form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+}
