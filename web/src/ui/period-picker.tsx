@@ -24,6 +24,14 @@ export function PeriodPicker({ value, onChange }: Props) {
   const range = rangeOf(value, Date.now() / 1000, zone);
   const [from, setFrom] = useState(dateOf(range.from, zone));
   const [to, setTo] = useState(dateOf(range.to - 1, zone));
+  const show = (to: boolean) => {
+    if (to) {
+      // The period may be another than when the page was opened.
+      setFrom(dateOf(range.from, zone));
+      setTo(dateOf(range.to - 1, zone));
+    }
+    setOpen(to);
+  };
   const choose = (period: Period) => {
     onChange(period);
     setOpen(false);
@@ -37,7 +45,7 @@ export function PeriodPicker({ value, onChange }: Props) {
     <Popover
       label={t("period.label")}
       open={open}
-      onOpenChange={setOpen}
+      onOpenChange={show}
       align="end"
       trigger={
         <Button icon={<CalendarDays aria-hidden className="size-3.5 text-soft" />}>
