@@ -243,6 +243,26 @@ test("a Chinese reader is told when a key ends and how often its budgets renew",
   await close();
 });
 
+test("a key is not made without the address that was mistyped", async () => {
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/keys`);
+  await page.getByRole("button", { name: "Create key" }).first().click();
+  const panel = page.getByRole("dialog", { name: "New API key" });
+  await panel.getByRole("textbox", { name: "Name" }).fill("Only from here");
+  const addresses = panel.getByRole("combobox", { name: "IP addresses" });
+  await addresses.fill("127.0.0.0/88");
+  await panel.getByRole("button", { name: "Create key" }).click();
+  await page.waitForFunction(() => document.activeElement?.matches("[role=combobox][aria-invalid=true]"));
+  assert.equal((await management(cookies)("GET", "/api/token/?keyword=Only+from+here")).total, 0);
+  await addresses.fill("127.0.0.0/8");
+  await panel.getByRole("button", { name: "Create key" }).click();
+  await page.getByTestId("key-value").waitFor();
+  const { items } = await management(cookies)("GET", "/api/token/?keyword=Only+from+here");
+  assert.deepEqual(items.map((key) => key.allow_ips), ["127.0.0.0/8"]);
+  quiet();
+  await close();
+});
+
 test("a dialog forgets what was refused before", async () => {
   const root = management(cookies);
   const { id } = await root("POST", "/api/token/", { name: "Refused once", remain_quota: 5 });
@@ -259,6 +279,21 @@ test("a dialog forgets what was refused before", async () => {
   await dialog.getByRole("button", { name: "Rotate" }).waitFor();
   assert.equal(await dialog.getByRole("alert").count(), 0);
   assert.equal(await dialog.getByRole("radio", { name: "Not at all" }).getAttribute("aria-checked"), "false", "a grace again");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+
+  // As does the one that asks about several keys.
+  await page.route("**/api/token/batch*", (route) => route.fulfill({ status: 503, json: { success: false, message: "Away.", code: "store_unavailable" } }));
+  await page.goto(`${base}/keys?q=refused+once`);
+  await page.getByRole("checkbox", { name: "Select Refused once" }).check();
+  const deletes = page.getByRole("region", { name: "Chosen keys" }).getByRole("button", { name: "Delete" });
+  await deletes.click();
+  await dialog.getByRole("textbox").fill("delete");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await deletes.click();
+  await dialog.getByRole("textbox").waitFor();
+  assert.equal(await dialog.getByRole("alert").count(), 0);
   await root("DELETE", `/api/token/${id}`);
   quiet();
   await close();
