@@ -2,7 +2,7 @@ import { CalendarDays } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useFormat } from "@/format/format";
-import { type Period, periodText, presets, rangeOf } from "@/format/period";
+import { firstDate, type Period, periodText, presets, rangeOf } from "@/format/period";
 import { dateOf, instantOf } from "@/format/zone";
 import { Button } from "./button";
 import { cx } from "./cx";
@@ -80,7 +80,13 @@ export function PeriodPicker({ value, onChange }: Props) {
           }}
         >
           <Field label={t("period.from")}>
-            <Input type="date" value={from} max={today} onChange={(event) => setFrom(event.target.value)} />
+            <Input
+              type="date"
+              value={from}
+              min={firstDate}
+              max={today}
+              onChange={(event) => setFrom(event.target.value)}
+            />
           </Field>
           <Field label={t("period.to")} error={backwards ? t("period.backwards") : undefined}>
             <Input type="date" value={to} onChange={(event) => setTo(event.target.value)} />

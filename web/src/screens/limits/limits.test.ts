@@ -33,7 +33,7 @@ describe("what was typed as a limit", () => {
   it.each(["", " 60 ", "0", "1,000"])("“%s” can be one", (typed) => {
     expect(limitsGood({ ...saved, rates: { ...saved.rates, rpm: typed } })).toBe(true);
   });
-  it.each(["60/min", "1.5", "-1", "1e3", ","])("“%s” is none, and does not take the limit away", (typed) => {
+  it.each(["60/min", "1.5", "-1", "1e3", ",", "1,5"])("“%s” is none, and does not take the limit away", (typed) => {
     expect(limitsGood({ ...saved, rates: { ...saved.rates, rpm: typed } })).toBe(false);
     expect(limitsGood({ ...saved, models: saved.models.map((line) => ({ ...line, tpm: typed })) })).toBe(false);
   });
