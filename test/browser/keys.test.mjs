@@ -1,7 +1,7 @@
 // The life of a key, told in the console.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, ask, base, open, password, sessionOf, signIn, start, stop } from "./browser.mjs";
+import { accessible, ask, base, management, open, password, sessionOf, signIn, start, stop } from "./browser.mjs";
 
 let cookies;
 before(async () => {
@@ -189,6 +189,125 @@ test("several keys are disabled together, and this is undone", async () => {
   await page.getByRole("button", { name: "Undo" }).click();
   await rowOf(page, "Seeded 20").getByText("Enabled").waitFor();
   await rowOf(page, "Seeded 21").getByText("Enabled").waitFor();
+  quiet();
+  await close();
+});
+
+test("a form that was open before somebody else's change does not take it back, and Escape does not lose it", async () => {
+  const root = management(cookies);
+  const limits = { rpm: 0, budgets: [{ amount: 500_000, period: "day", time_zone: "Asia/Kolkata" }] };
+  const { id } = await root("POST", "/api/token/", { name: "Edited twice", remain_quota: 5, limits });
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/keys/${id}`);
+  const edit = async () => {
+    await page.getByRole("button", { name: "Edit" }).click();
+    return page.getByRole("dialog", { name: /^Edit/ });
+  };
+  const panel = await edit();
+  await panel.getByRole("textbox", { name: "Name" }).fill("Mine");
+  await root("PUT", "/api/token/", { id, name: "Theirs" });
+  await page.getByRole("heading", { level: 1, includeHidden: true }).getByText("Theirs").waitFor({ state: "attached" }); // read anew behind the form
+  await page.keyboard.press("Escape");
+  await panel.getByRole("button", { name: "Save" }).click();
+  await panel.getByRole("alert").first().waitFor();
+  assert.equal((await root("GET", `/api/token/${id}`)).name, "Theirs", "the other's change stands");
+  await panel.getByRole("button", { name: "Cancel" }).click();
+
+  // Opened again it is as it is now, and saves what has no field as it was.
+  const again = await edit();
+  await again.getByRole("textbox", { name: "Name" }).fill("Both");
+  await again.getByRole("textbox", { name: "Amount of the budget" }).fill("2");
+  await again.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { level: 1 }).getByText("Both").waitFor();
+  const saved = await root("GET", `/api/token/${id}`);
+  assert.equal(saved.limits.rpm, 0);
+  assert.deepEqual([saved.limits.budgets[0].amount, saved.limits.budgets[0].time_zone], [1_000_000, "Asia/Kolkata"]);
+  await root("DELETE", `/api/token/${id}`);
+  quiet();
+  await close();
+});
+
+test("a Chinese reader is told when a key ends and how often its budgets renew", async () => {
+  const root = management(cookies);
+  const budgets = [{ amount: 500_000, period: "day" }, { amount: 500_000, period: "hours:6" }];
+  const { id } = await root("POST", "/api/token/", { name: "Without end", remain_quota: 5, limits: { budgets } });
+  const { page, quiet, close } = await open({ locale: "zh-CN", cookies });
+  await page.goto(`${base}/keys/${id}`);
+  await page.getByText("永不", { exact: true }).waitFor();
+  await page.getByText("$0.00 / $1.00 · 每天", { exact: true }).waitFor();
+  await page.getByText("$0.00 / $1.00 · 每 6 小时", { exact: true }).waitFor();
+  await page.goto(base);
+  await page.getByText("每 6 小时 $1.00，已用 $0.00", { exact: true }).waitFor();
+  await root("DELETE", `/api/token/${id}`);
+  quiet();
+  await close();
+});
+
+test("a key is not made without the address that was mistyped", async () => {
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/keys`);
+  await page.getByRole("button", { name: "Create key" }).first().click();
+  const panel = page.getByRole("dialog", { name: "New API key" });
+  await panel.getByRole("textbox", { name: "Name" }).fill("Only from here");
+  const addresses = panel.getByRole("combobox", { name: "IP addresses" });
+  await addresses.fill("127.0.0.0/88");
+  await panel.getByRole("button", { name: "Create key" }).click();
+  await page.waitForFunction(() => document.activeElement?.matches("[role=combobox][aria-invalid=true]"));
+  assert.equal((await management(cookies)("GET", "/api/token/?keyword=Only+from+here")).total, 0);
+  await addresses.fill("127.0.0.0/8");
+  await panel.getByRole("button", { name: "Create key" }).click();
+  await page.getByTestId("key-value").waitFor();
+  const { items } = await management(cookies)("GET", "/api/token/?keyword=Only+from+here");
+  assert.deepEqual(items.map((key) => key.allow_ips), ["127.0.0.0/8"]);
+  quiet();
+  await close();
+});
+
+test("a dialog forgets what was refused before", async () => {
+  const root = management(cookies);
+  const { id } = await root("POST", "/api/token/", { name: "Refused once", remain_quota: 5 });
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/keys/${id}`);
+  await page.route("**/rotate*", (route) => route.fulfill({ status: 503, json: { success: false, message: "Away.", code: "store_unavailable" } }));
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByRole("radio", { name: "Not at all" }).click();
+  await dialog.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByRole("button", { name: "Rotate" }).waitFor();
+  assert.equal(await dialog.getByRole("alert").count(), 0);
+  assert.equal(await dialog.getByRole("radio", { name: "Not at all" }).getAttribute("aria-checked"), "false", "a grace again");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+
+  // As does the one that asks about several keys.
+  await page.route("**/api/token/batch*", (route) => route.fulfill({ status: 503, json: { success: false, message: "Away.", code: "store_unavailable" } }));
+  await page.goto(`${base}/keys?q=refused+once`);
+  await page.getByRole("checkbox", { name: "Select Refused once" }).check();
+  const deletes = page.getByRole("region", { name: "Chosen keys" }).getByRole("button", { name: "Delete" });
+  await deletes.click();
+  await dialog.getByRole("textbox").fill("delete");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await deletes.click();
+  await dialog.getByRole("textbox").waitFor();
+  assert.equal(await dialog.getByRole("alert").count(), 0);
+  await root("DELETE", `/api/token/${id}`);
+  quiet();
+  await close();
+});
+
+test("a page that is no longer there does not hold whoever goes back", async () => {
+  const { page, quiet, close } = await open({ cookies });
+  await page.goto(`${base}/usage`);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.goto(`${base}/keys?page=999`);
+  await page.waitForURL(/page=2/);
+  await page.getByRole("row").getByRole("link").first().waitFor();
+  await page.goBack();
+  await page.waitForURL(/usage/);
   quiet();
   await close();
 });

@@ -22,6 +22,7 @@ describe("money", () => {
   it.each([
     ["5", 2_500_000],
     ["$1,000", 500_000_000],
+    ["-1,234,567.5", -617_283_750_000],
     [" 0.000002 ", 1],
     [".5", 250_000],
     ["-1", -500_000],
@@ -29,9 +30,12 @@ describe("money", () => {
     expect(parseUsd(text)).toBe(units);
   });
 
-  it.each(["", "$", "five", "1.2.3", "1e5", "99999999999999999"])("does not read %s", (text) => {
-    expect(parseUsd(text)).toBeUndefined();
-  });
+  it.each(["", "$", "five", "0,5", "1,50", "1,0000", "1.000,5", "1.2.3", "1e5", "99999999999999999"])(
+    "does not read %s",
+    (text) => {
+      expect(parseUsd(text)).toBeUndefined();
+    },
+  );
 
   it("writes into a field what it reads from it", () => {
     for (const units of [0, 1, 499, 500_000, 123_456_789]) expect(parseUsd(usdField(units))).toBe(units);

@@ -33,9 +33,18 @@ export function formatUsd(usd: number, language: string): string {
   }).format(usd);
 }
 
+/**
+ * What was typed as a number, without the commas between its thousands. One that
+ * stands elsewhere stays, and makes it no number: to some, 0,5 is a half.
+ */
+export function withoutGroups(text: string): string {
+  const plain = text.trim();
+  return /^[-$]*\d{1,3}(,\d{3})+(\.\d*)?$/.test(plain) ? plain.replaceAll(",", "") : plain;
+}
+
 /** What was typed as dollars, in quota units; undefined when it is no amount. */
 export function parseUsd(text: string): number | undefined {
-  const plain = text.trim().replace(/^\$/, "").replaceAll(",", "");
+  const plain = withoutGroups(text).replace(/^\$/, "");
   if (!/^-?\d*\.?\d*$/.test(plain) || !/\d/.test(plain)) return undefined;
   const units = unitsOf(Number(plain));
   return Number.isSafeInteger(units) ? units : undefined;

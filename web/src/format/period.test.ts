@@ -26,12 +26,20 @@ describe("periods", () => {
     expect(periodText(parsePeriod(text))).toBe(text);
   });
 
-  it.each(["", "8d", "2026-02-03..2026-01-01", "2026-1-1..2026-2-2", 7, null])(
-    "fall back where there is none: %s",
-    (text) => {
-      expect(parsePeriod(text, "30d")).toEqual({ preset: "30d" });
-    },
-  );
+  it.each([
+    "",
+    "8d",
+    "2026-02-03..2026-01-01",
+    "2026-1-1..2026-2-2",
+    "2026-02-30..2026-03-01",
+    "2026-13-01..2026-13-02",
+    "0202-01-01..2026-01-01", // a year half typed: more days than can be drawn
+    "2026-01-01..9999-12-31",
+    7,
+    null,
+  ])("fall back where there is none: %s", (text) => {
+    expect(parsePeriod(text, "30d")).toEqual({ preset: "30d" });
+  });
 
   it("have days of the viewer's zone, today included", () => {
     // In Shanghai it is the 30th already.

@@ -13,14 +13,23 @@ export interface Range {
   bucket: "hour" | "day";
 }
 
-const date = /^\d{4}-\d{2}-\d{2}$/;
+/** The first date that a period can begin with. */
+export const firstDate = "2000-01-01";
+const mostDays = 3660;
+
+/** Whether two dates are days of the calendar, in their order, and so few that all can be drawn. */
+function isSpan(from: string, to: string): boolean {
+  const day = /^\d{4}-\d{2}-\d{2}$/;
+  const real = [from, to].every((date) => day.test(date) && new Date(date).toJSON()?.startsWith(date));
+  return real && from >= firstDate && from <= to && to < addDays(from, mostDays);
+}
 
 /** Reads a period from the address; what is no period is the fallback. */
 export function parsePeriod(text: unknown, fallback: Preset = "7d"): Period {
   if (typeof text !== "string") return { preset: fallback };
   if ((presets as readonly string[]).includes(text)) return { preset: text as Preset };
   const [from = "", to = ""] = text.split("..");
-  return date.test(from) && date.test(to) && from <= to ? { from, to } : { preset: fallback };
+  return isSpan(from, to) ? { from, to } : { preset: fallback };
 }
 
 /** Writes a period for the address. */

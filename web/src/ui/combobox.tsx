@@ -57,6 +57,7 @@ function useList(count: number, take: (index: number) => void) {
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
   const onKeyDown = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return; // the key chooses a character
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       setOpen(true);
@@ -258,6 +259,7 @@ export function TokenInput({ options, values, onChange, check, noteFor, placehol
           aria-activedescendant={shown && list.at >= 0 ? `${id}-list-${list.at}` : undefined}
           aria-label={rest["aria-label"]}
           aria-invalid={wrong !== undefined || field["aria-invalid"]}
+          data-unfit={wrong !== undefined || undefined}
           disabled={disabled}
           autoComplete="off"
           spellCheck={false}
@@ -282,6 +284,7 @@ export function TokenInput({ options, values, onChange, check, noteFor, placehol
             add([text]);
           }}
           onKeyDown={(event) => {
+            if (event.nativeEvent.isComposing) return; // the key chooses a character
             if (event.key === "Backspace" && text === "" && values.length > 0) {
               onChange(values.slice(0, -1));
             } else if (

@@ -153,9 +153,11 @@ export function Confirm({
 }: ConfirmProps) {
   const { t } = useTranslation();
   const [text, setText] = useState("");
+  const [past, setPast] = useState<unknown>(); // what was refused when it was last open
   const ready = typed === undefined || text.trim() === typed.trim();
   const change = (to: boolean) => {
     setText("");
+    setPast(error);
     onOpenChange(to);
   };
   return (
@@ -192,7 +194,7 @@ export function Confirm({
             />
           </Field>
         )}
-        <Problem error={error} />
+        <Problem error={error === past ? undefined : error} />
       </form>
     </Dialog>
   );

@@ -5,8 +5,12 @@ interface Props extends ComponentProps<"form"> {
   error: unknown;
 }
 
-/** A form that leads to what is wrong with it: the first field at fault or, where there is none, the message. */
-export function Form({ error, ...rest }: Props) {
+/**
+ * A form that leads to what is wrong with it: the first field at fault or, where there is none, the message.
+ * It is not sent while a field of several values holds a text that can be none of them: an address that
+ * was mistyped would else be left out, and what it was to restrict would be open.
+ */
+export function Form({ error, onSubmit, ...rest }: Props) {
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     if (error === null || error === undefined) return;
@@ -18,5 +22,21 @@ export function Form({ error, ...rest }: Props) {
     });
     return () => cancelAnimationFrame(frame);
   }, [error]);
-  return <form ref={form} {...rest} />;
+  return (
+    <form
+      ref={form}
+      {...rest}
+      onSubmit={(event) => {
+        const unfit = event.currentTarget.querySelector<HTMLElement>("[data-unfit]");
+        if (!unfit) return onSubmit?.(event);
+        event.preventDefault();
+        unfit.focus();
+      }}
+    />
+  );
+}
+
+/** Leads to the first field that says itself what is wrong with it. */
+export function focusWrong(form: HTMLFormElement): void {
+  form.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
 }

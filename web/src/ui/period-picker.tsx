@@ -2,7 +2,7 @@ import { CalendarDays } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useFormat } from "@/format/format";
-import { type Period, periodText, presets, rangeOf } from "@/format/period";
+import { firstDate, type Period, periodText, presets, rangeOf } from "@/format/period";
 import { dateOf, instantOf } from "@/format/zone";
 import { Button } from "./button";
 import { cx } from "./cx";
@@ -24,6 +24,14 @@ export function PeriodPicker({ value, onChange }: Props) {
   const range = rangeOf(value, Date.now() / 1000, zone);
   const [from, setFrom] = useState(dateOf(range.from, zone));
   const [to, setTo] = useState(dateOf(range.to - 1, zone));
+  const show = (to: boolean) => {
+    if (to) {
+      // The period may be another than when the page was opened.
+      setFrom(dateOf(range.from, zone));
+      setTo(dateOf(range.to - 1, zone));
+    }
+    setOpen(to);
+  };
   const choose = (period: Period) => {
     onChange(period);
     setOpen(false);
@@ -37,7 +45,7 @@ export function PeriodPicker({ value, onChange }: Props) {
     <Popover
       label={t("period.label")}
       open={open}
-      onOpenChange={setOpen}
+      onOpenChange={show}
       align="end"
       trigger={
         <Button icon={<CalendarDays aria-hidden className="size-3.5 text-soft" />}>
@@ -72,7 +80,13 @@ export function PeriodPicker({ value, onChange }: Props) {
           }}
         >
           <Field label={t("period.from")}>
-            <Input type="date" value={from} max={today} onChange={(event) => setFrom(event.target.value)} />
+            <Input
+              type="date"
+              value={from}
+              min={firstDate}
+              max={today}
+              onChange={(event) => setFrom(event.target.value)}
+            />
           </Field>
           <Field label={t("period.to")} error={backwards ? t("period.backwards") : undefined}>
             <Input type="date" value={to} onChange={(event) => setTo(event.target.value)} />

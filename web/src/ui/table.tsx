@@ -43,7 +43,8 @@ interface Props<Row> {
   sort?: Sort | undefined;
   onSort?: (sort: Sort) => void;
   page?: { page: number; pageSize: number; total: number };
-  onPage?: (page: number, pageSize: number) => void;
+  /** Replaces the page in the history when the one that stands there is no longer there. */
+  onPage?: (page: number, pageSize: number, replace: boolean) => void;
   selected?: ReadonlySet<string>;
   onSelected?: (selected: ReadonlySet<string>) => void;
   /** A click on a row; keep a link or button in it for the keyboard. */
@@ -102,7 +103,7 @@ export function Table<Row extends object>(props: Props<Row>) {
   const lost = rows?.length === 0 && page !== undefined && page.page > 1 && page.total > 0 && !stale;
   // biome-ignore lint/correctness/useExhaustiveDependencies: only being lost matters
   useEffect(() => {
-    if (lost) onPage?.(Math.ceil(page.total / page.pageSize), page.pageSize);
+    if (lost) onPage?.(Math.ceil(page.total / page.pageSize), page.pageSize, true);
   }, [lost]);
 
   if (error !== null && error !== undefined && rows === undefined) return <Problem error={error} retry={retry} large />;
@@ -222,7 +223,7 @@ export function Table<Row extends object>(props: Props<Row>) {
         </table>
       </section>
       {rows?.length === 0 && empty}
-      {page && onPage && page.total > 0 && <Paging {...page} onPage={onPage} />}
+      {page && onPage && page.total > 0 && <Paging {...page} onPage={(to, size) => onPage(to, size, false)} />}
     </div>
   );
 }

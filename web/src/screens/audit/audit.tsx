@@ -256,7 +256,9 @@ export function AuditScreen() {
           stale={trail.isPlaceholderData}
           onRow={setOpened}
           page={{ page, pageSize: size, total: trail.data?.total ?? 0 }}
-          onPage={(to, pageSize) => void navigate({ search: (now) => ({ ...now, page: to, size: pageSize }) })}
+          onPage={(to, pageSize, replace) =>
+            void navigate({ search: (now) => ({ ...now, page: to, size: pageSize }), replace })
+          }
           empty={
             <Empty
               title={t("empty.title")}

@@ -29,12 +29,15 @@ interface FieldsProps {
 }
 
 /** The form of a channel. */
-export function ChannelFields({ channel, preset, onBack, onDone, onCancel }: FieldsProps) {
+export function ChannelFields({ channel: current, preset, onBack, onDone, onCancel }: FieldsProps) {
   const { t } = useTranslation("channels");
   const { t: common } = useTranslation();
   const queries = useQueryClient();
   const groups = useQuery(groupsQuery);
   const channels = useQuery(channelsQuery);
+  // As it was when the form was filled: the page reads it anew meanwhile, and against a newer
+  // one this form would take back what somebody else has changed.
+  const [channel] = useState(current);
   const [form, setForm] = useState<ChannelForm>(() => (channel ? formOf(channel) : newForm(preset)));
   const set = (to: Partial<ChannelForm>) => setForm((now) => ({ ...now, ...to }));
   const draft = () => (channel ? { channel_id: channel.id, ...changesOf(form, channel) } : draftOf(form));
@@ -50,6 +53,7 @@ export function ChannelFields({ channel, preset, onBack, onDone, onCancel }: Fie
             }),
           )
         : data(api.POST("/api/channel/", { body: { ...bodyOf(form), models: form.models } })),
+    onError: () => void queries.invalidateQueries({ queryKey: channelsKey }), // it may be another by now
     onSuccess: async (saved) => {
       await queries.invalidateQueries({ queryKey: channelsKey });
       toast(channel ? t("edit.done", { name: saved.name }) : t("new.done", { name: saved.name }));

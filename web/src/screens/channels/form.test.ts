@@ -56,6 +56,9 @@ describe("the form of a channel", () => {
       caps: { concurrency: 0, rpm: 1200, tpm: 0, queue_ms: 0 },
     });
   });
+  it("leaves it to the server to refuse what is no number", () => {
+    expect(changesOf({ ...formOf(saved), weight: "0,5" }, saved)).toEqual({ weight: "0,5" });
+  });
   it("sends only what the kind has", () => {
     for (const [kind, own] of [
       ["azure", ["api", "azure"]],

@@ -1,4 +1,5 @@
 import type { Schemas } from "@/api/client";
+import { withoutGroups } from "@/format/money";
 import type { Preset } from "./queries";
 import type { Kind } from "./search";
 
@@ -142,9 +143,10 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/** What is no number goes to the server as it is, which says so; 0 would be something else than was meant. */
 const number = (text: string) => {
-  const value = Number(text.trim().replaceAll(",", ""));
-  return Number.isFinite(value) ? value : 0;
+  const value = Number(withoutGroups(text));
+  return Number.isFinite(value) ? value : (text.trim() as unknown as number);
 };
 
 function numbers<Name extends string>(of: Record<Name, string>): Record<Name, number> {

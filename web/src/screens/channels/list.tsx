@@ -398,7 +398,9 @@ export function ChannelsScreen() {
               onSelected={setSelected}
               onRow={(channel) => void navigate({ to: "/channels/$id", params: { id: String(channel.id) } })}
               page={{ page, pageSize: size, total: rows.length }}
-              onPage={(to, pageSize) => void navigate({ search: (now) => ({ ...now, page: to, size: pageSize }) })}
+              onPage={(to, pageSize, replace) =>
+                void navigate({ search: (now) => ({ ...now, page: to, size: pageSize }), replace })
+              }
               empty={
                 filtered ? (
                   <Empty

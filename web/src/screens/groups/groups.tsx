@@ -8,12 +8,12 @@ import { ApiError, errorOf } from "@/api/error";
 import { groupsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
 import { LimitFields } from "@/screens/limits/fields";
-import { limitsOf, limitsPatch, rates } from "@/screens/limits/limits";
+import { limitsGood, limitsOf, limitsPatch, rates } from "@/screens/limits/limits";
 import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { Dialog, SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Form } from "@/ui/form";
+import { Form, focusWrong } from "@/ui/form";
 import { Input, Segments, Select } from "@/ui/input";
 import { Page } from "@/ui/page";
 import { Problem } from "@/ui/problem";
@@ -172,10 +172,12 @@ function GroupPanel({ open, group, all, onClose }: PanelProps) {
   );
 }
 
-function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
+function GroupFields({ group: current, all, onClose }: Omit<PanelProps, "open">) {
   const { t } = useTranslation("groups");
   const { t: common } = useTranslation();
   const queries = useQueryClient();
+  // As it was when the form was filled: with a newer version it would overwrite what somebody else has changed.
+  const [group] = useState(current);
   const before = useMemo(() => limitsOf(group?.limits), [group]);
   const [name, setName] = useState("");
   const [ratio, setRatio] = useState(group?.ratio ?? "1");
@@ -203,6 +205,7 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
           )
         : data(api.POST("/api/group/", { body: { name: name.trim(), ...body } }));
     },
+    onError: () => void queries.invalidateQueries({ queryKey: ["groups"] }), // it may be another by now
     onSuccess: async (saved) => {
       await queries.invalidateQueries({ queryKey: ["groups"] });
       toast(group ? t("edit.done", { name: saved.name }) : t("new.done", { name: saved.name }));
@@ -217,6 +220,7 @@ function GroupFields({ group, all, onClose }: Omit<PanelProps, "open">) {
       className="flex min-h-full flex-col gap-4"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
+        if (!limitsGood(limits)) return focusWrong(event.currentTarget as HTMLFormElement);
         if (!save.isPending) save.mutate();
       }}
     >

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Schemas } from "@/api/client";
 import { boundsOf, fits, modelsWithin } from "./bounds";
 import { bodyOf, newDraft } from "./draft";
+import { modelFor } from "./value-dialog";
 
 const now = Date.parse("2026-11-29T12:00:00Z") / 1000;
 const ends = Date.parse("2026-12-24T18:30:00Z") / 1000;
@@ -77,5 +78,13 @@ describe("the form of a child", () => {
     expect(end("2026-12-24")).toBe(ends);
     expect(end("2026-12-23")).toBe(Date.parse("2026-12-24T00:00:00Z") / 1000);
     expect(end("2026-12-25")).toBeGreaterThan(ends); // the server says what is wrong with it
+  });
+});
+
+describe("the model of an example", () => {
+  it("is one that the key's patterns have as a whole", () => {
+    const offered = ["claude-opus", "gpt-5", "gpt-5-mini"];
+    expect(modelFor({ ...parent, model_limits: "*-mini" }, offered)).toBe("gpt-5-mini");
+    expect(modelFor({ ...parent, model_limits: "gpt-*-nano" }, offered)).toBe("MODEL");
   });
 });

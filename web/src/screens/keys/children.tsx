@@ -78,7 +78,7 @@ export function Children({ of: key, user, onIssue }: Props) {
         from: "md",
         cell: (child) =>
           child.expired_time < 0 ? (
-            <span className="text-faint">{t("never")}</span>
+            <span className="text-faint">{t("form.expiry.never")}</span>
           ) : (
             <span title={format.exact(child.expired_time)}>{format.date(child.expired_time)}</span>
           ),
@@ -119,11 +119,12 @@ export function Children({ of: key, user, onIssue }: Props) {
             retry={() => void children.refetch()}
             stale={children.isPlaceholderData}
             empty={null}
-            {...(total > size
+            {...(total > size || page > 1
               ? {
                   page: { page, pageSize: size, total },
-                  onPage: (to: number) =>
+                  onPage: (to: number, _: number, replace: boolean) =>
                     void navigate({
+                      replace,
                       search: (now) => ({ ...now, children: to > 1 ? to : undefined }),
                       resetScroll: false,
                     }),

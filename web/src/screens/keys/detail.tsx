@@ -14,6 +14,8 @@ import { useTranslation } from "react-i18next";
 import type { Schemas } from "@/api/client";
 import { useFormat } from "@/format/format";
 import { bucketsOf, type Period, parsePeriod, periodText, rangeOf } from "@/format/period";
+import { usePeriodWords } from "@/screens/limits/period-words";
+import { partsOf, sumUp } from "@/screens/overview/sums";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { CopyButton } from "@/ui/copy";
@@ -181,25 +183,30 @@ export function KeyScreen() {
           }}
         />
       )}
-      <RotateDialog
-        {...layer("rotate")}
-        of={key}
-        onRotated={(rotated) => {
-          shut();
-          setMade(rotated);
-        }}
-      />
-      <TopUpDialog {...layer("top-up")} of={key} />
+      {/* Each is made anew when it opens: what was refused or typed before is past. */}
+      {open === "rotate" && (
+        <RotateDialog
+          {...layer("rotate")}
+          of={key}
+          onRotated={(rotated) => {
+            shut();
+            setMade(rotated);
+          }}
+        />
+      )}
+      {open === "top-up" && <TopUpDialog {...layer("top-up")} of={key} />}
       <VerifyPanel {...layer("verify")} of={key} />
-      <DeleteDialog
-        {...layer("delete")}
-        of={key}
-        onDeleted={() =>
-          void (parent
-            ? navigate({ to: "/keys/$id", params: { id: String(parent.id) }, search: whose })
-            : navigate({ to: "/keys", search: whose }))
-        }
-      />
+      {open === "delete" && (
+        <DeleteDialog
+          {...layer("delete")}
+          of={key}
+          onDeleted={() =>
+            void (parent
+              ? navigate({ to: "/keys/$id", params: { id: String(parent.id) }, search: whose })
+              : navigate({ to: "/keys", search: whose }))
+          }
+        />
+      )}
       <ValueDialog made={made} onClose={() => setMade(undefined)} />
     </Page>
   );
@@ -260,7 +267,7 @@ function Figures({ of: key, parent }: { of: Key; parent: Key | undefined }) {
       />
       <Stat
         label={t("column.expires")}
-        value={key.expired_time < 0 ? t("never") : format.ago(key.expired_time)}
+        value={key.expired_time < 0 ? t("form.expiry.never") : format.ago(key.expired_time)}
         note={
           inherits
             ? t("parent.ends", { when: format.ago(parent.expired_time) })
@@ -291,21 +298,9 @@ function Usage({ id, user }: OfKey) {
   const { data: points, error, refetch } = useQuery(keyUsageQuery(id, range, format.zone, user));
   const { times, series, usd, requests } = useMemo(() => {
     const times = bucketsOf(range, format.zone);
-    const at = new Map(times.map((time, i) => [time, i]));
-    const models = new Map<string, number[]>();
-    let usd = 0;
-    let requests = 0;
-    for (const point of points ?? []) {
-      const values = models.get(point.name) ?? new Array<number>(times.length).fill(0);
-      const i = at.get(point.time);
-      if (i !== undefined) values[i] = (values[i] ?? 0) + point.usd;
-      models.set(point.name, values);
-      usd += point.usd;
-      requests += point.requests;
-    }
-    const all = [...models]
-      .map(([label, values]) => ({ label: label || "—", values, sum: values.reduce((a, b) => a + b, 0) }))
-      .sort((a, b) => b.sum - a.sum);
+    const parts = partsOf(points ?? [], times);
+    const { usd, requests } = sumUp(points ?? []);
+    const all = parts.map((part) => ({ label: part.name || "—", values: part.spend }));
     const rest = all.slice(7);
     const series =
       rest.length < 2
@@ -437,6 +432,7 @@ function ValuesCard({ of: key, user, mayChange }: { of: Key; user: number | unde
 function Rules({ of: key, parent, whose }: { of: Key; parent: Key | undefined; whose: Whose }) {
   const { t } = useTranslation("keys");
   const format = useFormat();
+  const periodWords = usePeriodWords();
   const { limits } = key;
   const list = (values: readonly string[]): ReactNode => (
     <span className="flex flex-wrap gap-1">
@@ -526,7 +522,8 @@ function Rules({ of: key, parent, whose }: { of: Key; parent: Key | undefined; w
             <div key={`${budget.period}-${budget.amount}`} className="text-sm">
               <div className="mb-1 flex justify-between gap-2">
                 <span>
-                  {t("rules.budget", { used: format.units(budget.used), amount: format.units(budget.amount) })}
+                  {t("rules.budget", { used: format.units(budget.used), amount: format.units(budget.amount) })} ·{" "}
+                  {periodWords(budget.period)}
                 </span>
                 <span className="text-soft">{t("rules.renews", { when: format.ago(budget.renews_at) })}</span>
               </div>

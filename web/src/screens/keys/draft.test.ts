@@ -153,7 +153,7 @@ describe("the form of a key", () => {
         amount: "-1",
         expiry: "date",
         someModels: true,
-        rpm: "0",
+        rpm: "-1",
         tpm: "1.5",
         budgets: [{ row: 7, usd: "0", period: "day", hours: "" }],
       }),
@@ -167,6 +167,33 @@ describe("the form of a key", () => {
       "budget-7": "form.wrong.budget",
     });
     expect(checkDraft({ ...newDraft(), name: "a", unlimited: true, amount: "" })).toEqual({});
+  });
+
+  it("takes a key to which a limit of 0 was given, which lets nothing pass", () => {
+    const none = {
+      ...key,
+      limits: { ...key.limits, rpm: 0, per_model: { a: { rpm: 0, tpm: null, tpm_input: null, tpm_output: null } } },
+    };
+    const draft = draftOf(none, "UTC");
+    expect(checkDraft(draft)).toEqual({});
+    expect(bodyOf({ ...draft, tpm: "0" }, now, "UTC", draft)).toEqual({ limits: { tpm: 0 } });
+  });
+
+  it("leaves budgets their zone and when they begin anew, for which it has no field", () => {
+    const budget = {
+      amount: 500_000,
+      period: "day",
+      time_zone: "Asia/Kolkata",
+      used: 3,
+      renews_at: 0,
+      anchor: 1_800_000_000,
+    };
+    const draft = draftOf({ ...key, limits: { ...key.limits, budgets: [budget] } }, "UTC");
+    const more = { row: 1, usd: "2", period: "month" as const, hours: "24" };
+    expect(bodyOf({ ...draft, budgets: [...draft.budgets, more] }, now, "UTC", draft).limits?.budgets).toEqual([
+      { amount: 500_000, period: "day", time_zone: "Asia/Kolkata", anchor: 1_800_000_000 },
+      { amount: 1_000_000, period: "month" },
+    ]);
   });
 });
 

@@ -9,6 +9,8 @@ export interface BudgetDraft {
   usd: string;
   period: "day" | "week" | "month" | "hours";
   hours: string;
+  /** What has no field here and stays: the zone of its days, and when it begins anew. */
+  rest?: { time_zone: string; anchor: number | undefined };
 }
 
 /** The rates of the models that a pattern has, in the form. */
@@ -144,6 +146,7 @@ export function draftOf(key: Schemas["Key"], zone: string): Draft {
       usd: usdField(budget.amount),
       period: budget.period.startsWith("hours:") ? "hours" : (budget.period as "day" | "week" | "month"),
       hours: budget.period.startsWith("hours:") ? budget.period.slice("hours:".length) : "24",
+      rest: { time_zone: budget.time_zone, anchor: budget.anchor || undefined },
     })),
     expiry: key.expired_time < 0 ? "never" : "date",
     expiryDate: key.expired_time < 0 ? "" : dateOf(key.expired_time - 1, zone),
@@ -184,7 +187,7 @@ export function checkDraft(draft: Draft): DraftErrors {
   if (!draft.unlimited && (amount === undefined || amount < 0)) errors.amount = "form.wrong.amount";
   if (draft.expiry === "date" && !/^\d{4}-\d{2}-\d{2}$/.test(draft.expiryDate)) errors.expiryDate = "form.wrong.date";
   if (draft.someModels && draft.models.length === 0) errors.models = "form.wrong.models";
-  const whole = (text: string) => /^[1-9]\d*$/.test(text.trim());
+  const whole = (text: string) => /^\d+$/.test(text.trim()); // 0 lets nothing pass
   for (const rate of rates) {
     if (draft[rate].trim() !== "" && !whole(draft[rate])) errors[rate] = "form.wrong.whole";
   }
@@ -232,6 +235,7 @@ export function bodyOf(draft: Draft, now: number, zone: string, before?: Draft, 
       : of.budgets.map((budget) => ({
           amount: parseUsd(budget.usd) ?? 0,
           period: budget.period === "hours" ? `hours:${budget.hours}` : budget.period,
+          ...budget.rest,
         }));
   const number = (text: string) => (text.trim() === "" ? null : Number(text));
   const perModel = (of: Draft) =>

@@ -55,6 +55,7 @@ export function KeyPanel({ before, parent, owner, open, onOpenChange, onSaved }:
     <SidePanel
       open={open}
       onOpenChange={onOpenChange}
+      holds
       title={
         before
           ? t("form.editTitle", { name: before.name })
@@ -79,7 +80,7 @@ export function KeyPanel({ before, parent, owner, open, onOpenChange, onSaved }:
 }
 
 function KeyForm({
-  before,
+  before: current,
   parent: issuer,
   owner,
   onSaved,
@@ -94,6 +95,9 @@ function KeyForm({
   const { t } = useTranslation("keys");
   const format = useFormat();
   const queries = useQueryClient();
+  // As it was when the form was filled: the page reads it anew meanwhile, and its newer
+  // version would let this form overwrite what somebody else has changed.
+  const [before] = useState(current);
   const [first] = useState(() => (before ? draftOf(before, format.zone) : newDraft(issuer)));
   const [draft, setDraft] = useState(first);
   const [wrong, setWrong] = useState<DraftErrors>({});
@@ -122,6 +126,7 @@ function KeyForm({
     },
     onMutate: () => onBusy(true),
     onSettled: () => onBusy(false),
+    onError: () => void queries.invalidateQueries({ queryKey: keysKey }), // it may be another by now
     onSuccess: async (key) => {
       await queries.invalidateQueries({ queryKey: keysKey });
       onSaved(key);

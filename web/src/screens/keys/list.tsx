@@ -128,7 +128,7 @@ export function KeysScreen() {
         sortable: true,
         cell: (key) =>
           key.expired_time < 0 ? (
-            <span className="text-faint">{t("never")}</span>
+            <span className="text-faint">{t("form.expiry.never")}</span>
           ) : (
             <span title={format.exact(key.expired_time)}>{format.date(key.expired_time)}</span>
           ),
@@ -226,9 +226,9 @@ export function KeysScreen() {
             pageSize: search.size ?? 20,
             total: rows?.total ?? 0,
           }}
-          onPage={(page, size) => {
+          onPage={(page, size, replace) => {
             setSelected(new Set());
-            void navigate({ search: (now) => ({ ...now, page, size }) });
+            void navigate({ search: (now) => ({ ...now, page, size }), replace });
           }}
         />
       </div>

@@ -8,6 +8,7 @@ import { Code } from "@/ui/code";
 import { CopyButton } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { Segments } from "@/ui/input";
+import { fits } from "./bounds";
 import { useOther } from "./owner";
 import { type Client, clients, snippet } from "./snippets";
 
@@ -70,8 +71,5 @@ export function modelFor(key: Schemas["Key"], offered: readonly string[]): strin
   const patterns = key.model_limits.split(",").filter(Boolean);
   const exact = patterns.find((pattern) => !pattern.includes("*"));
   if (exact) return exact;
-  return (
-    models.find((model) => patterns.some((pattern) => model.startsWith(pattern.slice(0, pattern.indexOf("*"))))) ??
-    "MODEL"
-  );
+  return models.find((model) => patterns.some((pattern) => fits(pattern, model))) ?? "MODEL";
 }

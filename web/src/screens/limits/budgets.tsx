@@ -10,16 +10,22 @@ import { Input, Select } from "@/ui/input";
 export interface BudgetLine {
   usd: string;
   period: string;
+  /** What has no field here and stays: the zone of its days, and when it begins anew. */
+  rest?: { time_zone: string; anchor: number | undefined };
 }
 
 export function budgetsOf(budgets: readonly Schemas["Budget"][] | null | undefined): BudgetLine[] {
-  return (budgets ?? []).map(({ amount, period }) => ({ usd: usdField(amount), period }));
+  return (budgets ?? []).map(({ amount, period, time_zone, anchor }) => ({
+    usd: usdField(amount),
+    period,
+    rest: { time_zone, anchor: anchor || undefined },
+  }));
 }
 
 /** The budgets for the API; undefined where an amount is none, null for no budget. */
-export function budgetsBody(lines: readonly BudgetLine[]): { amount: number; period: string }[] | null | undefined {
+export function budgetsBody(lines: readonly BudgetLine[]) {
   if (lines.length === 0) return null;
-  const budgets = lines.map(({ usd, period }) => ({ amount: parseUsd(usd) ?? 0, period }));
+  const budgets = lines.map(({ usd, period, rest }) => ({ amount: parseUsd(usd) ?? 0, period, ...rest }));
   return budgets.every(({ amount }) => amount > 0) ? budgets : undefined;
 }
 

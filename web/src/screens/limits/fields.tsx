@@ -4,7 +4,7 @@ import { errorOf } from "@/api/error";
 import { Button, IconButton } from "@/ui/button";
 import { Field } from "@/ui/field";
 import { Input } from "@/ui/input";
-import { type LimitsForm, type ModelLine, rates } from "./limits";
+import { type LimitsForm, limitGood, type ModelLine, rates } from "./limits";
 
 interface Props {
   value: LimitsForm;
@@ -23,7 +23,11 @@ export function LimitFields({ value, onChange, error }: Props) {
     <>
       <div className="grid grid-cols-2 gap-4 sm:grid-cols-3">
         {rates.map((rate) => (
-          <Field key={rate} label={t(rate)} error={errorOf(error, `limits.${rate}`)}>
+          <Field
+            key={rate}
+            label={t(rate)}
+            error={limitGood(value.rates[rate]) ? errorOf(error, `limits.${rate}`) : t("wrong")}
+          >
             <Input
               inputMode="numeric"
               placeholder={t("none")}
@@ -33,7 +37,16 @@ export function LimitFields({ value, onChange, error }: Props) {
           </Field>
         ))}
       </div>
-      <Field label={t("perModel")} help={t("perModelHelp")} error={errorOf(error, "limits.per_model")} group>
+      <Field
+        label={t("perModel")}
+        help={t("perModelHelp")}
+        error={
+          value.models.every((one) => limitGood(one.rpm) && limitGood(one.tpm))
+            ? errorOf(error, "limits.per_model")
+            : t("wrong")
+        }
+        group
+      >
         {value.models.map((one, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
           <div key={i} className="flex items-center gap-1.5">
@@ -45,6 +58,7 @@ export function LimitFields({ value, onChange, error }: Props) {
             />
             <Input
               aria-label={t("rpm")}
+              aria-invalid={!limitGood(one.rpm) || undefined}
               placeholder={t("rpmShort")}
               inputMode="numeric"
               value={one.rpm}
@@ -52,6 +66,7 @@ export function LimitFields({ value, onChange, error }: Props) {
             />
             <Input
               aria-label={t("tpm")}
+              aria-invalid={!limitGood(one.tpm) || undefined}
               placeholder={t("tpmShort")}
               inputMode="numeric"
               value={one.tpm}

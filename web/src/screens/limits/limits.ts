@@ -1,4 +1,5 @@
 import type { Schemas } from "@/api/client";
+import { withoutGroups } from "@/format/money";
 
 export const rates = ["rpm", "rpd", "tpm", "tpm_input", "tpm_output", "concurrency"] as const;
 export type Rate = (typeof rates)[number];
@@ -32,7 +33,20 @@ export function limitsOf(limits: Schemas["Rates"] | undefined): LimitsForm {
   };
 }
 
-const number = (typed: string) => (typed.trim() === "" ? null : Number(typed.trim().replaceAll(",", "")));
+const number = (typed: string) => (typed.trim() === "" ? null : Number(withoutGroups(typed)));
+
+/** Whether a limit is as it can be: a whole number, 0 for nothing at all, or empty for none. */
+export function limitGood(typed: string): boolean {
+  return /^\d*$/.test(withoutGroups(typed));
+}
+
+/** Whether every limit is; what is none must not reach the API, which would read that there is no limit. */
+export function limitsGood(form: LimitsForm): boolean {
+  return (
+    rates.every((rate) => limitGood(form.rates[rate])) &&
+    form.models.every((line) => limitGood(line.rpm) && limitGood(line.tpm))
+  );
+}
 
 /** The patch that makes the limits so; undefined when nothing changes. */
 export function limitsPatch(form: LimitsForm, before: LimitsForm): Schemas["LimitPatch"] | undefined {

@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { api, data, type Schemas } from "@/api/client";
 import { groupsQuery } from "@/api/queries";
 import { useFormat } from "@/format/format";
+import { withoutGroups } from "@/format/money";
 import { Button } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { Field } from "@/ui/field";
@@ -71,7 +72,7 @@ function OptionForm({ option }: { option: Option }) {
         : typeof shown === "number"
           ? number(shown)
           : String(shown) || t("none");
-  const typed = option.type === "integer" ? Number(String(value).replaceAll(",", "").trim() || Number.NaN) : value;
+  const typed = option.type === "integer" ? Number(withoutGroups(String(value)) || Number.NaN) : value;
   const wrong = option.type === "integer" && !Number.isSafeInteger(typed);
   return (
     <form

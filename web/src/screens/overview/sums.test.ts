@@ -28,7 +28,7 @@ describe("sums", () => {
     expect([99, 100, 199, 200, 999].map((at) => bucketAt([100, 200], at))).toEqual([-1, 0, 0, 1, 1]);
     // Half-hour zones: the server's hours begin within ours.
     const each = sumEach([point({ time: 50 }), point({ time: 130 }), point({ time: 200 })], [100, 200, 300]);
-    expect(each.map((sums) => sums.requests)).toEqual([1, 1, 0]);
+    expect(each.map((sums) => sums.requests)).toEqual([2, 1, 0]);
   });
 });
 

@@ -40,10 +40,13 @@ export function bucketAt(times: readonly number[], instant: number): number {
   return low - 1;
 }
 
-/** The sums of each bucket. */
+/**
+ * The sums of each bucket. The server counts in whole hours of UTC: where clocks stand
+ * half an hour off, the first of a day began before the day did, and counts for it.
+ */
 export function sumEach(points: readonly Point[], times: readonly number[]): Sums[] {
   const parts: Point[][] = times.map(() => []);
-  for (const point of points) parts[bucketAt(times, point.time)]?.push(point);
+  for (const point of points) parts[Math.max(0, bucketAt(times, point.time))]?.push(point);
   return parts.map(sumUp);
 }
 

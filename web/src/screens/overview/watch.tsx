@@ -88,15 +88,15 @@ function Balance({ self }: { self: Schemas["User"] }) {
 function Bar({ name, label, budget }: { name: ReactNode; label?: string; budget: Schemas["Budget"] }) {
   const { t } = useTranslation("overview");
   const format = useFormat();
-  const what = (["hour", "day", "week", "month"] as const).find((one) => one === budget.period);
+  const amounts = { used: format.units(budget.used), amount: format.units(budget.amount) };
   return (
     <li className="text-sm">
       <div className="mb-1.5 flex flex-wrap items-baseline justify-between gap-x-3">
         <span className="min-w-0 truncate font-medium">{name}</span>
         <span>
-          {what
-            ? t(`budgets.of.${what}`, { used: format.units(budget.used), amount: format.units(budget.amount) })
-            : t("budgets.of.other", { used: format.units(budget.used), amount: format.units(budget.amount) })}
+          {budget.period.startsWith("hours:")
+            ? t("budgets.of.hours", { ...amounts, hours: budget.period.slice("hours:".length) })
+            : t(`budgets.of.${budget.period as "day" | "week" | "month"}`, amounts)}
         </span>
       </div>
       <Meter label={label ?? t("budgets.account")} value={budget.used} max={budget.amount} />

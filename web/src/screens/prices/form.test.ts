@@ -39,6 +39,12 @@ describe("the form of a price", () => {
     form.perRequest = "0.0000000010";
     expect(definitionOf(form)).toEqual({ input: "1000.000001", output: "0", per_request: "0.0000000010" });
   });
+  it("leaves it to the server to refuse what is no number, whose comma may be meant as a point", () => {
+    const form = { ...formOf(undefined), maxOutput: "16k" };
+    form.rates.input = "0,15";
+    expect(definitionOf(form)).toEqual({ input: "0,15", max_output_tokens: "16k" });
+  });
+
   it("says again what it was made from, tiers included", () => {
     const price = {
       vendor: "openai",

@@ -1,4 +1,5 @@
 import type { Schemas } from "@/api/client";
+import { withoutGroups } from "@/format/money";
 
 export const kinds = [
   "input",
@@ -79,7 +80,7 @@ export function formOf(price: Schemas["PriceDefinition"] | undefined): PriceForm
 }
 
 /** Typed digits go to the server as they are, so that nothing is rounded here. */
-const digits = (typed: string) => typed.trim().replace(/^\$/, "").replaceAll(",", "");
+const digits = (typed: string) => withoutGroups(typed).replace(/^\$/, "");
 
 function some<Name extends string>(of: Record<Name, string>): Partial<Record<Name, string>> {
   return Object.fromEntries(
@@ -100,7 +101,12 @@ export function namedTwice(tiers: readonly TierForm[]): Set<string> {
 
 /** The definition that the form says. */
 export function definitionOf(form: PriceForm): Schemas["PriceDefinition"] {
-  const count = (typed: string) => (digits(typed) === "" ? undefined : Number(digits(typed)));
+  // What is no number goes to the server as it is, which says so.
+  const count = (typed: string) => {
+    const text = digits(typed);
+    if (text === "") return undefined;
+    return Number.isNaN(Number(text)) ? text : Number(text);
+  };
   const maxInput = count(form.maxInput);
   const maxOutput = count(form.maxOutput);
   const longPrompts = form.longPrompts.filter(isFilled);

@@ -174,7 +174,7 @@ function PriceList() {
           stale={prices.isPlaceholderData}
           onRow={(price) => change({ model: price.model, page: search.page })}
           page={{ page: search.page ?? 1, pageSize: search.size ?? 20, total: prices.data?.total ?? 0 }}
-          onPage={(page, size) => void navigate({ search: (now) => ({ ...now, page, size }) })}
+          onPage={(page, size, replace) => void navigate({ search: (now) => ({ ...now, page, size }), replace })}
           empty={
             <Empty
               title={t("empty.title")}
@@ -247,7 +247,7 @@ function History() {
         retry={() => void versions.refetch()}
         stale={versions.isPlaceholderData}
         page={{ page: search.page ?? 1, pageSize: search.size ?? 20, total: versions.data?.total ?? 0 }}
-        onPage={(page, size) => void navigate({ search: (now) => ({ ...now, page, size }) })}
+        onPage={(page, size, replace) => void navigate({ search: (now) => ({ ...now, page, size }), replace })}
         empty={<Empty title={t("history.empty")}>{t("history.emptyHelp")}</Empty>}
       />
     </div>

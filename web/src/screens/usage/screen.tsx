@@ -127,7 +127,7 @@ export function UsageScreen() {
           }
           onRow={setOpen}
           page={{ page: search.page ?? 1, pageSize: search.size ?? 20, total: list.data?.total ?? 0 }}
-          onPage={(page, size) => void navigate({ search: (now) => ({ ...now, page, size }) })}
+          onPage={(page, size, replace) => void navigate({ search: (now) => ({ ...now, page, size }), replace })}
         />
       </div>
       <RequestPanel row={open} onClose={() => setOpen(undefined)} />

@@ -10,6 +10,7 @@ import { parseUsd } from "@/format/money";
 import { keysQuery } from "@/screens/keys/queries";
 import { KeyStatus } from "@/screens/keys/status";
 import { rates } from "@/screens/limits/limits";
+import { usePeriodWords } from "@/screens/limits/period-words";
 import { Badge } from "@/ui/badge";
 import { Button, IconButton } from "@/ui/button";
 import { Confirm, Dialog } from "@/ui/dialog";
@@ -36,6 +37,7 @@ export function UserScreen() {
   const { t } = useTranslation("users");
   const { t: common } = useTranslation();
   const { t: limitText } = useTranslation("limits");
+  const periodWords = usePeriodWords();
   const id = Number(route.useParams().id);
   const navigate = route.useNavigate();
   const queries = useQueryClient();
@@ -159,11 +161,11 @@ export function UserScreen() {
                 <div key={`${budget.period} ${budget.amount}`} className="text-sm">
                   <p className="mb-1 flex flex-wrap justify-between gap-x-3">
                     <span>
-                      {format.units(budget.used)} / {format.units(budget.amount)} · {budget.period}
+                      {format.units(budget.used)} / {format.units(budget.amount)} · {periodWords(budget.period)}
                     </span>
                     <span className="text-xs text-soft">{t("renews", { when: format.ago(budget.renews_at) })}</span>
                   </p>
-                  <Meter value={budget.used} max={budget.amount} label={budget.period} />
+                  <Meter value={budget.used} max={budget.amount} label={periodWords(budget.period)} />
                 </div>
               ))}
               <Facts

@@ -133,7 +133,7 @@ export function UsersScreen() {
           stale={users.isPlaceholderData}
           onRow={(user) => void navigate({ to: "/users/$id", params: { id: String(user.id) } })}
           page={{ page: search.page ?? 1, pageSize: search.size ?? 20, total: users.data?.total ?? 0 }}
-          onPage={(page, size) => void navigate({ search: (now) => ({ ...now, page, size }) })}
+          onPage={(page, size, replace) => void navigate({ search: (now) => ({ ...now, page, size }), replace })}
           empty={
             <Empty
               title={t("empty.title")}

@@ -7,11 +7,11 @@ import { groupsQuery, selfQuery } from "@/api/queries";
 import { parseUsd } from "@/format/money";
 import { BudgetFields, budgetsBody, budgetsOf } from "@/screens/limits/budgets";
 import { LimitFields } from "@/screens/limits/fields";
-import { limitsOf, limitsPatch } from "@/screens/limits/limits";
+import { limitsGood, limitsOf, limitsPatch } from "@/screens/limits/limits";
 import { Button } from "@/ui/button";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Form } from "@/ui/form";
+import { Form, focusWrong } from "@/ui/form";
 import { Checkbox, Input, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
@@ -40,12 +40,14 @@ export function UserPanel({ open, onClose, user }: Props) {
   );
 }
 
-function UserFields({ user, onClose }: Omit<Props, "open">) {
+function UserFields({ user: current, onClose }: Omit<Props, "open">) {
   const { t } = useTranslation("users");
   const { t: common } = useTranslation();
   const queries = useQueryClient();
   const { data: self } = useQuery(selfQuery);
   const groups = useQuery(groupsQuery);
+  // As it was when the form was filled: compared to a newer one, what somebody else has changed would be taken back.
+  const [user] = useState(current);
   const before = useMemo(() => limitsOf(user?.limits), [user]);
   const budgetsBefore = useMemo(() => budgetsOf(user?.limits.budgets), [user]);
   const [username, setUsername] = useState("");
@@ -119,7 +121,9 @@ function UserFields({ user, onClose }: Omit<Props, "open">) {
       className="flex min-h-full flex-col gap-4"
       onSubmit={(event: FormEvent) => {
         event.preventDefault();
-        if (!save.isPending && !wrongQuota && budgetsBody(budgets) !== undefined) save.mutate();
+        const wrong = wrongQuota || budgetsBody(budgets) === undefined || !limitsGood(limits);
+        if (wrong) return focusWrong(event.currentTarget as HTMLFormElement);
+        if (!save.isPending) save.mutate();
       }}
     >
       {!user && (
