@@ -25,12 +25,21 @@ type call struct {
 	body    []byte
 	header  http.Header   // what the handler wants in the answer
 	request *http.Request // for cookies, user agent and credentials
-	// language is the one to answer people in.
-	language *speech.Language
+	// languageOf is the one to answer people in.
+	languageOf func(*http.Request) *speech.Language
+	spoken     *speech.Language // what languageOf gave, once it was asked
+}
+
+// language is the one to answer people in. Few calls ask.
+func (c *call) language() *speech.Language {
+	if c.spoken == nil {
+		c.spoken = c.languageOf(c.request)
+	}
+	return c.spoken
 }
 
 // say is a text in the caller's language.
-func (c *call) say(t speech.Text) string { return c.language.Say(t) }
+func (c *call) say(t speech.Text) string { return c.language().Say(t) }
 
 // set adds a header to the answer.
 func (c *call) set(name, value string) {

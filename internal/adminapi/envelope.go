@@ -12,6 +12,7 @@ import (
 	"halley/internal/account"
 	"halley/internal/fault"
 	"halley/internal/jsonx"
+	"halley/internal/speech"
 	"halley/internal/wire/openai"
 )
 
@@ -66,8 +67,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.write(w, r, statusOf(w, e), jsonx.Value(openai.Error(e, requestID(r))))
 		return
 	}
-	language := s.languages.For(r.Header.Get("Accept-Language"))
-	body := envelopeError{Message: e.In(language), Code: e.Code, Param: e.Param}
+	body := envelopeError{Message: e.In(s.languageOf(r)), Code: e.Code, Param: e.Param}
 	if required, ok := errors.AsType[*account.SecondFactorRequired](err); ok {
 		body.Data = &secondFactorChoice{Methods: required.Methods}
 		if required.Passkey != nil {
@@ -80,6 +80,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	}
 	s.write(w, r, statusOf(w, e), body)
+}
+
+// languageOf is the language to tell people in who send the request.
+func (s *Server) languageOf(r *http.Request) *speech.Language {
+	return s.languages.For(r.Header.Get("Accept-Language"))
 }
 
 // statusOf also sets the headers that go with the fault.

@@ -134,10 +134,7 @@ func (s *Server) cors(w http.ResponseWriter, r *http.Request) {
 // handler runs one route: body, credential, role, handler, answer.
 func (s *Server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{
-			ctx: r.Context(), request: r, ip: s.base.ClientIP.Of(r),
-			language: s.languages.For(r.Header.Get("Accept-Language")),
-		}
+		c := &call{ctx: r.Context(), request: r, ip: s.base.ClientIP.Of(r), languageOf: s.languageOf}
 		result, err := s.safely(rt, c, w)
 		if err != nil {
 			s.fail(w, r, err)

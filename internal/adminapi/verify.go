@@ -104,7 +104,7 @@ func (c *call) refusal(v *gateway.Verdict) (code, message string) {
 	if v.Refusal == nil {
 		return "", ""
 	}
-	return v.Refusal.Code, v.Refusal.In(c.language)
+	return v.Refusal.Code, v.Refusal.In(c.language())
 }
 
 func (b verifyBody) question() (gateway.Question, error) {

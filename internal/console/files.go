@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -48,14 +49,18 @@ func newVariant(open func() (content, error), encoding string) (*variant, error)
 	return &variant{encoding: encoding, open: open, etag: strconv.Quote(tag)}, nil
 }
 
-// in gives what opens a file, whose file system must let its files be sought in.
+// in gives what opens a file. Its file system must let files be sought in, as the
+// embedded one does.
 func in(built fs.FS, name string) func() (content, error) {
 	return func() (content, error) {
 		f, err := built.Open(name)
 		if err != nil {
 			return nil, err
 		}
-		return f.(content), nil //nolint:forcetypeassert // embedded files can, and those of tests
+		if text, ok := f.(content); ok {
+			return text, nil
+		}
+		return nil, errors.Join(fmt.Errorf("%s cannot be sought in", name), f.Close())
 	}
 }
 

@@ -141,10 +141,15 @@ func decode(data []byte, v any, with ...json.Options) error {
 // where a text, a number or a flag is wanted and no Opt is there to take it, as in
 // lists and maps. Decode reads it as the zero value there.
 func DecodeOwn(data []byte, v any) error {
-	return decode(data, v, json.WithUnmarshalers(json.JoinUnmarshalers(
-		json.UnmarshalFromFunc(refuseNull[string]), json.UnmarshalFromFunc(refuseNull[int64]), json.UnmarshalFromFunc(refuseNull[bool]),
-	)))
+	return decode(data, v, refusingNull)
 }
+
+// refusingNull is made once: it remembers which types it has to do with.
+//
+//nolint:gochecknoglobals // an option that never changes
+var refusingNull = json.WithUnmarshalers(json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(refuseNull[string]), json.UnmarshalFromFunc(refuseNull[int64]), json.UnmarshalFromFunc(refuseNull[bool]),
+))
 
 // refuseNull leaves everything but null to the library.
 func refuseNull[T any](dec *jsontext.Decoder, _ *T) error {

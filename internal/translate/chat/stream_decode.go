@@ -42,7 +42,7 @@ type opened struct {
 	args    []byte         // of the open call
 	free    bool           // the open call takes free text
 	waiting []waiting
-	audio   *speech
+	audio   *heard
 }
 
 // waiting is what has come in the middle of a call's arguments: of another call,
@@ -261,7 +261,9 @@ func (d *decoder) delta(at int, o *opened, m *message, emit func(translate.Event
 		emit(translate.Event{Kind: translate.TextDelta, Candidate: at, Text: m.Refusal})
 	}
 	if translate.Given(m.Audio) {
-		o.hear(m.Audio)
+		if err := o.hear(m.Audio); err != nil {
+			return err
+		}
 	}
 	for _, image := range made(m.Images) {
 		o.close(at, emit)
@@ -303,8 +305,15 @@ func (o *opened) wait(call int, tell func() error) error {
 	return nil
 }
 
-// whole says whether the open call may be at its end.
-func (o *opened) whole() bool { return o.free || jsontext.Value(o.args).IsValid() }
+// whole says whether the open call may be at its end. All of its arguments are
+// read only when they end as a JSON value does: this is asked for each piece.
+func (o *opened) whole() bool {
+	if o.free {
+		return true
+	}
+	args := bytes.TrimRight(o.args, " \t\r\n")
+	return len(args) > 0 && bytes.IndexByte([]byte(`}]"el0123456789`), args[len(args)-1]) >= 0 && jsontext.Value(args).IsValid()
+}
 
 // resume tells what has waited for the open call, which it ends.
 func (o *opened) resume(at int, emit func(translate.Event)) error {
@@ -328,7 +337,7 @@ func (o *opened) settle(at int, emit func(translate.Event)) error {
 	}
 	o.close(at, emit)
 	if o.audio != nil {
-		emit(translate.Event{Kind: translate.Whole, Candidate: at, Part: &translate.Other{Kind: audioPart, Raw: marshal(o.audio)}})
+		emit(translate.Event{Kind: translate.Whole, Candidate: at, Part: &translate.Other{Kind: audioPart, Raw: o.audio.whole()}})
 		o.audio = nil
 	}
 	return nil
@@ -342,21 +351,37 @@ type speech struct {
 	ExpiresAt  jsontext.Value `json:"expires_at,omitzero"`
 }
 
-func (o *opened) hear(v jsontext.Value) {
+// heard are its pieces so far.
+type heard struct {
+	last             speech
+	data, transcript []byte
+}
+
+// maxHeard bounds the pieces, in bytes: some twenty minutes of sound.
+const maxHeard = 64 << 20
+
+func (h *heard) whole() jsontext.Value {
+	return marshal(&speech{ID: h.last.ID, Data: string(h.data), Transcript: string(h.transcript), ExpiresAt: h.last.ExpiresAt})
+}
+
+func (o *opened) hear(v jsontext.Value) error {
 	var piece speech
 	if jsonx.Unmarshal(v, &piece) != nil || piece.ID+piece.Data+piece.Transcript == "" && piece.ExpiresAt == nil {
-		return // some servers have an empty one in every chunk
+		return nil // some servers have an empty one in every chunk
 	}
 	if o.audio == nil {
-		o.audio = &speech{}
+		o.audio = &heard{}
 	}
-	a := o.audio
-	a.ID = cmp.Or(piece.ID, a.ID)
-	a.Data += piece.Data
-	a.Transcript += piece.Transcript
+	h := o.audio
+	if len(h.data)+len(h.transcript)+len(piece.Data)+len(piece.Transcript) > maxHeard {
+		return errors.New("read a chat chunk: too much was said aloud")
+	}
+	h.data, h.transcript = append(h.data, piece.Data...), append(h.transcript, piece.Transcript...)
+	h.last.ID = cmp.Or(piece.ID, h.last.ID)
 	if translate.Given(piece.ExpiresAt) {
-		a.ExpiresAt = piece.ExpiresAt.Clone()
+		h.last.ExpiresAt = piece.ExpiresAt.Clone()
 	}
+	return nil
 }
 
 func (o *opened) cite(at int, list []translate.Citation, emit func(translate.Event)) error {
