@@ -1,4 +1,4 @@
-import { type ComponentProps, useEffect, useRef } from "react";
+import { type ComponentProps, useEffect, useRef, useState } from "react";
 
 interface Props extends ComponentProps<"form"> {
   /** Why what was sent is refused; null and undefined when it is not. */
@@ -34,6 +34,15 @@ export function Form({ error, onSubmit, ...rest }: Props) {
       }}
     />
   );
+}
+
+/**
+ * What a form was filled with. The page reads it anew meanwhile; compared to that, or sent with its newer version, the
+ * form would take back what somebody else has changed.
+ */
+export function useAsFilled<Of>(current: Of): Of {
+  const [filled] = useState(current);
+  return filled;
 }
 
 /** Leads to the first field that says itself what is wrong with it. */

@@ -8,7 +8,7 @@ import { groupsQuery } from "@/api/queries";
 import { Button } from "@/ui/button";
 import { Combobox, TokenInput } from "@/ui/combobox";
 import { Field } from "@/ui/field";
-import { Form } from "@/ui/form";
+import { Form, useAsFilled } from "@/ui/form";
 import { Checkbox, Input, Select, Textarea } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
@@ -35,9 +35,7 @@ export function ChannelFields({ channel: current, preset, onBack, onDone, onCanc
   const queries = useQueryClient();
   const groups = useQuery(groupsQuery);
   const channels = useQuery(channelsQuery);
-  // As it was when the form was filled: the page reads it anew meanwhile, and against a newer
-  // one this form would take back what somebody else has changed.
-  const [channel] = useState(current);
+  const channel = useAsFilled(current);
   const [form, setForm] = useState<ChannelForm>(() => (channel ? formOf(channel) : newForm(preset)));
   const set = (to: Partial<ChannelForm>) => setForm((now) => ({ ...now, ...to }));
   const draft = () => (channel ? { channel_id: channel.id, ...changesOf(form, channel) } : draftOf(form));

@@ -13,7 +13,7 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { Dialog, SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Form, focusWrong } from "@/ui/form";
+import { Form, focusWrong, useAsFilled } from "@/ui/form";
 import { Input, Segments, Select } from "@/ui/input";
 import { Page } from "@/ui/page";
 import { Problem } from "@/ui/problem";
@@ -176,8 +176,7 @@ function GroupFields({ group: current, all, onClose }: Omit<PanelProps, "open">)
   const { t } = useTranslation("groups");
   const { t: common } = useTranslation();
   const queries = useQueryClient();
-  // As it was when the form was filled: with a newer version it would overwrite what somebody else has changed.
-  const [group] = useState(current);
+  const group = useAsFilled(current);
   const before = useMemo(() => limitsOf(group?.limits), [group]);
   const [name, setName] = useState("");
   const [ratio, setRatio] = useState(group?.ratio ?? "1");

@@ -12,7 +12,7 @@ import { Button, IconButton } from "@/ui/button";
 import { TokenInput } from "@/ui/combobox";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Form } from "@/ui/form";
+import { Form, useAsFilled } from "@/ui/form";
 import { Checkbox, Input, Segments, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { isAddress } from "./address";
@@ -95,9 +95,7 @@ function KeyForm({
   const { t } = useTranslation("keys");
   const format = useFormat();
   const queries = useQueryClient();
-  // As it was when the form was filled: the page reads it anew meanwhile, and its newer
-  // version would let this form overwrite what somebody else has changed.
-  const [before] = useState(current);
+  const before = useAsFilled(current);
   const [first] = useState(() => (before ? draftOf(before, format.zone) : newDraft(issuer)));
   const [draft, setDraft] = useState(first);
   const [wrong, setWrong] = useState<DraftErrors>({});

@@ -11,7 +11,7 @@ import { limitsGood, limitsOf, limitsPatch } from "@/screens/limits/limits";
 import { Button } from "@/ui/button";
 import { SidePanel } from "@/ui/dialog";
 import { Field } from "@/ui/field";
-import { Form, focusWrong } from "@/ui/form";
+import { Form, focusWrong, useAsFilled } from "@/ui/form";
 import { Checkbox, Input, Select } from "@/ui/input";
 import { Problem } from "@/ui/problem";
 import { toast } from "@/ui/toast";
@@ -46,8 +46,7 @@ function UserFields({ user: current, onClose }: Omit<Props, "open">) {
   const queries = useQueryClient();
   const { data: self } = useQuery(selfQuery);
   const groups = useQuery(groupsQuery);
-  // As it was when the form was filled: compared to a newer one, what somebody else has changed would be taken back.
-  const [user] = useState(current);
+  const user = useAsFilled(current);
   const before = useMemo(() => limitsOf(user?.limits), [user]);
   const budgetsBefore = useMemo(() => budgetsOf(user?.limits.budgets), [user]);
   const [username, setUsername] = useState("");
