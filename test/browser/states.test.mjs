@@ -76,17 +76,18 @@ test("a screen whose data the server refuses says why, which request it was, and
         await page.locator("[data-loading]").first().waitFor({ state: "detached" });
         await picture(`${screen.name}-refused`);
         await mend();
-        // One part may be seen to have failed only when another is there. What asks
-        // again by itself may take its button away at any moment, so each is pressed
-        // in the same breath as it is looked for.
+        // One part may be seen to have failed only when another is there, and what asks
+        // again by itself may take its button away at any moment: a channel's page then
+        // has neither buttons nor what its spending will say. So it is over when, in one
+        // breath, nothing can be pressed and nothing is waited for.
         for (let tries = 0; tries < 10; tries++) {
-          const pressed = await retries(page).evaluateAll(([button]) => {
-            button?.click();
-            return button !== undefined;
-          });
-          if (!pressed) break;
-          await page.clock.fastForward(10_000);
           await settled();
+          const over = await retries(page).evaluateAll(([button]) => {
+            button?.click();
+            return !button && !document.querySelector("[data-loading], [aria-busy=true]");
+          });
+          if (over) break;
+          await page.clock.fastForward(10_000);
         }
       }
       await mend();
